@@ -1,0 +1,2 @@
+/* cli - placeholder until the first file of this layer lands. */
+typedef int tandem_cli_layer;

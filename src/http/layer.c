@@ -1,0 +1,2 @@
+/* http - placeholder until the first file of this layer lands. */
+typedef int tandem_http_layer;

@@ -1,0 +1,2 @@
+/* os - placeholder until the first file of this layer lands. */
+typedef int tandem_os_layer;

@@ -1,0 +1,132 @@
+/* git.h - a project's bare repository, driven by git's plumbing.
+ *
+ * Nothing in the code under work can make git execute anything: worktrees have no .git,
+ * git runs with an environment of our making and without hooks, filters, signing or
+ * user configuration, and diffs are taken between commits.  Objects and refs are synced
+ * (core.fsync=all) before a function that wrote them returns.
+ *
+ * Threads: a struct repo may be used from any thread; calls on one repo take turns where
+ * they share a helper process.
+ */
+#ifndef TANDEM_GIT_H
+#define TANDEM_GIT_H
+
+#include "base/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct err;
+struct repo;
+struct str;
+
+enum { OID_HEX_MAX = 64 };
+/* An object id, 40 or 64 hexadecimal digits; "" for none. */
+struct oid { char hex[OID_HEX_MAX + 1]; };
+
+int repo_create(const char *path, const char *default_branch, struct err *e); /* bare, empty */
+int repo_open(struct repo **ret, const char *path, struct err *e);
+void repo_free(struct repo *r);
+
+/* Copies the objects and branches of the person's repository (bare or not) at `source`;
+ * its working tree, index and configuration are only read.  *ret_branch: its default
+ * branch; *ret_head: its commit, "" when unborn.  ERR_INVALID explains: not a repository,
+ * shallow, submodules.  *ret_dirty: it has uncommitted changes (which are not taken). */
+int repo_import(struct repo *r, struct arena *a, const char *source, const char **ret_branch,
+                struct oid *ret_head, bool *ret_dirty, struct err *e);
+
+/* Gives results back: copies objects into `target` and moves refs/heads/<branch> from
+ * `expected` to `commit` there by compare-and-swap.  A branch that is checked out there is
+ * left alone (ERR_BUSY names it). */
+int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,
+                const struct oid *commit, struct err *e);
+
+/* A normal clone of `branch` at `dir` (absent or empty, else ERR_EXISTS), other branches as
+ * local branches as well, without a remote. */
+int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
+
+/* ---- refs ---- */
+/* ERR_NOT_FOUND.  `ref` is full ("refs/heads/DEV"). */
+int repo_ref(struct repo *r, const char *ref, struct oid *ret, struct err *e);
+/* Moves `ref` from `expected` ("" : must not exist; NULL: whatever it is) to `to` ("": delete).
+ * ERR_CONFLICT when it stands elsewhere; already at `to` is success. */
+int repo_ref_move(struct repo *r, const char *ref, const struct oid *expected, const struct oid *to, struct err *e);
+/* All refs below `prefix`, sorted. */
+struct repo_refs { const char **names; struct oid *oids; size_t count; };
+int repo_refs(struct repo *r, struct arena *a, const char *prefix, struct repo_refs *ret, struct err *e);
+/* A branch name part made safe from text a model or person wrote: lower-case ASCII
+ * letters, digits and '-', at most 40, never empty ("x"). */
+const char *branch_safe(struct arena *a, const char *text);
+
+/* ---- trees ---- */
+struct tree_file {
+    const char *path;
+    struct oid oid;
+    bool executable;
+    bool symlink; /* content is the target */
+    int64_t size; /* -1 when not asked */
+};
+struct tree { struct tree_file *files; size_t count; }; /* sorted by path */
+
+int repo_tree(struct repo *r, struct arena *a, const struct oid *commit_or_tree, struct tree *ret, struct err *e);
+const struct tree_file *tree_find(const struct tree *t, const char *path);
+int repo_blob(struct repo *r, struct arena *a, const struct oid *blob, const char **ret, size_t *ret_len, struct err *e);
+/* The bytes of one file; ERR_NOT_FOUND. */
+int repo_file(struct repo *r, struct arena *a, const struct oid *commit_or_tree, const char *path,
+              const char **ret, size_t *ret_len, struct err *e);
+
+/* One change to a tree; bytes NULL deletes the path (absent: no error). */
+struct tree_change { const char *path; const void *bytes; size_t len; bool executable; };
+/* Writes blobs and the tree that is `base` ("" : empty) with the changes.  ERR_REFUSED
+ * names an entry that must not exist: ".git" in any case or disguise, "..", absolute, a
+ * file where a directory is, control characters, longer than 4096 (component: 255). */
+int repo_write_tree(struct repo *r, const struct oid *base, const struct tree_change *changes,
+                    size_t count, struct oid *ret_tree, struct err *e);
+/* The check alone. */
+int path_check(const char *path, struct err *e);
+
+/* Writes every file of the tree below root_fd (an empty directory), byte for byte. */
+int repo_checkout(struct repo *r, const struct oid *commit_or_tree, int root_fd, struct err *e);
+
+/* ---- commits ---- */
+struct commit_intent {
+    struct oid tree;
+    struct oid parents[2]; /* "" for none */
+    const char *message;   /* with trailers */
+    const char *author_name, *author_email; /* NULL: Tandem */
+    const char *committer_name, *committer_email;
+    int64_t time_s; /* both dates, UTC */
+};
+/* The same intent always gives the same id. */
+int repo_commit(struct repo *r, const struct commit_intent *c, struct oid *ret, struct err *e);
+struct commit_info {
+    struct oid tree, parents[2];
+    size_t parent_count;
+    const char *author, *message;
+    int64_t time_s;
+};
+int repo_commit_info(struct repo *r, struct arena *a, const struct oid *commit, struct commit_info *ret, struct err *e);
+/* Commits reachable from `tip` and not from `not_from` ("": all), newest first, at most `limit`. */
+int repo_log(struct repo *r, struct arena *a, const struct oid *tip, const struct oid *not_from,
+             size_t limit, struct oid **ret, size_t *ret_count, struct err *e);
+int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oid *of, bool *ret, struct err *e);
+
+/* Unified diff between two commits or trees, at most `max` bytes (cut at a line, with a note). */
+int repo_diff(struct repo *r, const struct oid *from, const struct oid *to, size_t max, struct str *out, struct err *e);
+/* Paths that differ. */
+int repo_changed(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct texts *ret, struct err *e);
+
+struct merge_result {
+    struct oid tree;         /* with conflict markers in it when there are conflicts */
+    struct texts conflicts;  /* paths; empty: clean */
+};
+/* Three-way merge of two commits (git merge-tree --write-tree); nothing is committed. */
+int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const struct oid *theirs,
+               struct merge_result *ret, struct err *e);
+
+/* The user's identity from git's configuration ("" when unset), read once. */
+void git_user(char *name, size_t name_size, char *email, size_t email_size);
+
+#endif

@@ -1,0 +1,2 @@
+/* repo - placeholder until the first file of this layer lands. */
+typedef int tandem_repo_layer;

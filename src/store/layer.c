@@ -1,0 +1,2 @@
+/* store - placeholder until the first file of this layer lands. */
+typedef int tandem_store_layer;

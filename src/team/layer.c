@@ -1,0 +1,2 @@
+/* team - placeholder until the first file of this layer lands. */
+typedef int tandem_team_layer;
