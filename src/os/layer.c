@@ -1,2 +1,0 @@
-/* os - placeholder until the first file of this layer lands. */
-typedef int tandem_os_layer;
