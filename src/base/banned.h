@@ -16,6 +16,7 @@
 #pragma GCC poison strcpy strcat strncpy strncat stpcpy /* struct str, arena_printf */
 #pragma GCC poison sprintf vsprintf                     /* snprintf, str_addf */
 #pragma GCC poison system popen                         /* os/process.h */
+/* alloca is forbidden by -Walloca: libfyaml.h names it. */
 #pragma GCC poison gets strtok                          /* strchr, strcspn */
 #pragma GCC poison atoi atol atoll atof                 /* parse_int */
 #pragma GCC poison gmtime localtime ctime asctime       /* clock_format */
