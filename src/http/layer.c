@@ -1,2 +1,0 @@
-/* http - placeholder until the first file of this layer lands. */
-typedef int tandem_http_layer;
