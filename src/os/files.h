@@ -1,7 +1,11 @@
 /* files.h - files beneath a root that nobody can make us leave.
  *
  * Paths are relative, resolved by openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS:
- * "..", absolute paths and links are errors, whoever put them there.
+ * "..", absolute paths and symbolic links are ERR_REFUSED, whoever put them there; so is
+ * anything that is not a regular file.  A path that does not exist is ERR_NOT_FOUND, a full
+ * disk ERR_FULL.  Needs Linux 5.6 (ERR_UNAVAILABLE).
+ *
+ * Threads: any; nothing here is shared but the file system.
  */
 #ifndef TANDEM_FILES_H
 #define TANDEM_FILES_H
@@ -15,16 +19,21 @@ struct arena;
 struct err;
 struct str;
 
-/* Opens a directory; makes it (and its parents) when `create`. */
+/* Opens a directory by ordinary path; when `create`, makes it and its parents, for their
+ * owner alone (0700). */
 int dir_open(const char *path, bool create, int *ret_fd, struct err *e);
 
-/* Whole file, at most `max` bytes (ERR_LIMIT). */
+/* Appends the whole file, at most `max` bytes (ERR_LIMIT); `out` is as before on failure. */
 int file_read(int root_fd, const char *path, size_t max, struct str *out, struct err *e);
-/* Makes parents as needed; writes through a temporary name and renames; `sync`: durable. */
+/* Makes parents as needed; writes through a temporary name and renames, so that readers
+ * see the old bytes or the new ones; `sync`: durable when it returns. */
 int file_write(int root_fd, const char *path, const void *bytes, size_t len, mode_t mode, bool sync, struct err *e);
-/* Creates a new file below fresh directories without the rename; for filling empty rooms. */
+/* Makes parents as needed and a new file (ERR_EXISTS) without the rename; for filling
+ * empty rooms.  Parents get 0777 less the umask, the file exactly `mode`. */
 int file_create(int root_fd, const char *path, const void *bytes, size_t len, mode_t mode, struct err *e);
+/* A file or a symbolic link itself, not a directory. */
 int file_remove(int root_fd, const char *path, struct err *e);
+/* Anything at all lies at `path`; false when it leads through a link. */
 bool file_exists(int root_fd, const char *path);
 
 struct file_entry {
@@ -32,11 +41,12 @@ struct file_entry {
     mode_t mode;      /* type and permissions */
     int64_t size;
 };
-/* All entries below the root, sorted by path; symbolic links are listed, never followed.
- * More than `max` entries: ERR_LIMIT. */
+/* All entries below the root (directories too), sorted by path in byte order; symbolic links
+ * are listed, never followed.  More than `max` entries, or deeper than 128: ERR_LIMIT. */
 int file_list(int root_fd, struct arena *a, size_t max, struct file_entry **ret, size_t *ret_count, struct err *e);
 
-/* Deletes everything below the root (the root itself stays), also in directories without permissions. */
+/* Deletes everything below the root (the root itself stays), also in directories without
+ * permissions and at any depth.  Nobody else may be writing there meanwhile. */
 int dir_empty(int root_fd, struct err *e);
 
 /* Reads a file by ordinary path (what a person named on the command line). */
