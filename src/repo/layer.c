@@ -1,2 +1,0 @@
-/* repo - placeholder until the first file of this layer lands. */
-typedef int tandem_repo_layer;
