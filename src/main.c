@@ -1,8 +1,7 @@
 /* main.c - wires the layers together; the only file that sees them all. */
-#include <stdio.h>
+#include "cli/command.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    puts("tandem " TANDEM_VERSION);
-    return 0;
+    return cli_run(argc, argv);
 }

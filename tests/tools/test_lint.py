@@ -115,7 +115,7 @@ class StyleLint(Tree):
         self.refused("src/base/x.c", "/* x.c - for tests. */\n", "never compiled")
 
     def test_an_unfinished_line_is_refused(self):
-        self.refused("src/base/x.h", self.GOOD.replace("tests.", "TO" + "DO"), "unfinished")
+        self.refused("src/base/x.h", "/* TO" + "DO: x */\n" + self.GOOD, "unfinished")
 
     def test_a_path_of_one_machine_is_refused(self):
         self.refused("tools/x", "cd /home/" + "me/tandem\n", "a path of one machine")

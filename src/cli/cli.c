@@ -1,0 +1,121 @@
+/* cli.c - from argv to an exit status.
+ *
+ * Reading the command line comes first and complaining last: --help is answered whatever
+ * else is wrong, and a wrong settings file does not keep `tandem help` from working.
+ * Complaints go to standard error; a standard output that cannot be written (a full disk,
+ * /dev/full) is a failure like any other, not a silent success.
+ */
+#include "cli/command.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/manual.h"
+#include "os/files.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { MAX_SETTINGS_FILE = 1 << 20 };
+
+int invocation_home(struct invocation *in, const char **ret, struct err *e)
+{
+    const char *home = option_value(in, "home");
+    if (!home || !*home)
+        home = getenv("TANDEM_HOME");
+    if (!home || !*home) {
+        const char *data = getenv("XDG_DATA_HOME"), *user = getenv("HOME");
+        if (data && *data == '/') /* the XDG specification: relative paths are ignored */
+            home = arena_printf(&in->arena, "%s/tandem", data);
+        else if (user && *user)
+            home = arena_printf(&in->arena, "%s/.local/share/tandem", user);
+        else
+            return err_set(e, ERR_NOT_FOUND, "there is no place to keep data: neither TANDEM_HOME nor HOME is set");
+    }
+    if (*home != '/') {
+        char here[4096];
+        if (!getcwd(here, sizeof here))
+            return err_set_errno(e, ERR_FAILED, errno, "cannot tell the current directory");
+        home = arena_printf(&in->arena, "%s/%s", here, home);
+    }
+    *ret = home;
+    return 0;
+}
+
+int invocation_settings(struct invocation *in, struct err *e)
+{
+    const char *home;
+    int r = invocation_home(in, &home, e);
+    if (r < 0)
+        return r;
+    const char *path = arena_printf(&in->arena, "%s/settings.yaml", home);
+    STR_LOCAL(text);
+    r = file_read_path(path, MAX_SETTINGS_FILE, &text, e);
+    if (r == 0)
+        r = settings_read_yaml(&in->settings, path, text.data, text.len, e);
+    else if (r == ERR_NOT_FOUND)
+        r = 0;
+    if (r == 0)
+        r = settings_read_environment(&in->settings, (const char *const *)environ, e);
+    struct texts assignments = option_values(in, "set");
+    for (size_t i = 0; r == 0 && i < assignments.count; i++)
+        if (settings_assign(&in->settings, assignments.items[i], e) < 0)
+            r = err_set(e, ERR_USAGE, "%s", arena_strdup(&in->arena, e->text));
+    return r;
+}
+
+static int run_command(struct invocation *in, struct err *e)
+{
+    int r = invocation_check(in, e);
+    if (r < 0)
+        return r;
+    settings_init(&in->settings, &in->arena);
+    if (!in->command->ignores_settings) {
+        r = invocation_settings(in, e);
+        if (r < 0)
+            return r;
+        log_set_level((enum log_level)in->settings.log);
+    }
+    return in->command->run(in, e);
+}
+
+static int dispatch(struct invocation *in, int argc, char **argv, struct err *e)
+{
+    if (argc == 2 && (streq(argv[1], "--version") || streq(argv[1], "-V"))) {
+        manual_version(in->out);
+        return STATUS_OK;
+    }
+    int r = invocation_parse(in, argc, argv, e);
+    if (r < 0)
+        return r;
+    if (option_given(in, "help")) {
+        if (in->command)
+            manual_command(in->out, in->command);
+        else
+            manual_overview(in->out);
+        return STATUS_OK;
+    }
+    if (!in->command) {
+        manual_overview(stderr);
+        return STATUS_USAGE;
+    }
+    return run_command(in, e);
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct err e = { 0 };
+    struct invocation in = { .out = stdout };
+    int status = dispatch(&in, argc, argv, &e);
+    if (status < 0) {
+        fflush(in.out);
+        fprintf(stderr, "tandem: %s\n", e.text);
+        status = status == ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
+    }
+    if (fflush(in.out) != 0 || ferror(in.out)) {
+        fprintf(stderr, "tandem: cannot write the output: %s\n", strerror(errno));
+        if (status == STATUS_OK)
+            status = STATUS_FAILED;
+    }
+    arena_release(&in.arena);
+    return status;
+}

@@ -1,0 +1,10 @@
+/* commands.c - the commands there are.  What is not in this table does not exist. */
+#include "cli/commands.h"
+
+const struct command *const command_table[] = {
+    &command_help,
+    &command_version,
+    &command_man,
+    &command_completion,
+    NULL,
+};

@@ -1,2 +1,0 @@
-/* cli - placeholder until the first file of this layer lands. */
-typedef int tandem_cli_layer;

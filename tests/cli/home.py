@@ -1,0 +1,48 @@
+"""The real binary on a private home: the base of the black-box tests."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import tap  # noqa: E402, F401
+
+TANDEM = os.environ.get("TANDEM", str(ROOT / "build" / "src" / "tandem"))
+
+
+class Home(unittest.TestCase):
+    """`self.home` is empty, `self.room` a private directory to work in; both go away."""
+
+    def setUp(self):
+        room = tempfile.TemporaryDirectory(prefix="tandem-test-")
+        self.addCleanup(room.cleanup)
+        self.room = pathlib.Path(room.name)
+        self.home = self.room / "home"
+
+    def environment(self, **more):
+        """Nothing of the user's settings or terminal; sanitizers keep their options."""
+        env = {k: v for k, v in os.environ.items() if k in ("PATH", "TMPDIR") or k.endswith("SAN_OPTIONS")}
+        env.update(HOME=str(self.room), TANDEM_HOME=str(self.home), LANG="C.UTF-8", TERM="dumb")
+        env.update(more)
+        return {k: v for k, v in env.items() if v is not None}
+
+    def tandem(self, *words, env=None, stdin="", timeout=60, stdout=subprocess.PIPE):
+        return subprocess.run([TANDEM, *map(str, words)], input=stdin, stdout=stdout,
+                              stderr=subprocess.PIPE, text=True, timeout=timeout, cwd=self.room,
+                              env=self.environment(**(env or {})))
+
+    def good(self, *words, **more):
+        done = self.tandem(*words, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "")
+        return done.stdout
+
+    def refused(self, status, said, *words, **more):
+        """It ends with `status`, says `said` on standard error in one line."""
+        done = self.tandem(*words, **more)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertIn(said, done.stderr)
+        return done
