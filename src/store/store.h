@@ -54,10 +54,17 @@ int store_open_reader(struct store **ret, const char *path, const struct doc_typ
 void store_free(struct store *s);
 
 /* ---- writing ---------------------------------------------------------------
- * A batch only borrows what is put into it, until commit or release, except that
- * documents are serialised at once. */
+ * A batch only borrows what is put into it, until commit or release, except that ids are
+ * copied and documents serialised at once. */
 
-/* What happened.  Texts may be NULL or "" where they do not apply. */
+enum {
+    STORE_MAX_BATCH = 10000,    /* events, blobs and documents each */
+    STORE_MAX_BLOB = 64 << 20,  /* bytes */
+    STORE_MAX_DOC = 16 << 20,   /* bytes of its JSON */
+};
+
+/* What happened.  Texts may be NULL or "" where they do not apply (a kind always does); each
+ * is UTF-8 of at most 1,000 bytes. */
 struct event {
     int64_t seq;      /* given by the store */
     int64_t time_ms;  /* wall time, given by the store, never decreasing */
@@ -76,15 +83,20 @@ struct batch *batch_new(void);
 void batch_free(struct batch *b); /* NULL is allowed */
 
 void batch_event(struct batch *b, const struct event *ev);
-/* A blob; the digest it will be found under is returned.  Storing it again is no error. */
+/* A blob; the digest it will be found under is returned.  Storing it again is no error, and
+ * brings the bytes back if they were erased. */
 struct digest batch_blob(struct batch *b, const void *bytes, size_t len);
-/* A blob that begins with all the bytes of an earlier one (`prefix`, in this batch or in the
- * store): only what follows is stored, so that a conversation costs its length. */
+/* The same for a blob whose `len` bytes begin with all the bytes of an earlier one (`prefix`,
+ * in this batch or in the store): only what follows is stored, so that a conversation costs
+ * its length.  `bytes` is the whole blob, and the digest is of the whole; when the prefix
+ * turns out to be absent or not a prefix, all of it is stored. */
 struct digest batch_blob_after(struct batch *b, const struct digest *prefix, const void *bytes,
                                size_t len);
 
 /* `doc` points to a struct described by t->record.  Ids are non-empty, at most 200 bytes of
- * letters, digits and "._/:-". */
+ * letters, digits and "._/:-".  A document is inserted with version 1; each update adds 1.
+ * The documents of a batch are listed, with their digests, in its last event; a batch that
+ * writes documents and has no event gets one of kind "documents.written". */
 void batch_insert(struct batch *b, const struct doc_type *t, const char *id, const void *doc);
 void batch_update(struct batch *b, const struct doc_type *t, const char *id,
                   int64_t expected_version, const void *doc);
@@ -94,8 +106,10 @@ void batch_delete(struct batch *b, const struct doc_type *t, const char *id,
 /* Makes the batch durable (on disk, synced) and visible.  *ret_seq (may be NULL) gets the
  * sequence number of its last event, 0 if it had none.
  * ERR_CONFLICT: a document had another version than expected (insert: it exists); nothing
- * was written, read again.  ERR_FULL: the disk is full, nothing was written.  ERR_INVALID:
- * a document or id breaks its description (checked on batch_*, reported here).
+ * was written, read again.  ERR_FULL: the disk is full, nothing was written, and the store
+ * stays usable.  ERR_INVALID, ERR_LIMIT: a document, id or event breaks its description or
+ * a limit (checked on batch_*, reported here).  ERR_FAILED after a failed sync: what is on
+ * disk is unknown, and further commits fail until the home is opened again.
  * Commits from several threads are grouped into one sync; a conflict of one never fails
  * another.  The batch is empty afterwards, also after an error. */
 int store_commit(struct store *s, struct batch *b, int64_t *ret_seq, struct err *e);
@@ -119,7 +133,7 @@ struct store_query {
     size_t where_count;
     const char *range_field; /* an indexed FIELD_INT with from <= value <= to; NULL: none */
     int64_t range_from, range_to;
-    const char *order_by; /* an indexed field; NULL: by id */
+    const char *order_by; /* an indexed field, then id; NULL: by id */
     bool descending;
     size_t limit;         /* 0: STORE_MAX_LIMIT */
     const char *after_id; /* continues behind this document of the same query; NULL: from the start */
@@ -131,17 +145,22 @@ struct store_found {
     void *docs; /* `count` structs of t->record */
     size_t count;
 };
+/* `q` may be NULL: all documents.  ERR_INVALID: a field is not indexed, or compared with what
+ * it cannot be.  ERR_NOT_FOUND: the document behind which to continue was deleted. */
 int store_find(struct store *s, struct arena *a, const struct doc_type *t,
                const struct store_query *q, struct store_found *ret, struct err *e);
+/* Order, limit and cursor do not matter here. */
 int store_count(struct store *s, const struct doc_type *t, const struct store_query *q,
                 int64_t *ret, struct err *e);
 
-/* The bytes of a blob.  ERR_NOT_FOUND also when the body was erased. */
+/* The bytes of a blob, followed by a NUL that does not count.  ERR_NOT_FOUND also when they
+ * were erased, ERR_CORRUPT when they do not have the digest. */
 int store_blob(struct store *s, struct arena *a, const char *digest_hex, const char **ret,
                size_t *ret_len, struct err *e);
 
+/* ERR_NOT_FOUND. */
 int store_event(struct store *s, struct arena *a, int64_t seq, struct event *ret, struct err *e);
-/* Up to `limit` events with seq > after_seq in order; `project`, `ticket` and `kind` filter unless NULL. */
+/* Up to `limit` events (0 and more than STORE_MAX_LIMIT: that many) with seq > after_seq in order; `project`, `ticket` and `kind` filter unless NULL. */
 int store_events(struct store *s, struct arena *a, int64_t after_seq, const char *project,
                  const char *ticket, const char *kind, size_t limit, struct event **ret,
                  size_t *ret_count, struct err *e);
@@ -149,13 +168,16 @@ int store_events(struct store *s, struct arena *a, int64_t after_seq, const char
 int64_t store_last_seq(struct store *s);
 
 /* Follows the log from `after_seq`; calls `fn` for each event in order, then waits for more
- * until `fn` returns false or store_wake() is called from another thread.  Never skips.  One
- * follower per process is meant: it fans out to all listeners. */
+ * until `fn` returns false or store_wake() is called from another thread (before counts
+ * too: a wake-up is kept until a follower takes it).  Never skips: a gap is ERR_CORRUPT.  One
+ * follower per process is meant: it fans out to all listeners.  `fn` may use the store. */
 int store_tail(struct store *s, int64_t after_seq, bool (*fn)(const struct event *ev, void *ctx),
                void *ctx, struct err *e);
 void store_wake(struct store *s);
 
-/* Full-text search over the `searched` fields of a type, best first. */
+/* Full-text search over the `searched` fields of a type: documents that hold all words of
+ * `text`, in any order and whatever their case, best first.  ERR_INVALID: nothing of this
+ * type is searched. */
 int store_search(struct store *s, struct arena *a, const struct doc_type *t, const char *text,
                  size_t limit, struct store_found *ret, struct err *e);
 
@@ -163,11 +185,13 @@ int store_search(struct store *s, struct arena *a, const struct doc_type *t, con
 
 /* Checks the whole chain, every blob's digest and every document against the digest the
  * log last gave it.  Calls `fault` with one sentence for each thing that does not hold;
- * *ret_events gets the number of events checked. */
+ * *ret_events gets the number of events checked.  Fails only when nothing can be read. */
 int store_verify(struct store *s, void (*fault)(const char *text, void *ctx), void *ctx,
                  int64_t *ret_events, struct err *e);
 
-/* Erases a blob's bytes (privacy); the chain still verifies and an event says so. */
+/* Erases a blob's bytes (privacy), also from freed pages and the WAL; the chain still verifies
+ * and an event of kind "blob.erased" says so.  Blobs that begin with it keep their bytes: they
+ * are to be erased too.  ERR_NOT_FOUND. */
 int store_erase_blob(struct store *s, const char *digest_hex, const char *actor, const char *reason,
                      struct err *e);
 

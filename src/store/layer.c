@@ -1,2 +1,0 @@
-/* store - placeholder until the first file of this layer lands. */
-typedef int tandem_store_layer;
