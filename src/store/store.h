@@ -30,7 +30,10 @@ struct store;
 /* ---- opening --------------------------------------------------------------- */
 
 /* A type of document.  `name` is also its table: letters and '_' only.  Declared once, as
- * a constant with static lifetime; all types a store will see are given when it is opened. */
+ * a constant with static lifetime; all types a store will see are given when it is opened.
+ * A description may gain fields, and fields may become indexed or searched or cease to be:
+ * the writer that opens the home brings its tables up to date.  A field that documents have
+ * must stay described, and its limits may only widen: they are checked when reading too. */
 struct doc_type {
     const char *name;
     const struct record *record;

@@ -1,0 +1,783 @@
+/* store_suite.c - the conformance suite: one caller at a time. */
+#include "check.h"
+#include "store_suite.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "store/event.h"
+
+#include <inttypes.h>
+
+/* ---- fixtures ---- */
+
+static const char *const states[] = { "open", "active", "done", NULL };
+static const struct field item_fields[] = {
+    FIELD(struct item, owner, FIELD_TEXT, .indexed = true, .max = 100),
+    FIELD(struct item, state, FIELD_ENUM, .indexed = true, .choices = states),
+    FIELD(struct item, weight, FIELD_INT, .indexed = true, .min = 0, .max = 1000000),
+    FIELD(struct item, urgent, FIELD_BOOL, .indexed = true),
+    FIELD(struct item, title, FIELD_TEXT, .searched = true),
+    FIELD(struct item, text, FIELD_TEXT, .searched = true),
+    FIELD(struct item, tags, FIELD_TEXTS),
+};
+static const struct record item_record = RECORD("item", struct item, item_fields);
+const struct doc_type item_type = { "item", &item_record };
+
+static const struct field counter_fields[] = { FIELD(struct counter, value, FIELD_INT) };
+static const struct record counter_record = RECORD("counter", struct counter, counter_fields);
+const struct doc_type counter_type = { "counter", &counter_record };
+
+const struct doc_type *const suite_types[2] = { &item_type, &counter_type };
+
+static const struct store_engine *engine; /* the one under test */
+
+void fixture_open(struct fixture *f)
+{
+    check_ok(store_open_on(&f->store, engine, f->home, true, suite_types, 2, &f->err), &f->err);
+}
+
+void fixture_close(struct fixture *f)
+{
+    store_free(f->store);
+    f->store = NULL;
+}
+
+struct fixture *fixture_new(const struct store_engine *under_test)
+{
+    engine = under_test;
+    struct fixture *f = xcalloc(1, sizeof *f);
+    f->dir = tmpdir_make();
+    snprintf(f->home, sizeof f->home, "%s/made/home", f->dir.path);
+    fixture_open(f);
+    return f;
+}
+
+void fixture_free(struct fixture *f)
+{
+    fixture_close(f);
+    arena_release(&f->arena);
+    tmpdir_remove(&f->dir);
+    free(f);
+}
+
+int64_t suite_event(struct fixture *f, const char *kind, const char *ticket)
+{
+    int64_t seq = 0;
+    struct batch *b = batch_new();
+    batch_event(b, &(struct event){ .project = "units", .ticket = ticket, .actor = "engine", .kind = kind });
+    check_ok(store_commit(f->store, b, &seq, &f->err), &f->err);
+    batch_free(b);
+    return seq;
+}
+
+int64_t suite_insert(struct fixture *f, const char *id, const struct item *item)
+{
+    int64_t seq = 0;
+    struct batch *b = batch_new();
+    batch_insert(b, &item_type, id, item);
+    check_ok(store_commit(f->store, b, &seq, &f->err), &f->err);
+    batch_free(b);
+    return seq;
+}
+
+static void add_fault(const char *text, void *ctx)
+{
+    str_add(ctx, text);
+    str_add_char(ctx, '\n');
+}
+
+static const char *faults_of(struct fixture *f, struct store *s)
+{
+    STR_LOCAL(text);
+    int64_t events;
+    check_ok(store_verify(s, add_fault, &text, &events, &f->err), &f->err);
+    return arena_strndup(&f->arena, text.data, text.len);
+}
+
+const char *suite_faults(struct fixture *f)
+{
+    return faults_of(f, f->store);
+}
+
+const char *suite_faults_beside(struct fixture *f)
+{
+    struct store *reader;
+    check_ok(store_open_on(&reader, engine, f->home, false, suite_types, 2, &f->err), &f->err);
+    const char *faults = faults_of(f, reader);
+    store_free(reader);
+    return faults;
+}
+
+static int set_up(void **state)
+{
+    *state = fixture_new(engine);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_free(*state);
+    clock_wall_set(-1);
+    return 0;
+}
+
+static void item_is(struct fixture *f, const char *id, int64_t version, const char *owner)
+{
+    struct item got;
+    int64_t got_version;
+    check_ok(store_get(f->store, &f->arena, &item_type, id, &got, &got_version, &f->err), &f->err);
+    assert_int_equal(got_version, version);
+    assert_string_equal(got.owner, owner);
+}
+
+/* ---- committing ---- */
+
+static void a_batch_is_read_back_whole(void **state)
+{
+    struct fixture *f = *state;
+    const char *tags[] = { "a", "b" };
+    struct item item = { .owner = "ada", .state = ITEM_ACTIVE, .weight = 7, .urgent = true, .title = "T", .tags = { tags, 2 } };
+    json_t *payload = json_keep(&f->arena, json_pack("{s:s,s:i}", "test", "x", "count", 2));
+    struct batch *b = batch_new();
+    struct digest blob = batch_blob(b, "hello", 5);
+    batch_insert(b, &item_type, "P/T-1", &item);
+    batch_event(b, &(struct event){ .project = "P", .ticket = "T-1", .actor = "tester", .on_behalf = "Ada \"L\"\n\x01é",
+                                    .kind = "red.witnessed", .payload_json = payload });
+    int64_t seq;
+    check_ok(store_commit(f->store, b, &seq, &f->err), &f->err);
+    batch_free(b);
+    assert_int_equal(seq, 1);
+    assert_int_equal(store_last_seq(f->store), 1);
+
+    struct item got;
+    check_ok(store_get(f->store, &f->arena, &item_type, "P/T-1", &got, NULL, &f->err), &f->err);
+    assert_int_equal(got.state, ITEM_ACTIVE);
+    assert_int_equal(got.weight, 7);
+    assert_true(got.urgent);
+    assert_string_equal(got.tags.items[1], "b");
+
+    struct event ev;
+    check_ok(store_event(f->store, &f->arena, 1, &ev, &f->err), &f->err);
+    assert_string_equal(ev.project, "P");
+    assert_string_equal(ev.ticket, "T-1");
+    assert_string_equal(ev.actor, "tester");
+    assert_string_equal(ev.on_behalf, "Ada \"L\"\n\x01é");
+    assert_string_equal(ev.kind, "red.witnessed");
+    assert_string_equal(ev.prev, event_no_hash);
+    assert_int_equal(strlen(ev.hash), DIGEST_HEX_LEN);
+
+    const char *bytes;
+    size_t len;
+    check_ok(store_blob(f->store, &f->arena, ev.payload, &bytes, &len, &f->err), &f->err);
+    assert_string_equal(bytes, "{\"count\":2,\"test\":\"x\"}");
+    check_ok(store_blob(f->store, &f->arena, blob.hex, &bytes, &len, &f->err), &f->err);
+    assert_int_equal(len, 5);
+    assert_memory_equal(bytes, "hello", 5);
+}
+
+static void events_chain_over_batches(void **state)
+{
+    struct fixture *f = *state;
+    struct batch *b = batch_new();
+    for (int i = 0; i < 3; i++)
+        batch_event(b, &(struct event){ .kind = "step" });
+    int64_t seq;
+    check_ok(store_commit(f->store, b, &seq, &f->err), &f->err);
+    batch_free(b);
+    assert_int_equal(seq, 3);
+    assert_int_equal(suite_event(f, "more", "T-1"), 4);
+    struct event *events;
+    size_t count;
+    check_ok(store_events(f->store, &f->arena, 0, NULL, NULL, NULL, 0, &events, &count, &f->err), &f->err);
+    assert_int_equal(count, 4);
+    for (size_t i = 1; i < count; i++) {
+        assert_int_equal(events[i].seq, events[i - 1].seq + 1);
+        assert_string_equal(events[i].prev, events[i - 1].hash);
+        assert_true(events[i].time_ms >= events[i - 1].time_ms);
+    }
+}
+
+static void event_bytes_are_canonical_json(void **state)
+{
+    struct fixture *f = *state;
+    STR_LOCAL(bytes);
+    STR_LOCAL(again);
+    struct event ev = { .seq = 7, .time_ms = 1767225600000, .project = "p\"\\/", .ticket = "\t\b\f\r\x1f\x7f",
+                        .actor = "é😀", .kind = "k", .prev = event_no_hash, .payload = "" };
+    struct event_doc docs[] = { { "item", "T-1", 2, event_no_hash }, { "item", "T-2", 9, "" } };
+    event_write(&bytes, &ev, docs, 2);
+    json_t *value;
+    check_ok(json_parse(&f->arena, bytes.data, bytes.len, &value, &f->err), &f->err);
+    json_write(&again, value);
+    assert_string_equal(bytes.data, again.data);
+    struct event got;
+    struct event_docs got_docs;
+    check_ok(event_read(&f->arena, bytes.data, bytes.len, &got, &got_docs, &f->err), &f->err);
+    assert_string_equal(got.project, ev.project);
+    assert_string_equal(got.ticket, ev.ticket);
+    assert_string_equal(got.actor, ev.actor);
+    assert_int_equal(got.time_ms, ev.time_ms);
+    assert_int_equal(got_docs.count, 2);
+    assert_string_equal(got_docs.items[1].id, "T-2");
+    assert_int_equal(got_docs.items[1].version, 9);
+    for (size_t len = 0; len < bytes.len; len++) /* no part of an event is one */
+        check_err(event_read(&f->arena, bytes.data, len, &got, NULL, &f->err), ERR_CORRUPT, &f->err, "not an event");
+    check_err(event_read(&f->arena, "{\"actor\":\"\\u0000", 15, &got, NULL, &f->err), ERR_CORRUPT, &f->err, "not");
+}
+
+static void versions_count_from_one(void **state)
+{
+    struct fixture *f = *state;
+    struct item item = { .owner = "ada" };
+    suite_insert(f, "T-1", &item);
+    item_is(f, "T-1", 1, "ada");
+    struct batch *b = batch_new();
+    item.owner = "bob";
+    batch_update(b, &item_type, "T-1", 1, &item);
+    item.owner = "cyd";
+    batch_update(b, &item_type, "T-1", 2, &item); /* in the same batch */
+    batch_insert(b, &item_type, "T-2", &item);
+    batch_delete(b, &item_type, "T-2", 1);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    item_is(f, "T-1", 3, "cyd");
+    check_err(store_get(f->store, &f->arena, &item_type, "T-2", &item, NULL, &f->err), ERR_NOT_FOUND, &f->err, "T-2");
+    batch_delete(b, &item_type, "T-1", 3);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    check_err(store_get(f->store, &f->arena, &item_type, "T-1", &item, NULL, &f->err), ERR_NOT_FOUND, &f->err, "T-1");
+    batch_free(b);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void a_conflict_writes_nothing_at_all(void **state)
+{
+    struct fixture *f = *state;
+    struct item item = { .owner = "ada" };
+    suite_insert(f, "T-1", &item);
+    struct batch *b = batch_new();
+    for (int i = 0; i < 4; i++) {
+        item.owner = "mallory";
+        batch_insert(b, &item_type, "T-9", &item);
+        struct digest blob = batch_blob(b, "secret", 6);
+        batch_event(b, &(struct event){ .kind = "never" });
+        if (i == 0)
+            batch_insert(b, &item_type, "T-1", &item);
+        else if (i == 1)
+            batch_update(b, &item_type, "T-1", 2, &item);
+        else if (i == 2)
+            batch_delete(b, &item_type, "T-1", 7);
+        else
+            batch_update(b, &item_type, "T-8", 1, &item);
+        int64_t seq = 99;
+        static const char *const words[] = { "item T-1 exists", "has version 1, not 2", "has version 1, not 7", "T-8 does not exist" };
+        check_err(store_commit(f->store, b, &seq, &f->err), ERR_CONFLICT, &f->err, words[i]);
+        assert_int_equal(seq, 99);
+        const char *bytes;
+        size_t len;
+        check_err(store_blob(f->store, &f->arena, blob.hex, &bytes, &len, &f->err), ERR_NOT_FOUND, &f->err, blob.hex);
+        check_err(store_get(f->store, &f->arena, &item_type, "T-9", &item, NULL, &f->err), ERR_NOT_FOUND, &f->err, "T-9");
+    }
+    item_is(f, "T-1", 1, "ada");
+    assert_int_equal(store_last_seq(f->store), 1);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err); /* it was emptied */
+    assert_int_equal(store_last_seq(f->store), 1);
+    batch_free(b);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void documents_without_an_event_are_logged_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(suite_insert(f, "T-1", &(struct item){ .owner = "ada" }), 1);
+    struct event ev;
+    check_ok(store_event(f->store, &f->arena, 1, &ev, &f->err), &f->err);
+    assert_string_equal(ev.kind, "documents.written");
+    assert_string_equal(ev.actor, "engine");
+}
+
+static void blobs_alone_make_no_event(void **state)
+{
+    struct fixture *f = *state;
+    struct batch *b = batch_new();
+    batch_blob(b, "x", 1);
+    int64_t seq = 5;
+    check_ok(store_commit(f->store, b, &seq, &f->err), &f->err);
+    batch_free(b);
+    assert_int_equal(seq, 0);
+    assert_int_equal(store_last_seq(f->store), 0);
+}
+
+/* ---- what a batch refuses ---- */
+
+static void refuses(struct fixture *f, struct batch *b, int code, const char *words)
+{
+    batch_event(b, &(struct event){ .kind = "never" });
+    check_err(store_commit(f->store, b, NULL, &f->err), code, &f->err, words);
+    assert_int_equal(store_last_seq(f->store), 0);
+}
+
+static void mistakes_in_a_batch_are_reported_by_its_commit(void **state)
+{
+    static const struct doc_type stranger = { "stranger", &item_record };
+    struct fixture *f = *state;
+    struct batch *b = batch_new();
+    struct item good = { .owner = "ada" }, heavy = { .weight = 1000001 };
+    char long_text[1200];
+    memset(long_text, 'x', sizeof long_text);
+    long_text[201] = '\0';
+    batch_insert(b, &item_type, "", &good);
+    refuses(f, b, ERR_INVALID, "cannot be the id of a item");
+    batch_insert(b, &item_type, "T 1", &good);
+    refuses(f, b, ERR_INVALID, "\"T 1\" cannot be");
+    batch_insert(b, &item_type, long_text, &good);
+    refuses(f, b, ERR_INVALID, "1 to 200");
+    batch_insert(b, &item_type, "T-1", &heavy);
+    batch_insert(b, &item_type, "", &good); /* the first mistake is told */
+    refuses(f, b, ERR_INVALID, "item T-1 cannot be stored: weight is 1000001");
+    batch_insert(b, &stranger, "T-1", &good);
+    refuses(f, b, ERR_INVALID, "stranger were not declared");
+    batch_event(b, &(struct event){ .kind = "" });
+    refuses(f, b, ERR_INVALID, "no kind");
+    memset(long_text, 'x', 1100);
+    long_text[1100] = '\0';
+    batch_event(b, &(struct event){ .kind = "k", .ticket = long_text });
+    refuses(f, b, ERR_INVALID, "ticket of an event");
+    batch_event(b, &(struct event){ .kind = "k", .actor = "\xff" });
+    refuses(f, b, ERR_INVALID, "actor of an event must be UTF-8");
+    batch_event(b, &(struct event){ .kind = "k", .payload_json = json_keep(&f->arena, json_array()) });
+    refuses(f, b, ERR_INVALID, "not a JSON object");
+    for (int i = 0; i <= STORE_MAX_BATCH; i++)
+        batch_event(b, &(struct event){ .kind = "k" });
+    refuses(f, b, ERR_LIMIT, "at most 10000");
+    static char large[STORE_MAX_BLOB + 1];
+    batch_blob(b, large, sizeof large);
+    refuses(f, b, ERR_LIMIT, "too large");
+    check_err(store_get(f->store, &f->arena, &stranger, "T-1", &good, NULL, &f->err), ERR_INVALID, &f->err, "stranger");
+    batch_free(b);
+}
+
+/* ---- blobs ---- */
+
+static void blob_is(struct fixture *f, struct digest d, const void *bytes, size_t len)
+{
+    ARENA_LOCAL(a);
+    const char *got;
+    size_t got_len;
+    check_ok(store_blob(f->store, &a, d.hex, &got, &got_len, &f->err), &f->err);
+    assert_int_equal(got_len, len);
+    assert_memory_equal(got, bytes, len);
+    assert_int_equal(got[len], 0);
+}
+
+static struct digest put(struct fixture *f, const struct digest *prefix, const char *bytes, size_t len)
+{
+    struct batch *b = batch_new();
+    struct digest d = prefix ? batch_blob_after(b, prefix, bytes, len) : batch_blob(b, bytes, len);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+    assert_string_equal(d.hex, digest_of(bytes, len).hex);
+    return d;
+}
+
+static void blobs_of_any_size_come_back(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 3000000 };
+    char *bytes = xmalloc(3000000);
+    for (size_t i = 0; i < 3000000; i++)
+        bytes[i] = (char)(i * 7 + i / 251);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct digest d = put(f, NULL, bytes, sizes[i]);
+        blob_is(f, put(f, NULL, bytes, sizes[i]), bytes, sizes[i]); /* again is no error */
+        blob_is(f, d, bytes, sizes[i]);
+    }
+    free(bytes);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void a_conversation_of_prefixes_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    enum { TURNS = 100, TURN = 50 };
+    static char bytes[TURNS * TURN];
+    struct digest d[TURNS];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)('a' + i % 23);
+    for (size_t i = 0; i < TURNS; i++)
+        d[i] = put(f, i ? &d[i - 1] : NULL, bytes, (i + 1) * TURN);
+    for (size_t i = 0; i < TURNS; i++)
+        blob_is(f, d[i], bytes, (i + 1) * TURN);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void a_prefix_may_be_in_the_same_batch_absent_or_wrong(void **state)
+{
+    struct fixture *f = *state;
+    struct batch *b = batch_new();
+    struct digest one = batch_blob(b, "one", 3);
+    struct digest two = batch_blob_after(b, &one, "one two", 7);
+    struct digest three = batch_blob_after(b, &two, "one two three", 13);
+    struct digest other = batch_blob_after(b, &two, "something else", 14);
+    struct digest absent = digest_of("never stored", 12);
+    struct digest orphan = batch_blob_after(b, &absent, "never stored at all", 19);
+    struct digest same = batch_blob_after(b, &one, "one", 3);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+    blob_is(f, two, "one two", 7);
+    blob_is(f, three, "one two three", 13);
+    blob_is(f, other, "something else", 14);
+    blob_is(f, orphan, "never stored at all", 19);
+    blob_is(f, same, "one", 3);
+}
+
+static void erased_bytes_are_gone_and_the_log_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct digest one = put(f, NULL, "one", 3);
+    struct digest two = put(f, &one, "one two", 7);
+    struct digest three = put(f, &two, "one two three", 13);
+    check_ok(store_erase_blob(f->store, two.hex, "ada", "asked to", &f->err), &f->err);
+    const char *bytes;
+    size_t len;
+    check_err(store_blob(f->store, &f->arena, two.hex, &bytes, &len, &f->err), ERR_NOT_FOUND, &f->err, "erased");
+    blob_is(f, one, "one", 3);
+    blob_is(f, three, "one two three", 13);
+    struct event ev;
+    check_ok(store_event(f->store, &f->arena, 1, &ev, &f->err), &f->err);
+    assert_string_equal(ev.kind, "blob.erased");
+    assert_string_equal(ev.actor, "ada");
+    check_err(store_erase_blob(f->store, two.hex, "ada", "", &f->err), ERR_NOT_FOUND, &f->err, "erased");
+    check_err(store_erase_blob(f->store, event_no_hash, "ada", "", &f->err), ERR_NOT_FOUND, &f->err, "no blob");
+    assert_int_equal(store_last_seq(f->store), 1);
+    assert_string_equal(suite_faults(f), "");
+    struct digest after = put(f, &two, "one two four", 12); /* an erased prefix */
+    blob_is(f, after, "one two four", 12);
+    blob_is(f, put(f, &one, "one two", 7), "one two", 7); /* stored again */
+    assert_string_equal(suite_faults(f), "");
+}
+
+/* ---- queries ---- */
+
+/* T-00 .. T-19: owner ada, bob, cyd by turns; states by fours; weight 0, 10, .. with pairs. */
+static void insert_twenty(struct fixture *f)
+{
+    static const char *const owners[] = { "ada", "bob", "cyd" };
+    struct batch *b = batch_new();
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "T-%02d", i);
+        batch_insert(b, &item_type, id, &(struct item){ .owner = owners[i % 3], .state = i / 4 % 3,
+                                                        .weight = i / 2 * 10, .urgent = i % 5 == 0 });
+    }
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+}
+
+static const char *found(struct fixture *f, const struct store_query *q)
+{
+    struct store_found r;
+    STR_LOCAL(ids);
+    check_ok(store_find(f->store, &f->arena, &item_type, q, &r, &f->err), &f->err);
+    for (size_t i = 0; i < r.count; i++)
+        str_addf(&ids, "%s%s", i ? " " : "", r.ids[i] + 2);
+    int64_t count;
+    check_ok(store_count(f->store, &item_type, q, &count, &f->err), &f->err);
+    if (!q || (!q->limit && !q->after_id))
+        assert_int_equal(count, r.count);
+    return arena_strndup(&f->arena, ids.data, ids.len);
+}
+
+static void queries_select_by_every_kind_of_field(void **state)
+{
+    struct fixture *f = *state;
+    insert_twenty(f);
+    assert_string_equal(found(f, NULL), "00 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "bob" } }, .where_count = 1 }),
+                        "01 04 07 10 13 16 19");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "state", .text = "done" } }, .where_count = 1 }),
+                        "08 09 10 11");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "urgent", .number = 1 } }, .where_count = 1 }),
+                        "00 05 10 15");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "weight", .number = 30 } }, .where_count = 1 }), "06 07");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "bob" }, { .field = "urgent", .number = 1 } },
+                                                        .where_count = 2 }), "10");
+    assert_string_equal(found(f, &(struct store_query){ .range_field = "weight", .range_from = 20, .range_to = 30 }), "04 05 06 07");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "nobody" } }, .where_count = 1 }), "");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "' OR 1=1 --" } }, .where_count = 1 }), "");
+}
+
+static void queries_order_limit_and_continue(void **state)
+{
+    struct fixture *f = *state;
+    insert_twenty(f);
+    assert_string_equal(found(f, &(struct store_query){ .order_by = "owner", .limit = 9 }), "00 03 06 09 12 15 18 01 04");
+    assert_string_equal(found(f, &(struct store_query){ .order_by = "owner", .limit = 3, .after_id = "T-18" }), "01 04 07");
+    assert_string_equal(found(f, &(struct store_query){ .order_by = "weight", .descending = true, .limit = 5 }), "19 18 17 16 15");
+    assert_string_equal(found(f, &(struct store_query){ .descending = true, .limit = 2, .after_id = "T-03" }), "02 01");
+    assert_string_equal(found(f, &(struct store_query){ .after_id = "T-16x" }), "17 18 19"); /* an id that never was */
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "cyd" } }, .where_count = 1,
+                                                        .range_field = "weight", .range_from = 10, .range_to = 80,
+                                                        .order_by = "urgent", .descending = true, .limit = 3 }), "05 17 14");
+    check_err(store_find(f->store, &f->arena, &item_type,
+                         &(struct store_query){ .order_by = "owner", .after_id = "T-99" },
+                         &(struct store_found){ 0 }, &f->err), ERR_NOT_FOUND, &f->err, "T-99");
+}
+
+static void pages_of_a_query_neither_skip_nor_repeat(void **state)
+{
+    struct fixture *f = *state;
+    insert_twenty(f);
+    static const char *const orders[] = { NULL, "owner", "state", "weight", "urgent" };
+    for (int i = 0; i < 10; i++) {
+        struct store_query q = { .order_by = orders[i / 2], .descending = i % 2 };
+        const char *whole = found(f, &q);
+        STR_LOCAL(pages);
+        q.limit = 3;
+        for (;;) {
+            const char *page = found(f, &q);
+            if (!*page)
+                break;
+            str_addf(&pages, "%s%s", pages.len ? " " : "", page);
+            q.after_id = arena_printf(&f->arena, "T-%s", page + strlen(page) - 2);
+        }
+        assert_string_equal(pages.data, whole);
+    }
+}
+
+static void queries_follow_updates_and_deletions(void **state)
+{
+    struct fixture *f = *state;
+    insert_twenty(f);
+    struct batch *b = batch_new();
+    batch_update(b, &item_type, "T-00", 1, &(struct item){ .owner = "dora", .weight = 5 });
+    batch_delete(b, &item_type, "T-03", 1);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "dora" } }, .where_count = 1 }), "00");
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "owner", .text = "ada" } }, .where_count = 1 }),
+                        "06 09 12 15 18");
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void wrong_queries_say_why(void **state)
+{
+    struct fixture *f = *state;
+    static const struct { struct store_query q; const char *words; } wrong[] = {
+        { { .where = { { .field = "title", .text = "x" } }, .where_count = 1 }, "\"title\": it is not an indexed field" },
+        { { .where = { { .field = "nothing", .text = "x" } }, .where_count = 1 }, "\"nothing\"" },
+        { { .where = { { .field = "owner", .number = 1 } }, .where_count = 1 }, "item.owner is compared with a text" },
+        { { .where = { { .field = "weight", .text = "1" } }, .where_count = 1 }, "item.weight is compared with a number" },
+        { { .where = { { .field = "state", .text = "closed" } }, .where_count = 1 }, "item.state is never \"closed\"" },
+        { { .where_count = 5 }, "at most 4 conditions" },
+        { { .limit = STORE_MAX_LIMIT + 1 }, "10000 results" },
+        { { .range_field = "owner" }, "item.owner has no range" },
+        { { .range_field = "tags" }, "tags" },
+        { { .order_by = "text" }, "text" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct store_found r = { .count = 77 };
+        int64_t count = 77;
+        check_err(store_find(f->store, &f->arena, &item_type, &wrong[i].q, &r, &f->err), ERR_INVALID, &f->err, wrong[i].words);
+        check_err(store_count(f->store, &item_type, &wrong[i].q, &count, &f->err), ERR_INVALID, &f->err, wrong[i].words);
+        assert_int_equal(r.count + (size_t)count, 154);
+    }
+}
+
+/* ---- searching ---- */
+
+static const char *searched(struct fixture *f, const char *text)
+{
+    struct store_found r;
+    STR_LOCAL(ids);
+    check_ok(store_search(f->store, &f->arena, &item_type, text, 10, &r, &f->err), &f->err);
+    for (size_t i = 0; i < r.count; i++)
+        str_addf(&ids, "%s%s", i ? " " : "", r.ids[i]);
+    return arena_strndup(&f->arena, ids.data, ids.len);
+}
+
+static void search_finds_words_in_the_searched_fields(void **state)
+{
+    struct fixture *f = *state;
+    suite_insert(f, "A", &(struct item){ .owner = "convert", .title = "Reject negative lengths", .text = "A length is never negative." });
+    suite_insert(f, "B", &(struct item){ .title = "Read a file", .text = "Über den Zeilen: the lengths of lines in a long text about other things, and more of it." });
+    suite_insert(f, "C", &(struct item){ .title = "Quit" });
+    assert_string_equal(searched(f, "lengths"), "A B"); /* the shorter text first */
+    assert_string_equal(searched(f, "NEGATIVE lengths"), "A");
+    assert_string_equal(searched(f, "uber"), "B");
+    assert_string_equal(searched(f, "convert"), ""); /* in a field that is not searched */
+    assert_string_equal(searched(f, ""), "");
+    assert_string_equal(searched(f, "  \n"), "");
+    static const char *const odd[] = { "\"", "lengths\" OR \"quit", "a*", "NEAR(", "title:quit", "-", "^", "{", "(", "lengths AND" };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        searched(f, odd[i]); /* words, never syntax */
+    assert_string_equal(searched(f, "lengths OR quit"), "");
+    struct batch *b = batch_new();
+    batch_update(b, &item_type, "C", 1, &(struct item){ .title = "Quit lengths" });
+    batch_delete(b, &item_type, "A", 1);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+    assert_string_equal(searched(f, "lengths"), "C B");
+    check_err(store_search(f->store, &f->arena, &counter_type, "x", 1, &(struct store_found){ 0 }, &f->err), ERR_INVALID, &f->err,
+              "counter has no text");
+}
+
+/* ---- the log ---- */
+
+static void events_are_filtered_and_limited(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++)
+        suite_event(f, i % 2 ? "odd" : "even", i < 5 ? "T-1" : "T-2");
+    static const struct { int64_t after; const char *project, *ticket, *kind; size_t limit; size_t count; int64_t first; } wanted[] = {
+        { 0, NULL, NULL, NULL, 0, 10, 1 }, { 3, NULL, NULL, NULL, 4, 4, 4 }, { 0, "units", "T-2", NULL, 0, 5, 6 },
+        { 0, NULL, NULL, "odd", 0, 5, 2 }, { 4, "units", "T-2", "odd", 0, 3, 6 }, { 0, "other", NULL, NULL, 0, 0, 0 },
+        { 10, NULL, NULL, NULL, 0, 0, 0 }, { 0, "units", NULL, "even", 2, 2, 1 },
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        struct event *events;
+        size_t count;
+        check_ok(store_events(f->store, &f->arena, wanted[i].after, wanted[i].project, wanted[i].ticket, wanted[i].kind,
+                              wanted[i].limit, &events, &count, &f->err), &f->err);
+        assert_int_equal(count, wanted[i].count);
+        if (count)
+            assert_int_equal(events[0].seq, wanted[i].first);
+    }
+    struct event ev;
+    check_err(store_event(f->store, &f->arena, 11, &ev, &f->err), ERR_NOT_FOUND, &f->err, "no event 11");
+    check_err(store_event(f->store, &f->arena, 0, &ev, &f->err), ERR_NOT_FOUND, &f->err, "no event 0");
+}
+
+static void a_clock_that_jumps_back_does_not_turn_history_round(void **state)
+{
+    struct fixture *f = *state;
+    struct event ev;
+    clock_wall_set(4102444800000); /* 2100 */
+    suite_event(f, "late", "");
+    clock_wall_set(1000);
+    suite_event(f, "early", "");
+    check_ok(store_event(f->store, &f->arena, 2, &ev, &f->err), &f->err);
+    assert_int_equal(ev.time_ms, 4102444800000);
+    fixture_close(f);
+    fixture_open(f);
+    clock_wall_set(2000);
+    suite_event(f, "after opening again", "");
+    check_ok(store_event(f->store, &f->arena, 3, &ev, &f->err), &f->err);
+    assert_int_equal(ev.time_ms, 4102444800000);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void everything_is_there_after_opening_again(void **state)
+{
+    struct fixture *f = *state;
+    insert_twenty(f);
+    for (int i = 0; i < 100; i++)
+        suite_event(f, "step", "T-1");
+    struct digest d = put(f, NULL, "kept", 4);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(store_last_seq(f->store), 101);
+    item_is(f, "T-07", 1, "bob");
+    blob_is(f, d, "kept", 4);
+    assert_int_equal(suite_event(f, "on", ""), 102);
+    assert_string_equal(suite_faults(f), "");
+}
+
+/* ---- descriptions that change ---- */
+
+struct wider {
+    const char *owner;
+    int state;
+    int64_t weight;
+    const char *urgent; /* no longer indexed, and another type */
+    const char *title, *text;
+    int64_t rank;
+    struct texts tags;
+};
+static const struct field wider_fields[] = {
+    FIELD(struct wider, owner, FIELD_TEXT, .indexed = true, .searched = true),
+    FIELD(struct wider, state, FIELD_ENUM, .choices = states),
+    FIELD(struct wider, weight, FIELD_INT),
+    FIELD(struct wider, title, FIELD_TEXT, .indexed = true),
+    FIELD(struct wider, text, FIELD_TEXT),
+    FIELD(struct wider, rank, FIELD_INT, .indexed = true, .min = 3, .max = 9),
+    FIELD(struct wider, tags, FIELD_TEXTS),
+};
+static const struct record wider_record = RECORD("item", struct wider, wider_fields);
+static const struct doc_type wider_type = { "item", &wider_record };
+
+static void a_description_that_changes_takes_its_documents_along(void **state)
+{
+    struct fixture *f = *state;
+    static const struct doc_type *const types[] = { &wider_type };
+    struct store_found r;
+    struct batch *b = batch_new();
+    for (int i = 0; i < 5; i++)
+        batch_insert(b, &item_type, arena_printf(&f->arena, "T-%d", i),
+                     &(struct item){ .owner = i % 2 ? "ada" : "bob", .title = i == 3 ? "three" : "some" });
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    fixture_close(f);
+
+    check_ok(store_open_on(&f->store, engine, f->home, true, types, 1, &f->err), &f->err);
+    struct store_query q = { .where = { { .field = "title", .text = "three" }, { .field = "rank", .number = 3 } }, .where_count = 2 };
+    int64_t count;
+    check_ok(store_count(f->store, &wider_type, &q, &count, &f->err), &f->err);
+    assert_int_equal(count, 1);
+    q.where[0].field = "state";
+    check_err(store_count(f->store, &wider_type, &q, &count, &f->err), ERR_INVALID, &f->err, "state");
+    store_free(f->store);
+    fixture_open(f); /* and back again */
+    assert_string_equal(found(f, &(struct store_query){ .where = { { .field = "state", .text = "open" } }, .where_count = 1 }), "0 1 2 3 4");
+    check_ok(store_search(f->store, &f->arena, &item_type, "three", 10, &r, &f->err), &f->err);
+    assert_int_equal(r.count, 1);
+    batch_free(b);
+    assert_string_equal(suite_faults(f), "");
+}
+
+static void descriptions_that_cannot_be_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const struct doc_type bad_name = { "item; DROP", &item_record };
+    static const struct field tag_fields[] = { FIELD(struct item, tags, FIELD_TEXTS, .indexed = true) };
+    static const struct record tag_record = RECORD("tag", struct item, tag_fields);
+    static const struct doc_type bad_field = { "tag", &tag_record };
+    const struct doc_type *types[1] = { &bad_name };
+    struct store *s = NULL;
+    fixture_close(f);
+    check_err(store_open_on(&s, engine, f->home, true, types, 1, &f->err), ERR_INVALID, &f->err, "item; DROP");
+    types[0] = &bad_field;
+    check_err(store_open_on(&s, engine, f->home, true, types, 1, &f->err), ERR_INVALID, &f->err, "tag.tags");
+    assert_null(s);
+    fixture_open(f);
+}
+
+int store_suite_run(const struct store_engine *under_test)
+{
+    engine = under_test;
+#define IN_A_HOME(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        IN_A_HOME(a_batch_is_read_back_whole),
+        IN_A_HOME(events_chain_over_batches),
+        IN_A_HOME(event_bytes_are_canonical_json),
+        IN_A_HOME(versions_count_from_one),
+        IN_A_HOME(a_conflict_writes_nothing_at_all),
+        IN_A_HOME(documents_without_an_event_are_logged_all_the_same),
+        IN_A_HOME(blobs_alone_make_no_event),
+        IN_A_HOME(mistakes_in_a_batch_are_reported_by_its_commit),
+        IN_A_HOME(blobs_of_any_size_come_back),
+        IN_A_HOME(a_conversation_of_prefixes_comes_back),
+        IN_A_HOME(a_prefix_may_be_in_the_same_batch_absent_or_wrong),
+        IN_A_HOME(erased_bytes_are_gone_and_the_log_says_so),
+        IN_A_HOME(queries_select_by_every_kind_of_field),
+        IN_A_HOME(queries_order_limit_and_continue),
+        IN_A_HOME(pages_of_a_query_neither_skip_nor_repeat),
+        IN_A_HOME(queries_follow_updates_and_deletions),
+        IN_A_HOME(wrong_queries_say_why),
+        IN_A_HOME(search_finds_words_in_the_searched_fields),
+        IN_A_HOME(events_are_filtered_and_limited),
+        IN_A_HOME(a_clock_that_jumps_back_does_not_turn_history_round),
+        IN_A_HOME(everything_is_there_after_opening_again),
+        IN_A_HOME(a_description_that_changes_takes_its_documents_along),
+        IN_A_HOME(descriptions_that_cannot_be_are_refused),
+    };
+    return cmocka_run_group_tests_name(engine->name, tests, NULL, NULL);
+}
