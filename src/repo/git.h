@@ -26,9 +26,13 @@ enum { OID_HEX_MAX = 64 };
 /* An object id, 40 or 64 hexadecimal digits; "" for none. */
 struct oid { char hex[OID_HEX_MAX + 1]; };
 
-int repo_create(const char *path, const char *default_branch, struct err *e); /* bare, empty */
+/* Bare and empty; whole or not there at all.  ERR_EXISTS. */
+int repo_create(const char *path, const char *default_branch, struct err *e);
 int repo_open(struct repo **ret, const char *path, struct err *e);
 void repo_free(struct repo *r);
+/* Packs what has gathered, when that is worth it (`git gc --auto`); takes long then.  For
+ * moments without work. */
+int repo_maintain(struct repo *r, struct err *e);
 
 /* Copies the objects and branches of the person's repository (bare or not) at `source`;
  * its working tree, index and configuration are only read.  *ret_branch: its default
@@ -71,6 +75,8 @@ struct tree_file {
 struct tree { struct tree_file *files; size_t count; }; /* sorted by path */
 
 int repo_tree(struct repo *r, struct arena *a, const struct oid *commit_or_tree, struct tree *ret, struct err *e);
+/* Fills in the sizes. */
+int repo_tree_sizes(struct repo *r, struct tree *t, struct err *e);
 const struct tree_file *tree_find(const struct tree *t, const char *path);
 int repo_blob(struct repo *r, struct arena *a, const struct oid *blob, const char **ret, size_t *ret_len, struct err *e);
 /* The bytes of one file; ERR_NOT_FOUND. */
@@ -79,15 +85,18 @@ int repo_file(struct repo *r, struct arena *a, const struct oid *commit_or_tree,
 
 /* One change to a tree; bytes NULL deletes the path (absent: no error). */
 struct tree_change { const char *path; const void *bytes; size_t len; bool executable; };
-/* Writes blobs and the tree that is `base` ("" : empty) with the changes.  ERR_REFUSED
- * names an entry that must not exist: ".git" in any case or disguise, "..", absolute, a
- * file where a directory is, control characters, longer than 4096 (component: 255). */
+/* Writes blobs and the tree that is `base` ("" : empty) with the changes, deletions first.
+ * ERR_REFUSED names an entry that must not exist: ".git" in any case or disguise, "..",
+ * absolute, a file where a directory is (and the reverse), control characters, a backslash,
+ * not UTF-8, longer than 4096 (component: 255); ERR_INVALID a path named twice. */
 int repo_write_tree(struct repo *r, const struct oid *base, const struct tree_change *changes,
                     size_t count, struct oid *ret_tree, struct err *e);
 /* The check alone. */
 int path_check(const char *path, struct err *e);
 
-/* Writes every file of the tree below root_fd (an empty directory), byte for byte. */
+/* Writes every file of the tree below root_fd (an empty directory), byte for byte, modes
+ * 0644 and 0755.  ERR_REFUSED names what somebody else's tree should not hold: the names
+ * above, submodules, links that lead out of the tree. */
 int repo_checkout(struct repo *r, const struct oid *commit_or_tree, int root_fd, struct err *e);
 
 /* ---- commits ---- */
@@ -102,7 +111,7 @@ struct commit_intent {
 /* The same intent always gives the same id. */
 int repo_commit(struct repo *r, const struct commit_intent *c, struct oid *ret, struct err *e);
 struct commit_info {
-    struct oid tree, parents[2];
+    struct oid tree, parents[2]; /* the first two of parent_count */
     size_t parent_count;
     const char *author, *message;
     int64_t time_s;
@@ -113,16 +122,19 @@ int repo_log(struct repo *r, struct arena *a, const struct oid *tip, const struc
              size_t limit, struct oid **ret, size_t *ret_count, struct err *e);
 int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oid *of, bool *ret, struct err *e);
 
-/* Unified diff between two commits or trees, at most `max` bytes (cut at a line, with a note). */
+/* Unified diff between two commits or trees ("": the empty tree), at most `max` bytes (cut at
+ * a line, with a note).  The same bytes whatever the configuration, attributes and git
+ * version; without "index" lines. */
 int repo_diff(struct repo *r, const struct oid *from, const struct oid *to, size_t max, struct str *out, struct err *e);
 /* Paths that differ. */
 int repo_changed(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct texts *ret, struct err *e);
 
 struct merge_result {
-    struct oid tree;         /* with conflict markers in it when there are conflicts */
+    struct oid tree;         /* with conflict markers ("ours", "theirs") when there are conflicts */
     struct texts conflicts;  /* paths; empty: clean */
 };
-/* Three-way merge of two commits (git merge-tree --write-tree); nothing is committed. */
+/* Three-way merge of two commits (git merge-tree --write-tree); nothing is committed.
+ * ERR_INVALID: they have no commit in common. */
 int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const struct oid *theirs,
                struct merge_result *ret, struct err *e);
 

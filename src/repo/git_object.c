@@ -1,0 +1,284 @@
+/* git_object.c - ids, and writing objects so that they survive a power cut.
+ *
+ * Loose objects are written here and not by git.  A durable commit of one changed file
+ * takes three processes less this way and the most direct one by plumbing (hash-object,
+ * read-tree, update-index, write-tree, commit-tree, update-ref) takes 7: 20 ms beside 3 ms,
+ * where unpack-objects takes 9 and fast-import 9 to 15 (see tests/bench/bench_git.c).
+ * The ids are needed before anything is written in any case, and the format of a loose
+ * object (zlib over "type size\0bytes", named by its digest) has not changed since 2005;
+ * tests have `git fsck --strict` agree with it.
+ *
+ * git syncs a file before it renames it into place, but never the directory, so a power
+ * cut can take the name away.  Here both are synced.
+ */
+#include "repo/git_internal.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/failpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { WRITE_AT_ONCE = 16, TEMP_NAME_MAX = 32 };
+
+const char *const object_type_names[] = { "object", "commit", "tree", "blob", "tag" };
+
+static size_t header_of(const struct new_object *o, char *out, size_t size)
+{
+    return (size_t)snprintf(out, size, "%s %zu", object_type_names[o->type], o->len) + 1;
+}
+
+void object_id(const struct repo *r, struct new_object *o)
+{
+    static const char digits[] = "0123456789abcdef";
+    char header[48];
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned sum_len = 0;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || !EVP_DigestInit_ex(ctx, r->hex_len == 40 ? EVP_sha1() : EVP_sha256(), NULL) ||
+        !EVP_DigestUpdate(ctx, header, header_of(o, header, sizeof header)) ||
+        !EVP_DigestUpdate(ctx, o->data, o->len) || !EVP_DigestFinal_ex(ctx, sum, &sum_len))
+        out_of_memory(); /* the only way these fail */
+    EVP_MD_CTX_free(ctx);
+    memset(&o->oid, 0, sizeof o->oid);
+    for (unsigned i = 0; i < sum_len; i++) {
+        o->oid.hex[2 * i] = digits[sum[i] >> 4];
+        o->oid.hex[2 * i + 1] = digits[sum[i] & 15];
+    }
+}
+
+/* ---- one loose object ---- */
+
+struct loose {
+    const struct new_object *object;
+    int dir_fd, fd;      /* -1: not open */
+    bool present;        /* it is there already */
+    char temp[TEMP_NAME_MAX];
+};
+
+static int write_all(int fd, const unsigned char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int deflate_into(z_stream *z, int fd, const void *bytes, size_t len, int flush)
+{
+    unsigned char out[16384];
+    const unsigned char *at = bytes;
+    do {
+        uInt piece = len > (1u << 30) ? 1u << 30 : (uInt)len;
+        z->next_in = (z_const Bytef *)at;
+        z->avail_in = piece;
+        at += piece;
+        len -= piece;
+        do {
+            z->next_out = out;
+            z->avail_out = sizeof out;
+            deflate(z, len ? Z_NO_FLUSH : flush);
+            if (write_all(fd, out, sizeof out - z->avail_out) < 0)
+                return -1;
+        } while (z->avail_out == 0);
+    } while (len);
+    return 0;
+}
+
+static int deflate_object(int fd, const struct new_object *o)
+{
+    char header[48];
+    z_stream z = { 0 };
+    if (deflateInit(&z, Z_BEST_SPEED) != Z_OK)
+        out_of_memory();
+    int r = deflate_into(&z, fd, header, header_of(o, header, sizeof header), Z_NO_FLUSH);
+    if (r == 0)
+        r = deflate_into(&z, fd, o->data, o->len, Z_FINISH);
+    int saved = errno;
+    deflateEnd(&z);
+    errno = saved;
+    return r;
+}
+
+static int loose_dir(int objects_fd, const struct oid *oid)
+{
+    char name[3] = { oid->hex[0], oid->hex[1], '\0' };
+    int fd = openat(objects_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    if (mkdirat(objects_fd, name, 0777) < 0 && errno != EEXIST)
+        return -1;
+    if (fsync(objects_fd) < 0)
+        return -1;
+    return openat(objects_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Writes the bytes under a temporary name of the kind that `git prune` clears away. */
+static int loose_begin(struct loose *l, int objects_fd)
+{
+    l->dir_fd = loose_dir(objects_fd, &l->object->oid);
+    if (l->dir_fd < 0)
+        return -1;
+    l->present = faccessat(l->dir_fd, l->object->oid.hex + 2, F_OK, 0) == 0;
+    if (l->present) {
+        utimensat(l->dir_fd, l->object->oid.hex + 2, NULL, 0); /* `git prune` goes by age */
+        return 0;
+    }
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return -1;
+    snprintf(l->temp, sizeof l->temp, "tmp_obj_%016llx", (unsigned long long)random);
+    l->fd = openat(l->dir_fd, l->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (l->fd < 0 || deflate_object(l->fd, l->object) < 0)
+        return -1;
+    /* A hint: the disk begins while the next object is compressed. */
+    sync_file_range(l->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return 0;
+}
+
+static int loose_place(struct loose *l)
+{
+    if (l->present)
+        return 0;
+    if (fsync(l->fd) < 0 || renameat(l->dir_fd, l->temp, l->dir_fd, l->object->oid.hex + 2) < 0)
+        return -1;
+    l->temp[0] = '\0';
+    return 0;
+}
+
+static void loose_end(struct loose *l)
+{
+    if (l->temp[0])
+        unlinkat(l->dir_fd, l->temp, 0);
+    if (l->fd >= 0)
+        close(l->fd);
+    if (l->dir_fd >= 0)
+        close(l->dir_fd);
+}
+
+/* Also the directory of an object that was there: a process that was killed may have
+ * placed it without coming to this line. */
+static int loose_sync_dirs(const struct loose *l, size_t count)
+{
+    bool done[256] = { false };
+    for (size_t i = 0; i < count; i++) {
+        char two[3] = { l[i].object->oid.hex[0], l[i].object->oid.hex[1], '\0' };
+        unsigned at = (unsigned)strtoul(two, NULL, 16);
+        if (!done[at] && fsync(l[i].dir_fd) < 0)
+            return -1;
+        done[at] = true;
+    }
+    return 0;
+}
+
+static int write_some(struct repo *r, int objects_fd, const struct new_object *const *objects,
+                      size_t count, struct err *e)
+{
+    struct loose l[WRITE_AT_ONCE];
+    for (size_t i = 0; i < count; i++)
+        l[i] = (struct loose){ .object = objects[i], .dir_fd = -1, .fd = -1 };
+    int bad = 0;
+    for (size_t i = 0; i < count && bad == 0; i++)
+        bad = loose_begin(&l[i], objects_fd);
+    if (bad == 0)
+        failpoint("repo.objects_staged");
+    for (size_t i = 0; i < count && bad == 0; i++)
+        bad = loose_place(&l[i]);
+    if (bad == 0)
+        bad = loose_sync_dirs(l, count);
+    int saved = errno;
+    for (size_t i = 0; i < count; i++)
+        loose_end(&l[i]);
+    return bad < 0 ? err_set_errno(e, ERR_FAILED, saved, "cannot write an object to %s", r->path) : 0;
+}
+
+static void remember(struct repo *r, const struct new_object *o)
+{
+    if (o->len > CACHE_OBJECT_MAX)
+        return;
+    struct object *kept = object_new(&o->oid, o->type, o->len);
+    if (o->len)
+        memcpy(kept->data, o->data, o->len);
+    cache_put(&r->cache, kept);
+    object_put(kept);
+}
+
+int objects_write(struct repo *r, struct new_object *objects, size_t count, struct err *e)
+{
+    int objects_fd = openat(r->fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (objects_fd < 0)
+        return err_set_errno(e, ERR_FAILED, errno, "cannot open the objects of %s", r->path);
+    failpoint("repo.objects");
+    int code = 0;
+    for (size_t at = 0; at < count && code == 0;) {
+        const struct new_object *fresh[WRITE_AT_ONCE];
+        size_t n = 0;
+        for (; at < count && n < WRITE_AT_ONCE; at++) {
+            OBJECT_LOCAL(known);
+            known = cache_get(&r->cache, &objects[at].oid);
+            if (!known)
+                fresh[n++] = &objects[at];
+        }
+        code = write_some(r, objects_fd, fresh, n, e);
+        for (size_t i = 0; i < n && code == 0; i++)
+            remember(r, fresh[i]);
+    }
+    close(objects_fd);
+    if (code == 0)
+        failpoint("repo.objects_written");
+    return code;
+}
+
+/* ---- what git wrote ---- */
+
+struct timespec sync_mark(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    now.tv_sec -= 2; /* file systems keep coarse times */
+    return now;
+}
+
+static int sync_if_changed(int parent_fd, const char *name, struct timespec since)
+{
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    struct stat st;
+    int bad = fstat(fd, &st);
+    bool newer = bad == 0 && (st.st_mtim.tv_sec > since.tv_sec ||
+                              (st.st_mtim.tv_sec == since.tv_sec && st.st_mtim.tv_nsec >= since.tv_nsec));
+    if (newer)
+        bad = fsync(fd);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return bad;
+}
+
+int sync_objects_since(int objects_fd, struct timespec since, struct err *e)
+{
+    int bad = sync_if_changed(objects_fd, "pack", since);
+    for (unsigned i = 0; i < 256 && bad == 0; i++) {
+        char name[3];
+        snprintf(name, sizeof name, "%02x", i);
+        bad = sync_if_changed(objects_fd, name, since);
+    }
+    if (bad == 0)
+        bad = sync_if_changed(objects_fd, ".", since);
+    return bad < 0 ? err_set_errno(e, ERR_FAILED, errno, "cannot sync the objects") : 0;
+}
