@@ -1,17 +1,38 @@
 /* digest.c - the one use of libcrypto. */
 #include "base/digest.h"
 
+#include "base/alloc.h"
+
+#include <openssl/evp.h>
 #include <openssl/sha.h>
+
+static struct digest to_hex(const unsigned char *raw, size_t len)
+{
+    struct digest d = { "" };
+    for (size_t i = 0; i < len; i++) {
+        d.hex[2 * i] = "0123456789abcdef"[raw[i] >> 4];
+        d.hex[2 * i + 1] = "0123456789abcdef"[raw[i] & 15];
+    }
+    return d;
+}
 
 struct digest digest_of(const void *bytes, size_t len)
 {
     unsigned char raw[SHA256_DIGEST_LENGTH];
     SHA256(bytes, len, raw);
-    struct digest d;
-    for (size_t i = 0; i < sizeof raw; i++) {
-        d.hex[2 * i] = "0123456789abcdef"[raw[i] >> 4];
-        d.hex[2 * i + 1] = "0123456789abcdef"[raw[i] & 15];
-    }
-    d.hex[DIGEST_HEX_LEN] = '\0';
-    return d;
+    return to_hex(raw, sizeof raw);
+}
+
+struct digest digest_of_object(enum digest_kind kind, const void *header, size_t header_len,
+                               const void *body, size_t body_len)
+{
+    unsigned char raw[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || !EVP_DigestInit_ex(ctx, kind == DIGEST_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) ||
+        !EVP_DigestUpdate(ctx, header, header_len) || !EVP_DigestUpdate(ctx, body, body_len) ||
+        !EVP_DigestFinal_ex(ctx, raw, &len))
+        out_of_memory(); /* nothing else can go wrong */
+    EVP_MD_CTX_free(ctx);
+    return to_hex(raw, len);
 }

@@ -13,4 +13,10 @@ struct digest {
 
 struct digest digest_of(const void *bytes, size_t len);
 
+/* Of a header and a body together, as git names its objects: 40 digits or 64.  SHA-1 is
+ * git's choice; do not use it for anything else. */
+enum digest_kind { DIGEST_SHA1, DIGEST_SHA256 };
+struct digest digest_of_object(enum digest_kind kind, const void *header, size_t header_len,
+                               const void *body, size_t body_len);
+
 #endif

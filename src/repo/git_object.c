@@ -14,14 +14,12 @@
 #include "repo/git_internal.h"
 
 #include "base/alloc.h"
-#include "base/arena.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/failpoint.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,21 +36,10 @@ static size_t header_of(const struct new_object *o, char *out, size_t size)
 
 void object_id(const struct repo *r, struct new_object *o)
 {
-    static const char digits[] = "0123456789abcdef";
     char header[48];
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned sum_len = 0;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || !EVP_DigestInit_ex(ctx, r->hex_len == 40 ? EVP_sha1() : EVP_sha256(), NULL) ||
-        !EVP_DigestUpdate(ctx, header, header_of(o, header, sizeof header)) ||
-        !EVP_DigestUpdate(ctx, o->data, o->len) || !EVP_DigestFinal_ex(ctx, sum, &sum_len))
-        out_of_memory(); /* the only way these fail */
-    EVP_MD_CTX_free(ctx);
-    memset(&o->oid, 0, sizeof o->oid);
-    for (unsigned i = 0; i < sum_len; i++) {
-        o->oid.hex[2 * i] = digits[sum[i] >> 4];
-        o->oid.hex[2 * i + 1] = digits[sum[i] & 15];
-    }
+    struct digest d = digest_of_object(r->hex_len == 40 ? DIGEST_SHA1 : DIGEST_SHA256, header,
+                                       header_of(o, header, sizeof header), o->data, o->len);
+    oid_set(&o->oid, d.hex, r->hex_len);
 }
 
 /* ---- one loose object ---- */
