@@ -38,7 +38,7 @@ struct fixture {
     struct arena arena;
     struct err err;
 };
-struct fixture *fixture_new(const struct store_engine *engine);
+struct fixture *fixture_new(void);
 void fixture_free(struct fixture *f);
 void fixture_close(struct fixture *f);
 void fixture_open(struct fixture *f);
@@ -47,14 +47,40 @@ void fixture_open(struct fixture *f);
 int64_t suite_event(struct fixture *f, const char *kind, const char *ticket);
 int64_t suite_insert(struct fixture *f, const char *id, const struct item *item);
 
+/* Commits a blob, which begins with `prefix` unless that is NULL; checks one. */
+struct digest suite_put(struct fixture *f, const struct digest *prefix, const char *bytes, size_t len);
+void suite_blob_is(struct fixture *f, struct digest d, const void *bytes, size_t len);
+
 /* The sentences of store_verify, one a line, in the fixture's arena; "" when all holds. */
 const char *suite_faults(struct fixture *f);
 /* The same, of the home opened without its lock. */
 const char *suite_faults_beside(struct fixture *f);
 
-/* Runs the suite; returns the number of tests that failed. */
-int store_suite_run(const struct store_engine *engine);
-/* More of it, where threads and processes meet (store_suite_together.c). */
-int store_suite_together_run(const struct store_engine *engine);
+/* T-00 .. T-19: owner ada, bob, cyd by turns; states by fours; weight 0, 10, .. in pairs. */
+void suite_insert_twenty(struct fixture *f);
+
+/* The tests of one program: TAP wants all of them in one group. */
+struct suite {
+    struct CMUnitTest tests[100];
+    size_t count;
+};
+void suite_add(struct suite *s, const struct CMUnitTest *tests, size_t count);
+#define SUITE_ADD(s, array) suite_add((s), (array), sizeof(array) / sizeof *(array))
+/* Returns the number of tests that failed. */
+int suite_run(struct suite *s);
+
+/* Adds what `engine` must pass, and makes fixtures use it. */
+void store_suite(struct suite *s, const struct store_engine *engine);
+
+/* Parts of it: blobs; finding documents; threads and processes together. */
+void store_suite_blob(struct suite *s);
+void store_suite_find(struct suite *s);
+void store_suite_together(struct suite *s);
+extern const struct store_engine *suite_engine; /* the one under test */
+
+/* A test that gets a fixture as its state. */
+int suite_set_up(void **state);
+int suite_tear_down(void **state);
+#define IN_A_HOME(test) cmocka_unit_test_setup_teardown(test, suite_set_up, suite_tear_down)
 
 #endif

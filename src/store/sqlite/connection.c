@@ -130,9 +130,12 @@ static void add_uri(struct str *out, const char *file)
 /* For a database whose directory we cannot write and that no writer has open. */
 static int open_unshared(struct connection *c, const char *file, struct err *e)
 {
+    STR_LOCAL(wal);
     STR_LOCAL(uri);
+    str_addf(&wal, "%s-wal", file);
     add_uri(&uri, file);
-    str_add(&uri, "?mode=ro&nolock=1");
+    /* Without a WAL SQLite would make one, unless it is told that nothing will change. */
+    str_add(&uri, access(wal.data, F_OK) == 0 ? "?mode=ro&vfs=unix-none" : "?mode=ro&immutable=1");
     sqlite3_close(c->db);
     int code = attach(c, uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, e);
     return code < 0 ? code : connection_run(c, "PRAGMA locking_mode=EXCLUSIVE", e);
