@@ -27,7 +27,8 @@ TEST    := $(if $(SAN),$(BUILD),build-coverage$(variant))
 
 $(BUILD)/build.ninja: options := $(if $(SAN),-Db_sanitize=$(SAN) -Db_lundef=false)
 build-coverage$(variant)/build.ninja: options := -Db_coverage=true -Doptimization=1
-$(RELEASE)/build.ninja: options := --buildtype=release -Dfailpoints=false -Dtests=disabled
+$(RELEASE)/build.ninja: options := --buildtype=release -Doptimization=2 -Dwerror=false -Dfailpoints=false \
+	-Dtests=disabled
 
 .NOTPARALLEL:
 .PHONY: setup setup-test demo build test test-peers bench fuzz crash lint install clean
@@ -66,7 +67,7 @@ fuzz:
 
 crash: setup-test $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) src/tandem
-	@tests/crash/run $(BUILD)/src/tandem $(N)
+	@TANDEM=$(abspath $(BUILD)/src/tandem) tests/crash/run $(N)
 
 lint: setup-test
 	@tools/lint-includes
