@@ -50,7 +50,7 @@ struct commit;
 struct store {
     const struct store_engine *engine;
     struct engine *db;
-    const struct doc_type *const *types;
+    const struct doc_type **types; /* our own list */
     size_t type_count;
     bool readonly;
     int lock_fd; /* of the home's lock; -1 for a reader */

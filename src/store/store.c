@@ -60,7 +60,9 @@ int store_open_on(struct store **ret, const struct store_engine *engine, const c
 {
     struct store *s = xcalloc(1, sizeof *s);
     s->engine = engine;
-    s->types = types;
+    s->types = xreallocarray(NULL, type_count, sizeof(*types));
+    if (type_count)
+        memcpy(s->types, types, type_count * sizeof(*types));
     s->type_count = type_count;
     s->readonly = !writer;
     s->lock_fd = -1;
@@ -102,6 +104,7 @@ void store_free(struct store *s)
         close(s->lock_fd);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
+    free(s->types);
     free(s);
 }
 

@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "store/event.h"
 
-#include <inttypes.h>
+#include <sys/wait.h>
 
 /* ---- fixtures ---- */
 
@@ -23,6 +23,9 @@ static const struct field item_fields[] = {
 };
 static const struct record item_record = RECORD("item", struct item, item_fields);
 const struct doc_type item_type = { "item", &item_record };
+
+/* One that the home is not opened with. */
+static const struct doc_type stranger_type = { "stranger", &item_record };
 
 static const struct field counter_fields[] = { FIELD(struct counter, value, FIELD_INT) };
 static const struct record counter_record = RECORD("counter", struct counter, counter_fields);
@@ -317,7 +320,6 @@ static void refuses(struct fixture *f, struct batch *b, int code, const char *wo
 
 static void mistakes_in_a_batch_are_reported_by_its_commit(void **state)
 {
-    static const struct doc_type stranger = { "stranger", &item_record };
     struct fixture *f = *state;
     struct batch *b = batch_new();
     struct item good = { .owner = "ada" }, heavy = { .weight = 1000001 };
@@ -333,7 +335,7 @@ static void mistakes_in_a_batch_are_reported_by_its_commit(void **state)
     batch_insert(b, &item_type, "T-1", &heavy);
     batch_insert(b, &item_type, "", &good); /* the first mistake is told */
     refuses(f, b, ERR_INVALID, "item T-1 cannot be stored: weight is 1000001");
-    batch_insert(b, &stranger, "T-1", &good);
+    batch_insert(b, &stranger_type, "T-1", &good);
     refuses(f, b, ERR_INVALID, "stranger were not declared");
     batch_event(b, &(struct event){ .kind = "" });
     refuses(f, b, ERR_INVALID, "no kind");
@@ -351,7 +353,7 @@ static void mistakes_in_a_batch_are_reported_by_its_commit(void **state)
     static char large[STORE_MAX_BLOB + 1];
     batch_blob(b, large, sizeof large);
     refuses(f, b, ERR_LIMIT, "too large");
-    check_err(store_get(f->store, &f->arena, &stranger, "T-1", &good, NULL, &f->err), ERR_INVALID, &f->err, "stranger");
+    check_err(store_get(f->store, &f->arena, &stranger_type, "T-1", &good, NULL, &f->err), ERR_INVALID, &f->err, "stranger");
     batch_free(b);
 }
 
@@ -469,6 +471,48 @@ static void a_description_that_changes_takes_its_documents_along(void **state)
     assert_string_equal(suite_faults(f), "");
 }
 
+static void a_change_of_description_that_was_cut_short_is_made_again(void **state)
+{
+    struct fixture *f = *state;
+    static const struct doc_type *const types[] = { &wider_type };
+#ifndef TANDEM_FAILPOINTS
+    skip();
+#endif
+    suite_insert_twenty(f);
+    fixture_close(f);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("TANDEM_FAILPOINT", "store.migrating", 1);
+        store_open_on(&f->store, suite_engine, f->home, true, types, 1, &f->err);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    fixture_open(f); /* as it was before */
+    assert_string_equal(suite_faults(f), "");
+    fixture_close(f);
+    check_ok(store_open_on(&f->store, suite_engine, f->home, true, types, 1, &f->err), &f->err);
+    struct store_query q = { .where = { { .field = "rank", .number = 3 } }, .where_count = 1 };
+    int64_t count;
+    check_ok(store_count(f->store, &wider_type, &q, &count, &f->err), &f->err);
+    assert_int_equal(count, 20);
+}
+
+static void a_reader_that_knows_more_than_the_home_says_so(void **state)
+{
+    struct fixture *f = *state;
+    static const struct doc_type *const types[] = { &wider_type, &stranger_type };
+    struct store *reader;
+    int64_t count;
+    check_ok(store_open_on(&reader, suite_engine, f->home, false, types, 2, &f->err), &f->err);
+    check_err(store_count(reader, &stranger_type, NULL, &count, &f->err), ERR_INVALID, &f->err, "another version of Tandem");
+    struct store_query q = { .where = { { .field = "rank", .number = 3 } }, .where_count = 1 };
+    check_err(store_count(reader, &wider_type, &q, &count, &f->err), ERR_INVALID, &f->err, "another version of Tandem");
+    store_free(reader);
+}
+
 static void descriptions_that_cannot_be_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -515,6 +559,8 @@ void store_suite(struct suite *s, const struct store_engine *engine)
         IN_A_HOME(a_clock_that_jumps_back_does_not_turn_history_round),
         IN_A_HOME(everything_is_there_after_opening_again),
         IN_A_HOME(a_description_that_changes_takes_its_documents_along),
+        IN_A_HOME(a_change_of_description_that_was_cut_short_is_made_again),
+        IN_A_HOME(a_reader_that_knows_more_than_the_home_says_so),
         IN_A_HOME(descriptions_that_cannot_be_are_refused),
     };
     SUITE_ADD(s, tests);

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* ---- tampering ---- */
@@ -385,6 +387,44 @@ static void a_full_disk_writes_nothing_and_works_on_when_there_is_room(void **st
     snprintf(f->home, sizeof f->home, "%s/home", f->dir.path);
 }
 
+/* ---- a disk that fails ---- */
+
+static atomic_bool sync_fails;
+
+/* In place of the C library's: a disk that reports an error cannot be had otherwise. */
+int fdatasync(int fd)
+{
+    if (atomic_load(&sync_fails)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void a_failed_sync_stops_all_writing_until_opened_again(void **state)
+{
+    struct fixture *f = *state;
+    struct batch *b = batch_new();
+    suite_event(f, "one", "");
+    atomic_store(&sync_fails, true);
+    batch_event(b, &(struct event){ .kind = "unknown" });
+    int code = store_commit(f->store, b, NULL, &f->err);
+    atomic_store(&sync_fails, false);
+    assert_int_equal(code, ERR_FAILED);
+    assert_non_null(strstr(f->err.text, "failed to sync"));
+    batch_event(b, &(struct event){ .kind = "refused" });
+    check_err(store_commit(f->store, b, NULL, &f->err), ERR_FAILED, &f->err, "failed to sync");
+    batch_free(b);
+    assert_int_equal(store_last_seq(f->store), 1);
+    assert_string_equal(suite_faults(f), "");
+    fixture_close(f);
+    fixture_open(f);
+    int64_t seq = store_last_seq(f->store);
+    assert_true(seq == 1 || seq == 2);
+    assert_int_equal(suite_event(f, "on", ""), seq + 1);
+    assert_string_equal(suite_faults(f), "");
+}
+
 /* ---- copies ---- */
 
 /* Copies the database of a home that is being written, as `cp -r` would; its WAL too. */
@@ -498,6 +538,7 @@ int main(void)
         IN_A_HOME(a_full_database_writes_nothing_and_works_on),
         IN_A_HOME(a_large_batch_that_does_not_fit_fails_no_small_one),
         IN_A_HOME(a_full_disk_writes_nothing_and_works_on_when_there_is_room),
+        IN_A_HOME(a_failed_sync_stops_all_writing_until_opened_again),
         IN_A_HOME(a_copy_on_read_only_media_can_be_verified),
         IN_A_HOME(a_copy_of_a_home_at_work_can_be_verified),
         IN_A_HOME(nobody_else_may_read_the_database),

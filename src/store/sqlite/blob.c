@@ -85,7 +85,7 @@ static int read_chain(struct connection *c, const char *digest_hex, int64_t n, c
 
 int sqlite_blob_stat(struct view *v, const char *digest_hex, struct blob_info *ret, struct err *e)
 {
-    struct link l;
+    struct link l = { 0 };
     int code = find(v->connection, digest_hex, &l, e);
     if (code == 0)
         *ret = (struct blob_info){ l.len, l.erased };
@@ -95,7 +95,7 @@ int sqlite_blob_stat(struct view *v, const char *digest_hex, struct blob_info *r
 static int get(struct connection *c, struct arena *a, const char *digest_hex, const char **ret,
                size_t *ret_len, struct err *e)
 {
-    struct link l;
+    struct link l = { 0 };
     int code = find_bytes(c, digest_hex, &l, e);
     if (code < 0)
         return code;
@@ -196,7 +196,7 @@ static int detach_children(struct connection *c, int64_t n, struct err *e)
     int code;
     while ((code = next_child(c, n, &child, e)) == 1) {
         ARENA_LOCAL(a);
-        struct link l;
+        struct link l = { 0 };
         const char *bytes;
         size_t len;
         code = find(c, child.hex, &l, e);
@@ -212,7 +212,7 @@ static int detach_children(struct connection *c, int64_t n, struct err *e)
 
 int sqlite_blob_erase(struct engine *g, const char *digest_hex, struct err *e)
 {
-    struct link l;
+    struct link l = { 0 };
     int code = find_bytes(g->writer, digest_hex, &l, e);
     if (code == 0)
         code = detach_children(g->writer, l.n, e);

@@ -98,11 +98,27 @@ static int attach(struct connection *c, const char *name, int flags, struct err 
     return 0;
 }
 
+/* SQLite answers with the mode it could have, which is no error. */
+static int use_wal(struct connection *c, struct err *e)
+{
+    sqlite3_stmt *st;
+    int code = statement_begin(c, "PRAGMA journal_mode=WAL", &st, e);
+    if (code < 0)
+        return code;
+    code = statement_step(c, st, e);
+    if (code == 1 && !streq(column_text(st, 0), "wal"))
+        code = err_set(e, ERR_UNAVAILABLE,
+                       "the file system of the home cannot hold its database (it lacks shared memory, as "
+                       "network file systems do); put the home on a local disk");
+    statement_end(st);
+    return code < 0 ? code : 0;
+}
+
 static int open_writer(struct connection *c, const char *file, struct err *e)
 {
     int code = attach(c, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
     if (code == 0)
-        code = connection_run(c, "PRAGMA journal_mode=WAL", e);
+        code = use_wal(c, e);
     if (code == 0)
         code = connection_run(c,
                               "PRAGMA synchronous=FULL;"
@@ -158,7 +174,7 @@ static int open_reader(struct connection *c, const char *file, struct err *e)
         if (code == 0)
             code = connection_number(c, look, &ignored, e);
     }
-    return code < 0 ? code : connection_run(c, "PRAGMA cache_size=-1024", e);
+    return code < 0 ? code : connection_run(c, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-1024", e);
 }
 
 int connection_open(struct connection **ret, const char *file, bool writer, struct err *e)

@@ -33,7 +33,7 @@ enum { FORMAT = sizeof migrations / sizeof *migrations };
 
 static int check_format(struct connection *c, int64_t *ret_format, struct err *e)
 {
-    int64_t format, application, tables;
+    int64_t format = 0, application = 0, tables = 0;
     int code = connection_number(c, "PRAGMA user_version", &format, e);
     if (code == 0)
         code = connection_number(c, "PRAGMA application_id", &application, e);
@@ -54,7 +54,7 @@ static int check_format(struct connection *c, int64_t *ret_format, struct err *e
 
 int schema_check(struct connection *c, struct err *e)
 {
-    int64_t format;
+    int64_t format = 0;
     int code = check_format(c, &format, e);
     if (code == 0 && format == 0)
         return err_set(e, ERR_NOT_FOUND, "the home is empty: its first writer did not finish making it");
@@ -81,7 +81,7 @@ static int migrate(struct connection *c, int64_t format, struct err *e)
 
 int schema_update(struct connection *c, const struct doc_table *tables, size_t count, struct err *e)
 {
-    int64_t format;
+    int64_t format = 0;
     int code = check_format(c, &format, e);
     if (code == 0)
         code = connection_run(c, "BEGIN IMMEDIATE", e);
