@@ -42,13 +42,19 @@ static void type(const char *text)
     assert_int_equal(write(person, text, strlen(text)), strlen(text));
 }
 
-/* What the person sees so far. */
+/* What the person has seen since the last look.  Bytes take their time through a terminal;
+ * a bell sent behind them tells that all have arrived. */
 static const char *screen(void)
 {
     static char seen[20000];
-    ssize_t n = read(person, seen, sizeof seen - 1);
-    assert_true(n >= 0);
-    seen[n] = '\0';
+    size_t len = 0;
+    assert_int_equal(write(tty, "\a", 1), 1);
+    while (len == 0 || seen[len - 1] != '\a') {
+        ssize_t n = read(person, seen + len, sizeof seen - 1 - len);
+        assert_true(n > 0);
+        len += (size_t)n;
+    }
+    seen[len - 1] = '\0';
     return seen;
 }
 
