@@ -185,6 +185,8 @@ bool ref_dir_exists(int git_dir_fd, const char *ref);
 struct oid oid_zero(const struct repo *r);
 /* One command for `git update-ref --stdin`; expected and to as for repo_ref_move. */
 void ref_command(struct str *out, const char *zero, const char *ref, const struct oid *expected, const struct oid *to);
+/* By full name; NULL when it is not among them (sorted). */
+const struct oid *refs_find(const struct repo_refs *refs, const char *name);
 /* Lines "<id> <name>". */
 int refs_parse(struct arena *a, const char *text, size_t len, struct repo_refs *ret, struct err *e);
 
@@ -204,8 +206,12 @@ struct foreign {
 };
 /* Fails with what is wrong: missing, not a repository, inside one, shallow, partial. */
 int foreign_open(struct foreign *f, const char *path, struct err *e);
-/* Makes the facade below `dir`. */
-int foreign_facade(struct foreign *f, const char *dir, struct err *e);
-void foreign_close(struct foreign *f); /* removes the facade */
+/* Makes the facade, in the temporary directory. */
+int foreign_facade(struct foreign *f, struct err *e);
+/* Whether its working tree has changes; needs the facade. */
+bool foreign_is_dirty(struct foreign *f);
+/* The tip of a branch; NULL when there is none. */
+const struct oid *foreign_branch(const struct foreign *f, const char *branch);
+void foreign_close(struct foreign *f); /* removes the facade; also after a failure */
 
 #endif

@@ -133,11 +133,12 @@ int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const st
                              .args = GIT_ARGS("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages",
                                               ours->hex, theirs->hex),
                              .also_ok = 1 };
-    code = git_run(&call, &p, e);
-    if (code < 0 && strstr(e->text, "unrelated histories"))
+    struct err why;
+    code = git_run(&call, &p, &why);
+    if (code < 0 && strstr(why.text, "unrelated histories"))
         return err_set(e, ERR_INVALID, "%s and %s have no commit in common and cannot be merged", ours->hex, theirs->hex);
     if (code < 0)
-        return code;
+        return err_set(e, code, "%s", why.text);
     struct merge_result m = { .tree = { "" } };
     code = parse_result(r, a, &p.out, &m, e);
     if (code == 0 && p.status == 1 && !m.conflicts.count)

@@ -69,6 +69,17 @@ int refs_parse(struct arena *a, const char *text, size_t len, struct repo_refs *
     return 0;
 }
 
+static int compare_ref(const void *name, const void *ref)
+{
+    return strcmp(name, *(const char *const *)ref);
+}
+
+const struct oid *refs_find(const struct repo_refs *refs, const char *name)
+{
+    const char **found = refs->count ? bsearch(name, refs->names, refs->count, sizeof *refs->names, compare_ref) : NULL;
+    return found ? &refs->oids[found - refs->names] : NULL;
+}
+
 int repo_refs(struct repo *r, struct arena *a, const char *prefix, struct repo_refs *ret, struct err *e)
 {
     if (!starts_with(prefix, "refs/") || strpbrk(prefix, "*?[\\") != NULL)
@@ -124,13 +135,13 @@ bool ref_dir_exists(int git_dir_fd, const char *ref)
 /* One line of `git update-ref --stdin`. */
 void ref_command(struct str *out, const char *zero, const char *ref, const struct oid *expected, const struct oid *to)
 {
-    const char *old = !expected ? "" : oid_none(expected) ? zero : expected->hex;
     if (!oid_none(to))
-        str_addf(out, "update %s %s %s\n", ref, to->hex, old);
-    else if (expected && oid_none(expected))
-        str_addf(out, "verify %s %s\n", ref, zero);
+        str_addf(out, "update %s %s", ref, to->hex);
     else
-        str_addf(out, "delete %s %s\n", ref, old);
+        str_addf(out, "%s %s", expected && oid_none(expected) ? "verify" : "delete", ref);
+    if (expected) /* a space and nothing would mean: must not exist */
+        str_addf(out, " %s", oid_none(expected) ? zero : expected->hex);
+    str_add_char(out, '\n');
 }
 
 static int expect_line(struct process *p, const char *want, struct err *e)
@@ -157,19 +168,20 @@ static int transact(struct repo *r, const struct str *command, struct err *e)
 }
 
 /* After a move that git did not make: whether it stands there already, or elsewhere. */
-static int explain(struct repo *r, const char *ref, const struct oid *expected, const struct oid *to, struct err *e)
+static int explain(struct repo *r, const char *ref, const struct oid *expected, const struct oid *to,
+                   const struct err *why, struct err *e)
 {
     struct oid now = { "" };
-    struct err look;
-    int code = repo_ref(r, ref, &now, &look);
-    if (code < 0 && code != ERR_NOT_FOUND)
-        return err_prefix(e, "cannot move %s", ref);
-    if (oid_same(&now, oid_none(to) ? &(struct oid){ "" } : to))
-        return 0;
-    if (expected && !oid_same(&now, expected))
-        return err_set(e, ERR_CONFLICT, "%s stands at %s, not at %s", ref, oid_none(&now) ? "nothing" : now.hex,
-                       oid_none(expected) ? "nothing" : expected->hex);
-    return err_prefix(e, "cannot move %s", ref);
+    int code = repo_ref(r, ref, &now, NULL);
+    if (code == 0 || code == ERR_NOT_FOUND) {
+        if (oid_same(&now, oid_none(to) ? &(struct oid){ "" } : to))
+            return 0;
+        if (expected && !oid_same(&now, expected))
+            return err_set(e, ERR_CONFLICT, "%s stands at %s, not at %s", ref, oid_none(&now) ? "nothing" : now.hex,
+                           oid_none(expected) ? "nothing" : expected->hex);
+    }
+    code = strstr(why->text, "No space left") ? ERR_FULL : why->code == ERR_UNAVAILABLE ? ERR_FAILED : why->code;
+    return err_set(e, code, "cannot move %s: %s", ref, why->text);
 }
 
 int repo_ref_move(struct repo *r, const char *ref, const struct oid *expected, const struct oid *to, struct err *e)
@@ -189,12 +201,13 @@ int repo_ref_move(struct repo *r, const char *ref, const struct oid *expected, c
     failpoint("repo.ref");
     pthread_mutex_lock(&r->refs.lock);
     bool had_dir = ref_dir_exists(r->fd, ref), was_running = r->refs.process != NULL;
-    code = transact(r, &command, e);
+    struct err why;
+    code = transact(r, &command, &why);
     if (code == ERR_UNAVAILABLE && was_running) /* it may have been killed since: a fresh one tells */
-        code = transact(r, &command, e);
+        code = transact(r, &command, &why);
     pthread_mutex_unlock(&r->refs.lock);
     if (code < 0)
-        code = explain(r, ref, expected, to, e);
+        code = explain(r, ref, expected, to, &why, e);
     if (code == 0)
         code = ref_sync(r->fd, ref, !had_dir || oid_none(to), e);
     if (code == 0)

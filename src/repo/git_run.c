@@ -97,9 +97,12 @@ static void first_complaint(const struct process_result *p, char *out, size_t si
 /* "fetch" of { "-c", "gc.auto=1", "fetch", … } */
 static const char *command_of(const char *const *args)
 {
-    while (streq(args[0], "-c") && args[1] && args[2])
-        args += 2;
-    return args[0];
+    for (;; args++) {
+        if (streq(args[0], "-c") && args[1])
+            args++;
+        else if (args[0][0] != '-' || !args[1])
+            return args[0];
+    }
 }
 
 static int call_failed(const struct git_call *call, const struct process_result *p, struct err *e)

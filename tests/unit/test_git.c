@@ -1,74 +1,11 @@
 /* Trees, blobs, commits, checkout, diff: each result is held against real git. */
 #include "check.h"
-#include "scratch.h"
-
-#include "repo/git.h"
+#include "git_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct fixture {
-    struct scratch s;
-    struct repo *r;
-    struct err e;
-};
-
-static int set_up(void **state)
-{
-    static struct fixture f;
-    f = (struct fixture){ 0 };
-    scratch_make(&f.s);
-    check_ok(repo_create(scratch_path(&f.s, "p.git"), "main", &f.e), &f.e);
-    check_ok(repo_open(&f.r, scratch_path(&f.s, "p.git"), &f.e), &f.e);
-    *state = &f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    repo_free(f->r);
-    scratch_remove(&f->s);
-    return 0;
-}
-
-/* "path", "text" pairs, NULL at the end; a NULL text deletes. */
-static struct oid tree_with(struct fixture *f, const struct oid *base, const char *const *pairs)
-{
-    struct tree_change changes[32];
-    size_t count = 0;
-    for (; pairs[2 * count]; count++)
-        changes[count] = (struct tree_change){ .path = pairs[2 * count], .bytes = pairs[2 * count + 1],
-                                               .len = pairs[2 * count + 1] ? strlen(pairs[2 * count + 1]) : 0 };
-    struct oid tree;
-    check_ok(repo_write_tree(f->r, base, changes, count, &tree, &f->e), &f->e);
-    return tree;
-}
-#define TREE(f, base, ...) tree_with((f), (base), (const char *const[]){ __VA_ARGS__, NULL })
-
-static struct oid commit_of(struct fixture *f, const struct oid *tree, const struct oid *parent, const char *message)
-{
-    struct commit_intent c = { .tree = *tree, .message = message, .time_s = 1700000000 };
-    if (parent)
-        c.parents[0] = *parent;
-    struct oid id;
-    check_ok(repo_commit(f->r, &c, &id, &f->e), &f->e);
-    return id;
-}
-
-static const char *git(struct fixture *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static const char *git(struct fixture *f, const char *fmt, ...)
-{
-    STR_LOCAL(script);
-    str_add(&script, "git --git-dir=p.git ");
-    va_list ap;
-    va_start(ap, fmt);
-    str_vaddf(&script, fmt, ap);
-    va_end(ap);
-    return scratch_sh(&f->s, script.data);
-}
 
 /* ---- names ---- */
 
@@ -220,8 +157,7 @@ static void bytes_come_back_as_they_went_in(void **state)
                                      { .path = "nul", .bytes = "a\0b", .len = 3, .executable = true } };
     struct oid t;
     check_ok(repo_write_tree(f->r, NULL, changes, 3, &t, &f->e), &f->e);
-    repo_free(f->r); /* a cold cache: read from the object store */
-    check_ok(repo_open(&f->r, scratch_path(&f->s, "p.git"), &f->e), &f->e);
+    fixture_reopen(f); /* a cold cache: read from the object store */
     struct tree tree;
     check_ok(repo_tree(f->r, &a, &t, &tree, &f->e), &f->e);
     assert_int_equal(tree.files[0].size, -1);
@@ -315,13 +251,13 @@ static void a_checkout_refuses_what_is_dangerous_in_others_trees(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct oid t = { "" };
-        const char *hex = scratch_sh(&f->s, arena_printf(&f->s.arena, "G='git --git-dir=p.git'; %s", bad[i][0]));
+        const char *hex = sh(f, "G='git --git-dir=p.git'; %s", bad[i][0]);
         memcpy(t.hex, hex, 40);
         int fd = room(f, arena_printf(&f->s.arena, "out%zu", i));
         int code = repo_checkout(f->r, &t, fd, &f->e);
         close(fd);
         check_err(code, i + 1 < sizeof bad / sizeof *bad ? ERR_REFUSED : ERR_CORRUPT, &f->e, bad[i][1]);
-        assert_string_equal(scratch_sh(&f->s, arena_printf(&f->s.arena, "find out%zu -mindepth 1", i)), "");
+        assert_string_equal(sh(f, "find out%zu -mindepth 1", i), "");
     }
 }
 
@@ -440,8 +376,7 @@ static void reading_goes_on_when_the_helper_was_killed(void **state)
     struct fixture *f = *state;
     ARENA_LOCAL(a);
     struct oid t = TREE(f, NULL, "x", "x");
-    repo_free(f->r);
-    check_ok(repo_open(&f->r, scratch_path(&f->s, "p.git"), &f->e), &f->e);
+    fixture_reopen(f);
     struct oid no = { "1234567890123456789012345678901234567890" };
     const char *bytes;
     size_t len;
@@ -485,8 +420,6 @@ static void packing_changes_nothing_that_is_read(void **state)
     assert_string_equal(head.hex, c.hex);
     assert_string_equal(again.hex, t.hex);
 }
-
-#define with_repo(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {

@@ -1,0 +1,121 @@
+/* git_clone.c - a normal clone for a person: one branch checked out, the others as local
+ * branches, objects of its own, no remote.
+ *
+ * `git clone` would leave a remote that points into Tandem's home, make one local branch,
+ * and refuse to go on after a crash.  Here every step may be repeated; a file says
+ * that the clone is not finished, and only such a directory is gone on with.
+ */
+#include "repo/git_internal.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/failpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FETCH_TIMEOUT_MS = 3600 * 1000 };
+#define UNFINISHED ".tandem-unfinished"
+
+/* Makes the directory and those above it, as the umask says: they are the person's. */
+static int make_directory(const char *dir)
+{
+    ARENA_LOCAL(a);
+    char *path = arena_strdup(&a, dir);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0777) < 0 && errno != EEXIST)
+            return -1;
+        *slash = '/';
+    }
+    return mkdir(path, 0777) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+static bool is_empty(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    bool empty = dir != NULL;
+    for (struct dirent *entry; empty && (entry = readdir(dir)) != NULL;)
+        empty = streq(entry->d_name, ".") || streq(entry->d_name, "..");
+    if (dir)
+        closedir(dir);
+    return empty;
+}
+
+/* The directory, marked as unfinished. */
+static int claim(const char *dir, int *ret_fd, struct err *e)
+{
+    if (make_directory(dir) < 0)
+        return err_set_errno(e, errno == ENOTDIR ? ERR_EXISTS : ERR_FAILED, errno, "cannot make the directory %s", dir);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOTDIR ? err_set(e, ERR_EXISTS, "%s is there already and is not a directory", dir)
+                                : err_set_errno(e, ERR_FAILED, errno, "cannot open %s", dir);
+    if (faccessat(fd, UNFINISHED, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    int code = is_empty(fd) ? 0 : err_set(e, ERR_EXISTS, "%s is not empty; name another directory with --out", dir);
+    int mark = code == 0 ? openat(fd, UNFINISHED, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
+    if (code == 0 && mark < 0)
+        code = err_set_errno(e, ERR_FAILED, errno, "cannot write to %s", dir);
+    if (mark >= 0)
+        close(mark);
+    if (code == 0)
+        *ret_fd = fd;
+    else
+        close(fd);
+    return code;
+}
+
+static int run(const char *git_dir, const char *const *args, struct err *e)
+{
+    struct process_result p;
+    struct git_call call = { .git_dir = git_dir, .args = args, .timeout_ms = FETCH_TIMEOUT_MS };
+    int code = git_run(&call, &p, e);
+    if (code == 0)
+        process_result_release(&p);
+    return code;
+}
+
+static int fill(struct repo *r, struct arena *a, const char *dir, const char *branch, struct err *e)
+{
+    const char *git_dir = arena_printf(a, "%s/.git", dir);
+    int code = run(NULL, GIT_ARGS("init", "--quiet", "--template=", r->hex_len == 64 ? "--object-format=sha256" : "--object-format=sha1",
+                                  arena_printf(a, "--initial-branch=%s", branch), "--", dir), e);
+    if (code == 0)
+        code = run(git_dir, GIT_ARGS("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+                                     "--update-head-ok", r->path, "+refs/heads/*:refs/heads/*"), e);
+    if (code == 0) {
+        failpoint("repo.clone_fetched");
+        code = run(git_dir, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
+    }
+    if (code == 0)
+        code = run(git_dir, GIT_ARGS(arena_printf(a, "--work-tree=%s", dir), "reset", "--quiet", "--hard"), e);
+    return code;
+}
+
+int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct oid tip;
+    int fd = -1, code = branch_check(branch, e);
+    if (code == 0)
+        code = repo_ref(r, arena_printf(&a, "refs/heads/%s", branch), &tip, e);
+    if (code == 0)
+        code = claim(dir, &fd, e);
+    if (code < 0)
+        return code;
+    failpoint("repo.clone");
+    code = fill(r, &a, path_absolute(&a, dir), branch, e);
+    if (code < 0)
+        err_prefix(e, "cannot write the clone %s", dir);
+    else if (syncfs(fd) < 0 || unlinkat(fd, UNFINISHED, 0) < 0) /* the files checked out, too */
+        code = err_set_errno(e, ERR_FAILED, errno, "cannot finish the clone %s", dir);
+    close(fd);
+    return code;
+}

@@ -1,0 +1,80 @@
+/* git_fixture.c - see git_fixture.h. */
+#include "git_fixture.h"
+
+#include <stdarg.h>
+
+int fixture_set_up(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){ 0 };
+    scratch_make(&f.s);
+    check_ok(repo_create(scratch_path(&f.s, "p.git"), "main", &f.e), &f.e);
+    check_ok(repo_open(&f.r, scratch_path(&f.s, "p.git"), &f.e), &f.e);
+    *state = &f;
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    struct fixture *f = *state;
+    repo_free(f->r);
+    scratch_remove(&f->s);
+    return 0;
+}
+
+void fixture_reopen(struct fixture *f)
+{
+    repo_free(f->r);
+    f->r = NULL;
+    check_ok(repo_open(&f->r, scratch_path(&f->s, "p.git"), &f->e), &f->e);
+}
+
+struct oid tree_with(struct fixture *f, const struct oid *base, const char *const *pairs)
+{
+    struct tree_change changes[32];
+    size_t count = 0;
+    for (; pairs[2 * count]; count++)
+        changes[count] = (struct tree_change){ .path = pairs[2 * count], .bytes = pairs[2 * count + 1],
+                                               .len = pairs[2 * count + 1] ? strlen(pairs[2 * count + 1]) : 0 };
+    struct oid tree;
+    check_ok(repo_write_tree(f->r, base, changes, count, &tree, &f->e), &f->e);
+    return tree;
+}
+
+struct oid commit_of(struct fixture *f, const struct oid *tree, const struct oid *parent, const char *message)
+{
+    struct commit_intent c = { .tree = *tree, .message = message, .time_s = 1700000000 };
+    if (parent)
+        c.parents[0] = *parent;
+    struct oid id;
+    check_ok(repo_commit(f->r, &c, &id, &f->e), &f->e);
+    return id;
+}
+
+struct oid commit_on(struct fixture *f, const char *branch, const struct oid *parent, const char *const *pairs)
+{
+    struct oid tree = tree_with(f, parent, pairs), id = commit_of(f, &tree, parent, branch);
+    check_ok(repo_ref_move(f->r, arena_printf(&f->s.arena, "refs/heads/%s", branch), NULL, &id, &f->e), &f->e);
+    return id;
+}
+
+const char *sh(struct fixture *f, const char *fmt, ...)
+{
+    STR_LOCAL(script);
+    va_list ap;
+    va_start(ap, fmt);
+    str_vaddf(&script, fmt, ap);
+    va_end(ap);
+    return scratch_sh(&f->s, script.data);
+}
+
+const char *git(struct fixture *f, const char *fmt, ...)
+{
+    STR_LOCAL(script);
+    str_add(&script, "git --git-dir=p.git ");
+    va_list ap;
+    va_start(ap, fmt);
+    str_vaddf(&script, fmt, ap);
+    va_end(ap);
+    return scratch_sh(&f->s, script.data);
+}
