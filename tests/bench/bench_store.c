@@ -88,7 +88,8 @@ static sqlite3 *bare_open(void)
     bare(db, sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                               "CREATE TABLE event (seq INTEGER PRIMARY KEY, project TEXT NOT NULL, ticket TEXT NOT NULL,"
                               " kind TEXT NOT NULL, hash TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
-                              "CREATE INDEX event_ticket ON event (project, ticket);"
+                              "CREATE INDEX event_project ON event (project);"
+                              "CREATE INDEX event_ticket ON event (ticket, project);"
                               "CREATE INDEX event_kind ON event (kind);", NULL, NULL, NULL));
     return db;
 }

@@ -19,7 +19,8 @@ static const char *const migrations[] = {
     "INSERT INTO head VALUES (1, 0, 0, '0000000000000000000000000000000000000000000000000000000000000000');"
     "CREATE TABLE event (seq INTEGER PRIMARY KEY, project TEXT NOT NULL, ticket TEXT NOT NULL,"
     "  kind TEXT NOT NULL, hash TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
-    "CREATE INDEX event_ticket ON event (project, ticket);"
+    "CREATE INDEX event_project ON event (project);" /* an index ends with seq: no sorting */
+    "CREATE INDEX event_ticket ON event (ticket, project);"
     "CREATE INDEX event_kind ON event (kind);"
     /* A blob's bytes are those of `prefix`, if any, and then `body`.  `len` counts both; an
      * erased one has neither. */
