@@ -111,7 +111,8 @@ int cli_run(int argc, char **argv)
         fprintf(stderr, "tandem: %s\n", e.text);
         status = status == ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
     }
-    if (fflush(in.out) != 0 || ferror(in.out)) {
+    /* A reader that has gone (| head) has seen what it wanted. */
+    if ((fflush(in.out) != 0 || ferror(in.out)) && errno != EPIPE) {
         fprintf(stderr, "tandem: cannot write the output: %s\n", strerror(errno));
         if (status == STATUS_OK)
             status = STATUS_FAILED;

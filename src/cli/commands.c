@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 const struct command *const command_table[] = {
+    &command_doctor,
     &command_help,
     &command_version,
     &command_man,

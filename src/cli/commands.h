@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 
-extern const struct command command_help, command_version, command_man, command_completion;
+extern const struct command command_doctor, command_help, command_version, command_man,
+    command_completion;
 
 #endif

@@ -1,0 +1,77 @@
+"""tandem doctor: finds what is missing, by trying it."""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+import home
+
+
+class Doctor(home.Home):
+    def rows(self, *words, status=0, **more):
+        done = self.tandem("doctor", "--json", *words, **more)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return {row["check"]: row for row in json.loads(done.stdout)}
+
+    def test_a_machine_that_passes_the_tests_is_well(self):
+        rows = self.rows()
+        self.assertEqual({r["verdict"] for r in rows.values()} - {"note"}, {"ok"}, rows)
+        self.assertIn("does not exist yet", rows["the home"]["found"])
+
+    def test_nothing_is_left_behind(self):
+        self.rows()
+        self.assertFalse(self.home.exists())
+        self.home.mkdir()
+        self.assertIn("MiB free", self.rows()["the home"]["found"])
+        self.assertEqual(list(self.home.iterdir()), [])
+
+    def test_every_check_runs_whatever_the_others_say(self):
+        rows = self.rows("--home", "/proc", "--set", "pairs=99", status=1)
+        self.assertEqual(rows["settings"]["verdict"], "missing")
+        self.assertIn("allowed: 1 to 16", rows["settings"]["found"])
+        self.assertEqual(rows["the home"]["verdict"], "missing")
+        self.assertIn("/proc: ", rows["the home"]["found"])
+        self.assertEqual(rows["git, for repositories"]["verdict"], "ok")
+
+    def test_people_read_the_same(self):
+        lines = self.good("doctor")
+        self.assertRegex(lines, r"(?m)^ok       git, for repositories: 2\.\d+$")
+
+    def on_another_machine(self, *binds):
+        """The rows on this machine with some files replaced, by bubblewrap."""
+        command = ["bwrap", "--dev-bind", "/", "/"]
+        for source, target in binds:
+            command += ["--ro-bind", source, target]
+        if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no namespaces to be had here")
+        done = subprocess.run([*command, home.TANDEM, "doctor", "--json"], stdout=subprocess.PIPE,
+                              text=True, env=self.environment(), timeout=60)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        return {row["check"]: row for row in json.loads(done.stdout)}
+
+    @unittest.skipUnless(shutil.which("bwrap"), "bubblewrap is not installed")
+    def test_a_missing_an_old_and_a_wrong_program_are_told_apart(self):
+        def script(name, words):
+            path = self.room / name
+            path.write_text(f"#!/bin/sh\necho '{words}'\n")
+            path.chmod(0o755)
+            return str(path)
+
+        def place(program):
+            return os.path.realpath(shutil.which(program, path="/usr/local/bin:/usr/bin:/bin"))
+
+        rows = self.on_another_machine((script("git", "git version 2.30.2"), place("git")),
+                                       (script("ctags", "Exuberant Ctags 5.8"), place("ctags")))
+        self.assertEqual(rows["git, for repositories"]["found"], "2.30 is too old; 2.39 is needed")
+        ctags = rows["universal-ctags, for the map of a repository"]
+        self.assertEqual(ctags["found"], '"Exuberant Ctags 5.8" is another program of that name')
+        self.assertIn("apt-get install universal-ctags", ctags["remedy"])
+        plain = self.room / "plain"
+        plain.write_text("")
+        rows = self.on_another_machine((str(plain), place("git")))
+        self.assertEqual(rows["git, for repositories"]["verdict"], "missing")
+
+
+if __name__ == "__main__":
+    home.tap.main()
