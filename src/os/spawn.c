@@ -34,6 +34,18 @@
 
 enum { CHILD_STACK = 128 * 1024 };
 
+/* ThreadSanitizer takes clone for a fork and gives up on threads; the same function under
+ * its other exported name is left alone. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 /* What the child reads, and the two fields in which it says why it failed. */
 struct child {
     const struct spawn *s;
