@@ -90,11 +90,18 @@ int child_start(const struct process_options *o, const struct process_hooks *h, 
         code = err_set_errno(e, ERR_FAILED, errno, "cannot make the pipes for %s", o->argv[0]);
         goto out;
     }
+    /* Else code under another uid could not open /dev/stdout, which is the pipe. */
+    for (int i = 0; o->uid && i < 3; i++)
+        if ((i || with_input) && d.theirs[i] >= 0 && fchown(d.theirs[i], o->uid, o->uid) != 0) {
+            code = err_set_errno(e, ERR_FAILED, errno, "cannot give the pipes of %s away", o->argv[0]);
+            goto out;
+        }
     struct spawn s = {
         .path = path, .argv = o->argv, .env = o->env, .cwd = o->cwd,
         .stdio = { d.theirs[0], d.theirs[1], o->merge_stderr ? d.theirs[1] : d.theirs[2] },
         .keep_fds = o->keep_fds, .keep_fd_count = o->keep_fd_count,
         .join_fds = h ? h->join_fds : NULL, .join_fd_count = h ? h->join_fd_count : 0,
+        .expendable = h && h->expendable,
         .uid = o->uid,
     };
     code = spawn_child(&s, &c.pid, &c.pidfd, e);

@@ -8,7 +8,7 @@
 
 struct err;
 
-enum { PROCESS_DEFAULT_OUTPUT = 16 * 1024 * 1024, KILL_WAIT_MS = 10000 };
+enum { PROCESS_DEFAULT_OUTPUT = 16 * 1024 * 1024, KILL_SOFT_MS = 2000, KILL_WAIT_MS = 10000 };
 
 /* A child and our ends of its pipes (-1: none, or closed). */
 struct child_pipes {
@@ -21,11 +21,14 @@ struct child_pipes {
 struct process_hooks {
     const int *join_fds;      /* see spawn.h */
     size_t join_fd_count;
+    bool expendable;          /* see spawn.h */
     int control_fd;           /* on_control is called when it is readable; -1: none */
     bool (*on_control)(void *ctx); /* false: do not look at it again */
     int64_t tick_ms;          /* on_tick is called this often; 0: never */
     bool (*on_tick)(void *ctx);    /* true: end it (the result says PROCESS_CANCELLED) */
-    void (*kill)(void *ctx);  /* before the process group is killed; may be NULL */
+    /* Ends it instead of killing the process group, which follows after two seconds (at once
+     * when it returns false); may be NULL. */
+    bool (*kill)(void *ctx);
     void *ctx;
 };
 

@@ -27,7 +27,8 @@ struct running {
     struct child_pipes child;
     struct process_result result;
     size_t input_sent, max_output;
-    int64_t deadline_ms, tick_ms, give_up_ms; /* steady clock; 0: none */
+    int64_t deadline_ms, tick_ms; /* steady clock; 0: none */
+    int64_t kill_ms, give_up_ms;  /* once it is ending: when to kill the group, and when to give up */
     int control_fd;
     bool ending; /* it was killed, `result.end` says why */
     bool ended;
@@ -39,10 +40,12 @@ static void end_it(struct running *r, enum process_end why)
         return;
     r->ending = true;
     r->result.end = why;
-    r->give_up_ms = clock_steady_ms() + KILL_WAIT_MS;
-    if (r->h && r->h->kill)
-        r->h->kill(r->h->ctx);
-    kill(-r->child.pid, SIGKILL);
+    int64_t now = clock_steady_ms();
+    r->give_up_ms = now + KILL_WAIT_MS;
+    if (r->h && r->h->kill && r->h->kill(r->h->ctx))
+        r->kill_ms = now + KILL_SOFT_MS;
+    else
+        kill(-r->child.pid, SIGKILL);
 }
 
 static void feed(struct running *r)
@@ -93,7 +96,7 @@ static bool take(struct running *r, int stream)
 /* Until the next thing to look at; -1: nothing but events. */
 static int wait_ms(const struct running *r, int64_t now)
 {
-    int64_t next = r->give_up_ms ? r->give_up_ms : r->deadline_ms;
+    int64_t next = r->kill_ms ? r->kill_ms : r->ending ? r->give_up_ms : r->deadline_ms;
     if (r->tick_ms && !r->ending && (!next || r->tick_ms < next))
         next = r->tick_ms;
     if (r->o->cancel && !r->ending && (!next || now + CANCEL_POLL_MS < next))
@@ -107,6 +110,10 @@ static int wait_ms(const struct running *r, int64_t now)
 static void look_at_clock(struct running *r)
 {
     int64_t now = clock_steady_ms();
+    if (r->kill_ms && now >= r->kill_ms) {
+        r->kill_ms = 0;
+        kill(-r->child.pid, SIGKILL);
+    }
     if (r->ending)
         return;
     if (r->o->cancel && atomic_load(r->o->cancel))

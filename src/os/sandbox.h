@@ -1,14 +1,18 @@
 /* sandbox.h - runs code nobody has read yet, where it can do no harm.
  *
  * bubblewrap with namespaces of its own (user, pid, net, ipc, uts, mount, cgroup), a real
- * unprivileged uid, no capabilities, an empty environment, a read-only system, a seccomp
- * filter, rlimits, a cgroup where one can be made, output caps and a deadline.  What is
- * writable: the work directory, /out, and sized tmpfs on /tmp and /dev/shm.
+ * unprivileged uid, no capabilities, an environment of our making, a read-only system, a
+ * seccomp filter, rlimits, a cgroup where one can be made (v1 and v2), output caps and a
+ * deadline.  What is writable: the work directory, the out directory, and sized tmpfs on
+ * /tmp and /dev/shm.  Whatever the code starts has died when sandbox_run returns, and dies
+ * with Tandem however that ends.
  *
  * When the sandbox cannot be had, sandbox_open fails and says what is missing; running
- * without one must be asked for by name (SANDBOX_NONE) and is the caller's to log.
+ * without one must be asked for by name (SANDBOX_NONE) and is the caller's to log.  That
+ * keeps deadline, caps, rlimits and environment, and as root the unprivileged uid.
  *
- * Threads: one struct sandbox per process, used from any thread.
+ * Threads: one struct sandbox per process, used from any thread.  A room belongs to one
+ * thread at a time.
  */
 #ifndef TANDEM_SANDBOX_H
 #define TANDEM_SANDBOX_H
@@ -20,41 +24,57 @@ struct sandbox;
 
 enum sandbox_mode { SANDBOX_BWRAP, SANDBOX_NONE };
 
+/* As root, each room gets a uid of its own out of these; those in /etc/passwd are left out. */
+#define SANDBOX_FIRST_UID 64000
+#define SANDBOX_UID_COUNT 1000
+/* Rooms at a time. */
+#define SANDBOX_MAX_ROOMS 256
+
 struct sandbox_limits {
     int64_t timeout_ms;      /* wall time */
-    int64_t memory_mib;      /* address space of each process, and of all by cgroup where possible */
-    int64_t processes;
+    int64_t memory_mib;      /* of all processes together by cgroup; without one, of each (address space) */
+    int64_t processes;       /* and threads, at a time */
     int64_t file_mib;        /* largest file */
-    int64_t tmp_mib;         /* size of /tmp; /dev/shm gets a quarter */
+    int64_t tmp_mib;         /* size of /tmp; /dev/shm gets a quarter.  Counts as memory. */
     int64_t disk_mib;        /* of the work directory and /out together, checked while it runs */
     size_t max_output;       /* bytes kept of each stream */
 };
 extern const struct sandbox_limits sandbox_default_limits;
 
-/* `scratch`: a directory outside every home directory where run directories are made, so
- * that an unprivileged uid can reach them; NULL: chosen ($TMPDIR or /tmp).  Runs the quick
- * part of the self-test; ERR_UNAVAILABLE says what is missing and what to do. */
+/* `scratch`: a directory outside every home directory where a private one for the rooms is
+ * made, so that an unprivileged uid can reach them; NULL: chosen ($TMPDIR or /tmp).  Removes
+ * what dead Tandems of the same user left there.  Runs the quick part of the self-test;
+ * ERR_UNAVAILABLE says what is missing and what to do. */
 int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e);
-/* Removes the scratch directory.  NULL is allowed. */
+/* Removes the scratch directory.  No run may be under way.  NULL is allowed. */
 void sandbox_free(struct sandbox *s);
 
-/* A fresh empty directory pair for one run: `work` (seen as /work) and `out` (seen as
- * /out, for result files).  The caller fills `work` through `work_fd` before running. */
+/* A sentence for `doctor` and the log on what holds the code: mode, uid, cgroups. */
+const char *sandbox_describe(const struct sandbox *s);
+
+/* A fresh empty directory pair for one run (or several, one after the other): `work` and
+ * `out`.  The caller fills `work` through `work_fd`, and reads results through `out_fd`. */
 struct sandbox_room {
-    char path[256];  /* of the room; work and out lie below it */
+    char path[256];      /* of the room; work and out lie below it */
+    char work_seen[272]; /* under which path the code sees work ("/work"; SANDBOX_NONE: the real one) */
+    char out_seen[272];  /* and out ("/out") */
     int work_fd, out_fd;
-    uid_t uid;       /* who owns what lies in it while it runs */
+    uid_t uid;           /* who owns what lies in it while it runs */
+    unsigned slot;
 };
+/* ERR_LIMIT: SANDBOX_MAX_ROOMS are in use. */
 int sandbox_room_make(struct sandbox *s, struct sandbox_room *ret, struct err *e);
 /* Deletes all below, whatever the code left behind. */
 void sandbox_room_remove(struct sandbox *s, struct sandbox_room *room);
 
 struct sandbox_run {
-    const char *const *argv;        /* started in /work */
-    const char *const *env;         /* added to PATH, HOME=/tmp, LANG=C.UTF-8, TZ=UTC; NULL: none */
+    const char *const *argv;        /* started in work; argv[0] is looked up in PATH inside */
+    const char *const *env;         /* over PATH, HOME=/tmp, LANG=C.UTF-8, TZ=UTC; NULL: none */
     const struct sandbox_room *room;
     bool work_readonly;
-    struct { const char *source, *target; } readonly[8]; /* further read-only mounts */
+    /* Further read-only mounts.  As root the source must be open to everybody (not in root's
+     * home): it is the room's uid that mounts it. */
+    struct { const char *source, *target; } readonly[8];
     size_t readonly_count;
     bool network;                   /* keep the host's network (a project's prepare step, when allowed) */
     const struct sandbox_limits *limits; /* NULL: default */
@@ -70,11 +90,15 @@ struct sandbox_result {
     bool limit_hit;       /* one of: timed out, flooded, oom_killed, disk_exceeded */
     char limit_text[160]; /* a sentence about the limit, "" when none was hit */
 };
+/* An error means that the program was not run: ERR_NOT_FOUND (no such program inside),
+ * ERR_UNAVAILABLE (the sandbox could not be set up), ERR_REFUSED (a source out of reach).
+ * A program that fails is a result. */
 int sandbox_run(struct sandbox *s, const struct sandbox_run *run, struct sandbox_result *ret, struct err *e);
 void sandbox_result_release(struct sandbox_result *r);
 
-/* The full self-test: every escape attempt must fail.  Calls `report` for each check;
- * returns the number of checks that failed (for `tandem doctor`). */
+/* The full self-test: every escape attempt must fail, every limit hold (about a second).
+ * With SANDBOX_NONE the attempts alone, which then succeed.  Calls `report` for each check; returns the number of checks that failed (for
+ * `tandem doctor`). */
 int sandbox_self_test(struct sandbox *s, void (*report)(const char *check, bool ok, const char *detail, void *ctx), void *ctx);
 
 #endif

@@ -116,6 +116,16 @@ CHILD_CODE static void child_signals(void)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, reset, NULL, 8);
 }
 
+/* No error when it cannot: nothing depends on it. */
+CHILD_CODE static void child_is_expendable(void)
+{
+    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY, 0);
+    if (fd < 0)
+        return;
+    syscall(SYS_write, fd, "500", 3);
+    syscall(SYS_close, fd);
+}
+
 CHILD_CODE static int child_main(void *arg)
 {
     struct child *c = arg;
@@ -123,6 +133,8 @@ CHILD_CODE static int child_main(void *arg)
     for (size_t i = 0; i < s->join_fd_count; i++)
         if (syscall(SYS_write, s->join_fds[i], "0", 1) != 1)
             return child_fail(c, "join its cgroup");
+    if (s->expendable)
+        child_is_expendable();
     if (syscall(SYS_setsid) < 0)
         return child_fail(c, "make a session");
     if (s->uid

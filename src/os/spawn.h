@@ -2,6 +2,7 @@
 #ifndef TANDEM_SPAWN_H
 #define TANDEM_SPAWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct spawn {
     size_t keep_fd_count;        /* at most SPAWN_MAX_FDS */
     const int *join_fds;         /* files the child writes "0" to before all else (cgroup.procs) */
     size_t join_fd_count;
+    bool expendable;             /* when memory runs out, the kernel ends this before us */
     uid_t uid;                   /* other than 0: this uid and gid, no groups */
 };
 
