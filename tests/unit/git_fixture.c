@@ -1,13 +1,18 @@
 /* git_fixture.c - see git_fixture.h. */
 #include "git_fixture.h"
 
+#include "os/process.h"
+
+#include <signal.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 int fixture_set_up(void **state)
 {
     static struct fixture f;
     f = (struct fixture){ 0 };
     scratch_make(&f.s);
+    setenv("TMPDIR", f.s.path, 1); /* what a killed process leaves goes with it */
     check_ok(repo_create(scratch_path(&f.s, "p.git"), "main", &f.e), &f.e);
     check_ok(repo_open(&f.r, scratch_path(&f.s, "p.git"), &f.e), &f.e);
     *state = &f;
@@ -27,6 +32,34 @@ void fixture_reopen(struct fixture *f)
     repo_free(f->r);
     f->r = NULL;
     check_ok(repo_open(&f->r, scratch_path(&f->s, "p.git"), &f->e), &f->e);
+}
+
+void fixture_resume(struct fixture *f, const char *dir)
+{
+    *f = (struct fixture){ 0 };
+    snprintf(f->s.path, sizeof f->s.path, "%s", dir);
+    arena_init(&f->s.arena);
+    fixture_reopen(f);
+}
+
+void fixture_killed_at(struct fixture *f, const char *point, const char *action)
+{
+    char self[4096];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    const char *env[] = { arena_printf(&f->s.arena, "TANDEM_FAILPOINT=%s", point),
+                          arena_printf(&f->s.arena, "TMPDIR=%s", f->s.path), NULL };
+    struct process_options o = {
+        .argv = (const char *const[]){ self, action, f->s.path, NULL },
+        .env = env,
+        .timeout_ms = 60 * 1000,
+    };
+    struct process_result p;
+    check_ok(process_run(&o, &p, &f->e), &f->e);
+    if (p.end != PROCESS_SIGNALLED || p.status != SIGKILL)
+        fail_msg("%s was not reached: %d %d %s%s", point, (int)p.end, p.status, p.out.data, p.err.data);
+    process_result_release(&p);
 }
 
 struct oid tree_with(struct fixture *f, const struct oid *base, const char *const *pairs)

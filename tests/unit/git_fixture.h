@@ -29,6 +29,12 @@ struct oid commit_of(struct fixture *f, const struct oid *tree, const struct oid
 struct oid commit_on(struct fixture *f, const char *branch, const struct oid *parent, const char *const *pairs);
 #define COMMIT(f, branch, parent, ...) commit_on((f), (branch), (parent), (const char *const[]){ __VA_ARGS__, NULL })
 
+/* Runs this test program again as "PROGRAM ACTION DIRECTORY" with the failpoint armed, and
+ * fails the test unless that kills it.  (A copy by fork would lack threads.) */
+void fixture_killed_at(struct fixture *f, const char *point, const char *action);
+/* For that second run: the fixture of its directory. */
+void fixture_resume(struct fixture *f, const char *dir);
+
 /* "git --git-dir=p.git …" in a shell: its output. */
 const char *git(struct fixture *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A shell script in the scratch directory: its output. */

@@ -1,12 +1,7 @@
 /* Refs, merges, and many threads on one repository. */
 #include "git_fixture.h"
 
-#include "base/failpoint.h"
-
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static const struct oid none = { "" };
 
@@ -279,7 +274,7 @@ static void eight_threads_share_one_repository(void **state)
     assert_string_equal(git(f, "rev-list --all --count"), "96");
 }
 
-/* Moves one commit on, killed at a point; whatever that is, doing it again completes it. */
+/* One durable commit. */
 static struct oid step(struct fixture *f)
 {
     return COMMIT(f, "DEV", NULL, "d/a", "a", "b", "b");
@@ -296,20 +291,8 @@ static void a_kill_at_any_point_is_mended_by_doing_it_again(void **state)
                                           "repo.objects_written:2", "repo.ref", "repo.ref_moved" };
     struct oid want = { "" };
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
-        fixture_reopen(f);
         sh(f, "rm -rf p.git/objects/?? p.git/refs/heads/DEV");
-        repo_free(f->r); /* helpers belong to one process */
-        f->r = NULL;
-        pid_t pid = fork();
-        if (pid == 0) {
-            setenv("TANDEM_FAILPOINT", points[i], 1);
-            fixture_reopen(f);
-            step(f);
-            _exit(0);
-        }
-        int status;
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        fixture_killed_at(f, points[i], "step");
         fixture_reopen(f);
         struct oid got = step(f);
         if (want.hex[0])
@@ -321,8 +304,14 @@ static void a_kill_at_any_point_is_mended_by_doing_it_again(void **state)
 #endif
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3) {
+        struct fixture f;
+        fixture_resume(&f, argv[2]);
+        step(&f);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         with_repo(a_ref_moves_only_from_where_it_is_expected),
         with_repo(a_move_that_was_made_before_is_a_success),
