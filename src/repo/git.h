@@ -34,21 +34,30 @@ void repo_free(struct repo *r);
  * moments without work. */
 int repo_maintain(struct repo *r, struct err *e);
 
-/* Copies the objects and branches of the person's repository (bare or not) at `source`;
- * its working tree, index and configuration are only read.  *ret_branch: its default
- * branch; *ret_head: its commit, "" when unborn.  ERR_INVALID explains: not a repository,
- * shallow, submodules.  *ret_dirty: it has uncommitted changes (which are not taken). */
+/* Takes over the person's repository at `source` (bare or not, or a linked worktree).  Its
+ * working tree, index, refs and configuration are only read, and nothing that they name is
+ * run.  What its branches are goes to refs/tandem/source/<branch>; ours are made or moved
+ * forward to them, never back.  It may be done again.
+ * *ret_branch: its default branch, that is what a clone of it would check out (HEAD; when
+ * detached: its only branch, main, master or trunk); *ret_head: its commit, "" when unborn;
+ * *ret_dirty: its working tree has changes or new files (which are not taken).
+ * An empty `r` takes over the object format (SHA-256); no other thread may use it meanwhile.
+ * ERR_NOT_FOUND; ERR_INVALID says what is wrong: not a repository, a directory inside one,
+ * shallow or partial, submodules, links that leave the tree, names that are refused. */
 int repo_import(struct repo *r, struct arena *a, const char *source, const char **ret_branch,
                 struct oid *ret_head, bool *ret_dirty, struct err *e);
 
 /* Gives results back: copies objects into `target` and moves refs/heads/<branch> from
- * `expected` to `commit` there by compare-and-swap.  A branch that is checked out there is
- * left alone (ERR_BUSY names it). */
+ * `expected` to `commit` there by compare-and-swap ("": must not exist; NULL: whatever it
+ * is); already at `commit` is success.  Never a push; working tree, index and HEAD stay as
+ * they are.  ERR_BUSY names the worktree in which the branch is checked out (or to which a
+ * rebase or bisect will return), ERR_CONFLICT says that it was changed there. */
 int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,
                 const struct oid *commit, struct err *e);
 
 /* A normal clone of `branch` at `dir` (absent or empty, else ERR_EXISTS), other branches as
- * local branches as well, without a remote. */
+ * local branches as well, with objects of its own and without a remote.  After a crash it
+ * may be done again: only a directory that it began itself is gone on with. */
 int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
 
 /* ---- refs ---- */

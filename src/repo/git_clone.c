@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FETCH_TIMEOUT_MS = 3600 * 1000 };
 #define UNFINISHED ".tandem-unfinished"
 
 /* Makes the directory and those above it, as the umask says: they are the person's. */
@@ -72,30 +71,19 @@ static int claim(const char *dir, int *ret_fd, struct err *e)
     return code;
 }
 
-static int run(const char *git_dir, const char *const *args, struct err *e)
-{
-    struct process_result p;
-    struct git_call call = { .git_dir = git_dir, .args = args, .timeout_ms = FETCH_TIMEOUT_MS };
-    int code = git_run(&call, &p, e);
-    if (code == 0)
-        process_result_release(&p);
-    return code;
-}
-
 static int fill(struct repo *r, struct arena *a, const char *dir, const char *branch, struct err *e)
 {
     const char *git_dir = arena_printf(a, "%s/.git", dir);
-    int code = run(NULL, GIT_ARGS("init", "--quiet", "--template=", r->hex_len == 64 ? "--object-format=sha256" : "--object-format=sha1",
-                                  arena_printf(a, "--initial-branch=%s", branch), "--", dir), e);
+    const char *format = r->hex_len == 64 ? "--object-format=sha256" : "--object-format=sha1";
+    int code = git_do(NULL, GIT_ARGS("init", "--quiet", "--template=", format, arena_printf(a, "--initial-branch=%s", branch), "--", dir), e);
     if (code == 0)
-        code = run(git_dir, GIT_ARGS("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-                                     "--update-head-ok", r->path, "+refs/heads/*:refs/heads/*"), e);
+        code = git_fetch(git_dir, NULL, r->path, "+refs/heads/*:refs/heads/*", e);
     if (code == 0) {
         failpoint("repo.clone_fetched");
-        code = run(git_dir, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
+        code = git_do(git_dir, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
     }
     if (code == 0)
-        code = run(git_dir, GIT_ARGS(arena_printf(a, "--work-tree=%s", dir), "reset", "--quiet", "--hard"), e);
+        code = git_do(git_dir, GIT_ARGS(arena_printf(a, "--work-tree=%s", dir), "reset", "--quiet", "--hard"), e);
     return code;
 }
 

@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FETCH_TIMEOUT_MS = 3600 * 1000 };
-
 struct export {
     struct repo *r;
     struct foreign target;
@@ -129,18 +127,10 @@ static int copy_objects(struct export *x, const struct stat *owner, struct err *
 {
     struct foreign *f = &x->target;
     struct timespec since = sync_mark();
-    struct process_result p;
-    struct git_call call = {
-        .git_dir = f->facade,
-        .env = (const char *const[]){ arena_printf(&f->arena, "GIT_OBJECT_DIRECTORY=%s", f->object_dir), NULL },
-        .args = GIT_ARGS("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-                         "--no-recurse-submodules", x->r->path, x->commit->hex),
-        .timeout_ms = FETCH_TIMEOUT_MS,
-    };
-    int code = git_run(&call, &p, e);
+    const char *env[] = { arena_printf(&f->arena, "GIT_OBJECT_DIRECTORY=%s", f->object_dir), NULL };
+    int code = git_fetch(f->facade, env, x->r->path, x->commit->hex, e);
     if (code < 0)
         return err_prefix(e, "cannot copy objects into %s", f->given);
-    process_result_release(&p);
     int fd = open(f->object_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(e, ERR_FAILED, errno, "cannot open %s", f->object_dir);

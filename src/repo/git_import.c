@@ -10,22 +10,7 @@
 #include "base/err.h"
 #include "base/failpoint.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-enum { FETCH_TIMEOUT_MS = 3600 * 1000 };
-#define SOURCE "refs/tandem/source/"
-
 /* ---- object format ---- */
-
-static int run_quietly(struct repo *r, const char *const *args, struct err *e)
-{
-    struct process_result p;
-    int code = git_run(&(struct git_call){ .git_dir = r->path, .args = args }, &p, e);
-    if (code == 0)
-        process_result_release(&p);
-    return code;
-}
 
 /* A repository that holds nothing yet takes the format of what it shall hold. */
 static int adopt_format(struct repo *r, const struct foreign *f, struct err *e)
@@ -39,9 +24,9 @@ static int adopt_format(struct repo *r, const struct foreign *f, struct err *e)
     if (code == 0 && refs.count)
         code = err_set(e, ERR_INVALID, "%s uses %s object ids, and the project has objects of another format already", f->given, theirs);
     if (code == 0)
-        code = run_quietly(r, GIT_ARGS("config", "core.repositoryformatversion", "1"), e);
+        code = git_do(r->path, GIT_ARGS("config", "core.repositoryformatversion", "1"), e);
     if (code == 0)
-        code = run_quietly(r, GIT_ARGS("config", "extensions.objectformat", theirs), e);
+        code = git_do(r->path, GIT_ARGS("config", "extensions.objectformat", theirs), e);
     if (code < 0)
         return code;
     pthread_mutex_lock(&r->reader.lock);
@@ -81,21 +66,8 @@ static int choose_branch(struct foreign *f, const char **ret, struct oid *ret_he
 static int fetch(struct repo *r, struct foreign *f, struct err *e)
 {
     struct timespec since = sync_mark();
-    struct process_result p;
-    struct git_call call = {
-        .git_dir = r->path,
-        .args = GIT_ARGS("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-                         "--no-recurse-submodules", "--no-show-forced-updates", "--prune", f->facade, "+refs/heads/*:" SOURCE "*"),
-        .timeout_ms = FETCH_TIMEOUT_MS,
-    };
-    int code = git_run(&call, &p, e);
-    if (code < 0)
-        return err_prefix(e, "cannot copy the objects of %s", f->given);
-    process_result_release(&p);
-    int fd = openat(r->fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    code = sync_objects_since(fd, since, e);
-    close(fd);
-    return code;
+    int code = git_fetch(r->path, NULL, f->facade, "+refs/heads/*:refs/tandem/source/*", e);
+    return code < 0 ? err_prefix(e, "cannot copy the objects of %s", f->given) : sync_objects(r, since, e);
 }
 
 static int make_branch(struct repo *r, const char *ref, const struct oid *ours, const struct oid *theirs, struct err *e)
@@ -156,7 +128,7 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
         code = copy(r, &f, &head, e);
     }
     if (code == 0)
-        code = run_quietly(r, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
+        code = git_do(r->path, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
     if (code == 0) {
         *ret_branch = arena_strdup(a, branch);
         *ret_head = head;

@@ -53,6 +53,10 @@ struct git_call {
 };
 /* Runs git to its end.  On success the caller releases `ret`. */
 int git_run(const struct git_call *call, struct process_result *ret, struct err *e);
+/* The same where only success matters; may take an hour. */
+int git_do(const char *git_dir, const char *const *args, struct err *e);
+/* Copies objects, and branches as the refspec says, from the git directory `from` (absolute). */
+int git_fetch(const char *git_dir, const char *const *env, const char *from, const char *refspec, struct err *e);
 /* Starts a helper that is spoken to over pipes. */
 int git_start(const char *git_dir, const char *const *args, struct process **ret, struct err *e);
 /* That git is there and new enough; looked at once. */
@@ -177,6 +181,7 @@ int objects_write(struct repo *r, struct new_object *objects, size_t count, stru
  * (of sync_mark): git syncs its files but not their names. */
 struct timespec sync_mark(void);
 int sync_objects_since(int objects_fd, struct timespec since, struct err *e);
+int sync_objects(struct repo *r, struct timespec since, struct err *e);
 
 /* ---- refs (git_ref.c) ---- */
 /* Makes the name of a ref durable: the directories down to it. */

@@ -10,9 +10,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 struct sides {
     const struct oid *ours, *theirs;
 };
@@ -109,14 +106,6 @@ static int parse_result(const struct repo *r, struct arena *a, const struct str 
     return 0;
 }
 
-static int sync_written(struct repo *r, struct timespec since, struct err *e)
-{
-    int fd = openat(r->fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = sync_objects_since(fd, since, e);
-    close(fd);
-    return code;
-}
-
 int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const struct oid *theirs,
                struct merge_result *ret, struct err *e)
 {
@@ -145,7 +134,7 @@ int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const st
         code = err_set(e, ERR_CORRUPT, "git merge-tree found conflicts and did not name them");
     process_result_release(&p);
     if (code == 0)
-        code = sync_written(r, since, e);
+        code = sync_objects(r, since, e);
     if (code == 0 && m.conflicts.count)
         code = relabel(r, a, &(struct sides){ ours, theirs }, &m, e);
     if (code == 0)

@@ -269,3 +269,13 @@ int sync_objects_since(int objects_fd, struct timespec since, struct err *e)
         bad = sync_if_changed(objects_fd, ".", since);
     return bad < 0 ? err_set_errno(e, ERR_FAILED, errno, "cannot sync the objects") : 0;
 }
+
+int sync_objects(struct repo *r, struct timespec since, struct err *e)
+{
+    int fd = openat(r->fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(e, ERR_FAILED, errno, "cannot open the objects of %s", r->path);
+    int code = sync_objects_since(fd, since, e);
+    close(fd);
+    return code;
+}

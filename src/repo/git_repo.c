@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAINTENANCE_TIMEOUT_MS = 3600 * 1000 };
-
 int branch_check(const char *branch, struct err *e)
 {
     ARENA_LOCAL(a);
@@ -38,16 +36,9 @@ static int write_config(const char *git_dir, struct err *e)
 
 static int init_bare(struct arena *a, const char *path, const char *branch, struct err *e)
 {
-    struct process_result p;
-    struct git_call call = {
-        .args = GIT_ARGS("init", "--quiet", "--bare", "--template=", "--object-format=sha1",
-                         arena_printf(a, "--initial-branch=%s", branch), "--", path),
-    };
-    int code = git_run(&call, &p, e);
-    if (code < 0)
-        return err_prefix(e, "cannot make %s", path);
-    process_result_release(&p);
-    return write_config(path, e);
+    int code = git_do(NULL, GIT_ARGS("init", "--quiet", "--bare", "--template=", "--object-format=sha1",
+                                     arena_printf(a, "--initial-branch=%s", branch), "--", path), e);
+    return code < 0 ? err_prefix(e, "cannot make %s", path) : write_config(path, e);
 }
 
 static int sync_path(const char *path)
@@ -161,17 +152,8 @@ void repo_free(struct repo *r)
 /* Objects that nothing refers to are kept for long: a task may still name them. */
 int repo_maintain(struct repo *r, struct err *e)
 {
-    struct process_result p;
-    struct git_call call = {
-        .git_dir = r->path,
-        .args = GIT_ARGS("-c", "gc.auto=6700", "-c", "gc.autoDetach=false", "-c", "gc.pruneExpire=90.days.ago",
-                         "gc", "--auto", "--quiet"),
-        .timeout_ms = MAINTENANCE_TIMEOUT_MS,
-    };
-    int code = git_run(&call, &p, e);
-    if (code < 0)
-        return code;
-    process_result_release(&p);
+    int code = git_do(r->path, GIT_ARGS("-c", "gc.auto=6700", "-c", "gc.autoDetach=false", "-c", "gc.pruneExpire=90.days.ago",
+                                        "gc", "--auto", "--quiet"), e);
     cache_clear(&r->cache); /* what is in it must be in the store as well */
-    return 0;
+    return code;
 }

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-enum { TIMEOUT_MS = 120 * 1000, ENV_MORE_MAX = 8, ARGS_MAX = 32 };
+enum { TIMEOUT_MS = 120 * 1000, LONG_TIMEOUT_MS = 3600 * 1000, ENV_MORE_MAX = 8, ARGS_MAX = 32 };
 
 /* git 2.38: merge-tree --write-tree */
 enum { VERSION_MAJOR = 2, VERSION_MINOR = 38 };
@@ -143,6 +143,31 @@ int git_run(const struct git_call *call, struct process_result *ret, struct err 
     }
     *ret = p;
     return 0;
+}
+
+int git_do(const char *git_dir, const char *const *args, struct err *e)
+{
+    struct process_result p;
+    int code = git_run(&(struct git_call){ .git_dir = git_dir, .args = args, .timeout_ms = LONG_TIMEOUT_MS }, &p, e);
+    if (code == 0)
+        process_result_release(&p);
+    return code;
+}
+
+int git_fetch(const char *git_dir, const char *const *env, const char *from, const char *refspec, struct err *e)
+{
+    struct process_result p;
+    struct git_call call = {
+        .git_dir = git_dir,
+        .env = env,
+        .args = GIT_ARGS("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
+                         "--no-show-forced-updates", "--update-head-ok", "--prune", from, refspec),
+        .timeout_ms = LONG_TIMEOUT_MS,
+    };
+    int code = git_run(&call, &p, e);
+    if (code == 0)
+        process_result_release(&p);
+    return code;
 }
 
 int git_start(const char *git_dir, const char *const *args, struct process **ret, struct err *e)

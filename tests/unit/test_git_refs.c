@@ -241,6 +241,15 @@ static int work_once(struct worker *w, int round, struct arena *a, struct oid *t
         code = repo_file(w->r, a, &at, "shared/dir/file", &bytes, &len, &w->e);
     if (code == 0 && !streq(bytes, text))
         code = err_set(&w->e, ERR_CORRUPT, "read \"%s\"", bytes);
+    STR_LOCAL(diff);
+    struct tree tree;
+    struct merge_result m;
+    if (code == 0)
+        code = repo_tree(w->r, a, &at, &tree, &w->e);
+    if (code == 0)
+        code = repo_diff(w->r, tip, &at, 1000, &diff, &w->e);
+    if (code == 0 && round % 4 == 1)
+        code = repo_merge(w->r, a, tip, &at, &m, &w->e);
     if (code == 0)
         *tip = next;
     return code;
