@@ -1,0 +1,38 @@
+/* model/backend.h - what a kind of model must be able to do.
+ *
+ * An implementation embeds struct model as its first member.  Threads: all but `free` are
+ * called from several threads at once.
+ */
+#ifndef TANDEM_MODEL_BACKEND_H
+#define TANDEM_MODEL_BACKEND_H
+
+#include "model/chat.h"
+
+struct backend {
+    const char *name;
+    /* As model_describe; stops within 50 ms of *cancel (which may be NULL). */
+    int (*describe)(struct model *m, const atomic_bool *cancel, const char **ret_name,
+                    int64_t *ret_context_tokens, struct err *e);
+    /* Fills a fresh `answer`, whose strings are initialised and released by the caller; may
+     * leave anything in it when it fails. */
+    int (*chat)(struct model *m, const struct chat_request *q, struct chat_answer *answer,
+                struct err *e);
+    void (*free)(struct model *m);
+};
+
+struct model {
+    const struct backend *backend;
+};
+
+/* "http://..." (endpoint.c) and "replay:..." (replay.c). */
+int endpoint_open(struct model **ret, const struct model_options *o, struct err *e);
+int replay_open_named(struct model **ret, const char *dir, const char *name, enum drift_rule rule,
+                      struct err *e);
+
+/* The caller's wish to stop. */
+static inline bool is_cancelled(const atomic_bool *cancel)
+{
+    return cancel && atomic_load(cancel);
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* model/endpoint.h - the parts of the OpenAI-compatible backend share this.
+ *
+ * endpoint.c opens and asks, describe.c finds out what the server is.
+ *
+ * Threads: options, url, root and key are never written after opening; `lock` guards the
+ * rest, apart from the atomic flags.
+ */
+#ifndef TANDEM_MODEL_ENDPOINT_H
+#define TANDEM_MODEL_ENDPOINT_H
+
+#include "base/arena.h"
+#include "http/client.h"
+#include "model/backend.h"
+#include "model/fault.h"
+
+#include <pthread.h>
+
+struct endpoint {
+    struct model base;
+    struct arena arena; /* what the options point to; written while opening only */
+    struct model_options options;
+    const char *url;    /* ".../v1", no slash at the end */
+    const char *root;   /* `url` without "/v1": where llama-server and Ollama have their own */
+    const char *origin; /* for people: no path, no password */
+    const char *key;    /* NULL: none */
+    atomic_bool no_schema;         /* the server rejects response_format, */
+    atomic_bool no_stream_options; /* ... or stream_options */
+    pthread_mutex_t lock;
+    char *name; /* NULL: not described yet */
+    int64_t context_tokens;
+};
+
+/* One small request with a JSON answer; the status and an error's words come with it.  The
+ * value belongs to the arena, NULL when the answer is no JSON object. */
+struct endpoint_reply {
+    int status;
+    int64_t retry_after_ms;
+    json_t *value;
+    struct fault fault; /* when status is not 2xx */
+};
+int endpoint_get(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
+                 struct arena *a, struct endpoint_reply *ret, struct err *e);
+
+/* The sentence and the code for a fault. */
+int endpoint_fault_err(const struct endpoint *m, int status, const struct fault *f, struct err *e);
+
+int endpoint_describe(struct model *m, const atomic_bool *cancel, const char **ret_name,
+                      int64_t *ret_context_tokens, struct err *e);
+
+#endif
