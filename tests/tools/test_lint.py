@@ -126,6 +126,11 @@ class StyleLint(Tree):
         self.assertEqual(status, 0)
         self.assertIn("warning: 605 lines", out)
 
+    def test_a_library_that_set_up_does_not_install_is_refused(self):
+        self.refused("meson.build", "x = dependency('zlib')\n", "meson.build:1: tools/setup does not install zlib")
+        self.write("tools/setup", "build | zlib1g-dev | pc:zlib | because\n")
+        self.assertEqual(self.run_tool("lint"), (0, ""))
+
     def test_python_that_does_not_parse_is_refused(self):
         self.refused("tools/x", "#!/usr/bin/env python3\nif\n", "tools/x:2:")
 
