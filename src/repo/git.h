@@ -60,6 +60,18 @@ int repo_export(struct repo *r, const char *target, const char *branch, const st
  * may be done again: only a directory that it began itself is gone on with. */
 int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
 
+/* A clone as by repo_clone_out in which the merge of `theirs` into `branch` is under way: the
+ * files hold conflict markers ("ours", "theirs"), the index holds all three sides, so that
+ * git status, git mergetool and editors show it as they show any; `message` is the merge's. */
+int repo_clone_conflict(struct repo *r, const char *dir, const char *branch, const struct oid *theirs, const char *message,
+                        struct err *e);
+
+/* Where a branch of the person's repository stands now, with its objects copied beneath
+ * refs/tandem/source/BRANCH; *ret "" when it has no such branch.  *ret_checked_out: the
+ * worktree there that has it checked out, "" for none.  Nothing is changed there. */
+int repo_look_at(struct repo *r, struct arena *a, const char *source, const char *branch, struct oid *ret,
+                 const char **ret_checked_out, struct err *e);
+
 /* ---- refs ---- */
 /* ERR_NOT_FOUND.  `ref` is full ("refs/heads/DEV"). */
 int repo_ref(struct repo *r, const char *ref, struct oid *ret, struct err *e);
@@ -137,6 +149,10 @@ int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oi
 int repo_diff(struct repo *r, const struct oid *from, const struct oid *to, size_t max, struct str *out, struct err *e);
 /* Paths that differ. */
 int repo_changed(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct texts *ret, struct err *e);
+/* The same with the lines added and removed in each; -1: binary. */
+struct diff_stat { const char *path; long long added, removed; };
+struct diff_stats { struct diff_stat *files; size_t count; };
+int repo_diff_stats(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct diff_stats *ret, struct err *e);
 
 struct merge_result {
     struct oid tree;         /* with conflict markers ("ours", "theirs") when there are conflicts */

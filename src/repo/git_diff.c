@@ -104,3 +104,47 @@ int repo_changed(struct repo *r, struct arena *a, const struct oid *from, const 
     *ret = changed;
     return 0;
 }
+
+/* "12\t3\tpath\0", "-" for counts of a binary file. */
+static void add_stats(struct arena *a, const char *text, size_t len, struct diff_stats *ret)
+{
+    size_t count = 0;
+    for (const char *p = text; p < text + len; p += strlen(p) + 1)
+        count++;
+    ret->files = ARENA_ARRAY(a, struct diff_stat, count + 1);
+    for (const char *p = text; p < text + len; p += strlen(p) + 1) {
+        struct diff_stat *f = &ret->files[ret->count];
+        const char *path = strchr(p, '\t');
+        path = path ? strchr(path + 1, '\t') : NULL;
+        if (!path)
+            continue;
+        if (sscanf(p, "%lld\t%lld\t", &f->added, &f->removed) != 2)
+            f->added = f->removed = -1;
+        f->path = arena_strdup(a, path + 1);
+        ret->count++;
+    }
+}
+
+int repo_diff_stats(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct diff_stats *ret, struct err *e)
+{
+    struct oid x, y;
+    int code = side(r, from, &x, e);
+    if (code == 0)
+        code = side(r, to, &y, e);
+    if (code < 0)
+        return code;
+    struct diff_stats stats = { 0 };
+    if (!oid_same(&x, &y)) {
+        struct process_result p;
+        struct git_call call = { .git_dir = r->path,
+                                 .args = GIT_ARGS("diff-tree", "-r", "--numstat", "-z", "--no-renames", "--no-ext-diff",
+                                                  "--no-textconv", "--diff-algorithm=myers", x.hex, y.hex) };
+        code = git_run(&call, &p, e);
+        if (code < 0)
+            return code;
+        add_stats(a, p.out.data, p.out.len, &stats);
+        process_result_release(&p);
+    }
+    *ret = stats;
+    return 0;
+}

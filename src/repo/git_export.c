@@ -10,7 +10,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/failpoint.h"
-#include "os/files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,65 +24,12 @@ struct export {
     const struct oid *expected, *commit;
 };
 
-/* ---- is it checked out? ---- */
-
-/* A rebase or bisect detaches HEAD and comes back to its branch later. */
-static bool returns_to_branch(struct export *x, const char *git_dir)
-{
-    static const char *const files[] = { "rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START" };
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        STR_LOCAL(text);
-        if (file_read_path(arena_printf(&x->target.arena, "%s/%s", git_dir, files[i]), 4096, &text, NULL) < 0)
-            continue;
-        str_rtrim(&text);
-        if (streq(text.data, x->ref) || streq(text.data, x->branch))
-            return true;
-    }
-    return false;
-}
-
-static bool some_worktree_returns(struct export *x)
-{
-    if (returns_to_branch(x, x->target.common_dir))
-        return true;
-    const char *worktrees = arena_printf(&x->target.arena, "%s/worktrees", x->target.common_dir);
-    DIR *dir = opendir(worktrees);
-    bool returns = false;
-    if (!dir)
-        return false;
-    for (struct dirent *entry; !returns && (entry = readdir(dir)) != NULL;)
-        returns = entry->d_name[0] != '.' && returns_to_branch(x, arena_printf(&x->target.arena, "%s/%s", worktrees, entry->d_name));
-    closedir(dir);
-    return returns;
-}
-
-/* Records of "key value\0" lines, each record ended by an empty line: the worktree in which
- * the branch is checked out, NULL when in none. */
-static const char *worktree_of(const char *list, size_t len, const char *ref)
-{
-    const char *path = NULL;
-    for (const char *p = list; p < list + len; p += strlen(p) + 1) {
-        if (starts_with(p, "worktree "))
-            path = p + strlen("worktree ");
-        else if (starts_with(p, "branch ") && streq(p + strlen("branch "), ref))
-            return path;
-    }
-    return NULL;
-}
-
 static int check_not_checked_out(struct export *x, struct err *e)
 {
-    struct process_result p;
-    struct git_call call = { .git_dir = x->target.common_dir, .args = GIT_ARGS("worktree", "list", "--porcelain", "-z") };
-    int code = git_run(&call, &p, e);
-    if (code < 0)
-        return err_prefix(e, "%s", x->target.given);
-    const char *where = worktree_of(p.out.data, p.out.len, x->ref);
-    if (!where && some_worktree_returns(x))
-        where = "a rebase or bisect";
-    if (where)
+    const char *where;
+    int code = foreign_checked_out(&x->target, x->branch, &where, e);
+    if (code == 0 && *where)
         code = err_set(e, ERR_BUSY, "the branch %s is checked out in %s and was left alone; check out another branch there", x->branch, where);
-    process_result_release(&p);
     return code;
 }
 

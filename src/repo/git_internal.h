@@ -13,6 +13,8 @@
  *   git_merge.c     merges
  *   git_foreign.c   a person's repository, seen without obeying its configuration
  *   git_import.c, git_export.c, git_clone.c
+ *   git_peek.c      one branch of a person's repository
+ *   git_conflict.c  a clone in which a merge waits for a person
  *   git_repo.c      making, opening, tidying
  */
 #ifndef TANDEM_GIT_INTERNAL_H
@@ -195,7 +197,14 @@ const struct oid *refs_find(const struct repo_refs *refs, const char *name);
 /* Lines "<id> <name>". */
 int refs_parse(struct arena *a, const char *text, size_t len, struct repo_refs *ret, struct err *e);
 
-/* ---- a person's repository (git_foreign.c) ---- */
+/* ---- merges (git_merge.c) ---- */
+struct merge_sides {
+    const struct oid *ours, *theirs;
+};
+/* "dir~<id>", the name a file gets when its place is taken, as "dir~ours" or "dir~theirs". */
+const char *merge_relabel_path(struct arena *a, const struct merge_sides *s, const char *path);
+
+/* ---- a person's repository (git_foreign.c, git_peek.c) ---- */
 struct foreign {
     struct arena arena;
     const char *given;       /* as the person named it */
@@ -217,6 +226,8 @@ int foreign_facade(struct foreign *f, struct err *e);
 bool foreign_is_dirty(struct foreign *f);
 /* The tip of a branch; NULL when there is none. */
 const struct oid *foreign_branch(const struct foreign *f, const char *branch);
+/* Where the branch is checked out there (or will be again, by a rebase); "" for nowhere. */
+int foreign_checked_out(struct foreign *f, const char *branch, const char **ret_where, struct err *e);
 void foreign_close(struct foreign *f); /* removes the facade; also after a failure */
 
 #endif

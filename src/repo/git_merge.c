@@ -10,12 +10,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-struct sides {
-    const struct oid *ours, *theirs;
-};
-
-/* "dir~<id>", the name a file gets when its place is taken. */
-static const char *relabel_path(struct arena *a, const struct sides *s, const char *path)
+const char *merge_relabel_path(struct arena *a, const struct merge_sides *s, const char *path)
 {
     const struct oid *ids[] = { s->ours, s->theirs };
     static const char *const names[] = { "ours", "theirs" };
@@ -28,7 +23,7 @@ static const char *relabel_path(struct arena *a, const struct sides *s, const ch
     return path;
 }
 
-static void relabel_text(struct str *out, const struct sides *s, const char *text, size_t len)
+static void relabel_text(struct str *out, const struct merge_sides *s, const char *text, size_t len)
 {
     STR_LOCAL(ours);
     STR_LOCAL(theirs);
@@ -54,7 +49,7 @@ struct relabelled {
     size_t count;
 };
 
-static int relabel_one(struct repo *r, struct arena *a, const struct sides *s, const struct tree *tree,
+static int relabel_one(struct repo *r, struct arena *a, const struct merge_sides *s, const struct tree *tree,
                        const char *path, const char *new_path, struct relabelled *out, struct err *e)
 {
     const struct tree_file *f = tree_find(tree, path);
@@ -77,14 +72,14 @@ static int relabel_one(struct repo *r, struct arena *a, const struct sides *s, c
     return 0;
 }
 
-static int relabel(struct repo *r, struct arena *a, const struct sides *s, struct merge_result *m, struct err *e)
+static int relabel(struct repo *r, struct arena *a, const struct merge_sides *s, struct merge_result *m, struct err *e)
 {
     struct tree tree;
     struct texts names = { 0 };
     int code = repo_tree(r, a, &m->tree, &tree, e);
     struct relabelled out = { ARENA_ARRAY(a, struct tree_change, 2 * m->conflicts.count + 1), 0 };
     for (size_t i = 0; i < m->conflicts.count && code == 0; i++) {
-        const char *path = m->conflicts.items[i], *new_path = relabel_path(a, s, path);
+        const char *path = m->conflicts.items[i], *new_path = merge_relabel_path(a, s, path);
         texts_add(&names, a, new_path);
         code = relabel_one(r, a, s, &tree, path, new_path, &out, e);
     }
@@ -136,7 +131,7 @@ int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const st
     if (code == 0)
         code = sync_objects(r, since, e);
     if (code == 0 && m.conflicts.count)
-        code = relabel(r, a, &(struct sides){ ours, theirs }, &m, e);
+        code = relabel(r, a, &(struct merge_sides){ ours, theirs }, &m, e);
     if (code == 0)
         *ret = m;
     return code;
