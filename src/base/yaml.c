@@ -47,6 +47,8 @@ struct reading {
     struct arena *arena;
     struct yaml *yaml;
     struct err *err;
+    const char *text;
+    size_t len;
     struct node *stack[MAX_DEPTH];
     const char *key[MAX_DEPTH]; /* of an open map: the key that waits for its value */
     int key_line[MAX_DEPTH];
@@ -80,14 +82,14 @@ static void *grown(struct arena *a, const void *items, size_t count, size_t room
     return fresh;
 }
 
-static void node_add(struct reading *rd, struct node *parent, const char *key, int key_line, struct node *child)
+static void node_add(struct arena *a, struct node *parent, const char *key, int key_line, struct node *child)
 {
     if (parent->count == parent->room) {
         parent->room = parent->room ? parent->room * 2 : 4;
-        parent->items = grown(rd->arena, parent->items, parent->count, parent->room, sizeof *parent->items);
+        parent->items = grown(a, parent->items, parent->count, parent->room, sizeof *parent->items);
         if (key) {
-            parent->keys = grown(rd->arena, parent->keys, parent->count, parent->room, sizeof *parent->keys);
-            parent->key_lines = grown(rd->arena, parent->key_lines, parent->count, parent->room,
+            parent->keys = grown(a, parent->keys, parent->count, parent->room, sizeof *parent->keys);
+            parent->key_lines = grown(a, parent->key_lines, parent->count, parent->room,
                                       sizeof *parent->key_lines);
         }
     }
@@ -139,10 +141,10 @@ static int place(struct reading *rd, struct node *n)
         const char *key = rd->key[rd->depth - 1];
         if (!key)
             return set_key(rd, n);
-        node_add(rd, parent, key, rd->key_line[rd->depth - 1], n);
+        node_add(rd->arena, parent, key, rd->key_line[rd->depth - 1], n);
         rd->key[rd->depth - 1] = NULL;
     } else {
-        node_add(rd, parent, NULL, 0, n);
+        node_add(rd->arena, parent, NULL, 0, n);
     }
     if (!n->is_open)
         weigh(parent, n);
@@ -185,6 +187,31 @@ static int remember_anchor(struct reading *rd, struct fy_token *anchor, struct n
     return 0;
 }
 
+/* libfyaml 0.7.12 loses its place after two quotes escaped in a row ('a''''b'), so that
+ * single-quoted texts are unescaped here; those of several lines, which also need folding,
+ * are left to it where it gets them right. */
+static int unquote(struct reading *rd, struct fy_token *value, struct node *n)
+{
+    const struct fy_mark *start = fy_token_start_mark(value), *end = fy_token_end_mark(value);
+    if (!start || !end || start->input_pos > end->input_pos || end->input_pos > rd->len)
+        return 0;
+    const char *raw = rd->text + start->input_pos;
+    size_t raw_len = end->input_pos - start->input_pos;
+    if (memchr(raw, '\n', raw_len) || memchr(raw, '\r', raw_len)) {
+        if (memmem(raw, raw_len, "''''", 4))
+            return fault_at(rd->yaml, n->line, rd->err, "two quotes in a row in a quoted text of several lines; use | instead");
+        return 0;
+    }
+    STR_LOCAL(plain);
+    for (size_t i = 0; i < raw_len; i++) {
+        str_add_char(&plain, raw[i]);
+        i += raw[i] == '\'' && i + 1 < raw_len && raw[i + 1] == '\'';
+    }
+    n->text = arena_strndup(rd->arena, plain.data, plain.len);
+    n->len = plain.len;
+    return 0;
+}
+
 static int on_scalar(struct reading *rd, const struct fy_event *ev)
 {
     struct fy_token *value = ev->scalar.value;
@@ -195,6 +222,8 @@ static int on_scalar(struct reading *rd, const struct fy_event *ev)
     if (!value && rd->depth)
         n->line = rd->key_line[rd->depth - 1] ? rd->key_line[rd->depth - 1] : rd->stack[rd->depth - 1]->line;
     n->text = token_text(rd, value, &n->len);
+    if (!is_plain && fy_token_scalar_style(value) == FYSS_SINGLE_QUOTED && unquote(rd, value, n) < 0)
+        return ERR_INVALID;
     if (memchr(n->text, '\0', n->len))
         return fault_at(rd->yaml, n->line, rd->err, "a text contains a NUL character");
     int r = remember_anchor(rd, ev->scalar.anchor, n);
@@ -328,6 +357,8 @@ int yaml_parse(struct arena *a, const char *file_name, const char *text, size_t 
     rd->arena = a;
     rd->yaml = y;
     rd->err = e;
+    rd->text = text;
+    rd->len = len;
     int r = read_events(rd, text, len);
     if (r < 0)
         return r;
@@ -488,6 +519,21 @@ int yaml_record(const struct yaml *y, struct arena *a, const struct record *r, v
     if (code < 0)
         return fault_at(y, yaml_line(y, where), e, "%s", inner.text);
     return 0;
+}
+
+void yaml_inherit(struct yaml *y, const struct yaml *base, struct arena *a)
+{
+    if (!y->root || y->root->kind != NODE_MAP || !base->root || base->root->kind != NODE_MAP)
+        return;
+    const struct node *from = base->root;
+    size_t own = y->root->count;
+    for (size_t i = 0; i < from->count; i++) {
+        bool has = false;
+        for (size_t k = 0; k < own && !has; k++)
+            has = streq(y->root->keys[k], from->keys[i]);
+        if (!has)
+            node_add(a, y->root, from->keys[i], from->key_lines[i], from->items[i]);
+    }
 }
 
 int yaml_fault(const struct yaml *y, const char *path, struct err *e, const char *fmt, ...)

@@ -39,6 +39,10 @@ int yaml_line(const struct yaml *y, const char *path);
 /* As record_read on the document; errors carry file and line. */
 int yaml_record(const struct yaml *y, struct arena *a, const struct record *r, void *ret, struct err *e);
 
+/* Adds the top-level members of `base` that `y` lacks; both must be mappings.  Their lines
+ * are the base's. */
+void yaml_inherit(struct yaml *y, const struct yaml *base, struct arena *a);
+
 /* A fault that the caller found in a member: "FILE:LINE: PATH TEXT".  Returns ERR_INVALID. */
 int yaml_fault(const struct yaml *y, const char *path, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -17,13 +17,13 @@ struct arena;
 struct err;
 
 /* The bytes of share/PATH ("prompts/tester.md"), a NUL behind them.  ERR_NOT_FOUND;
- * ERR_LIMIT: an override of more than 4 MiB; ERR_REFUSED: an override that is a link, or a
- * path that leaves its directory. */
+ * ERR_LIMIT: an override of more than 4 MiB; ERR_REFUSED: an override that is reached by a
+ * link, or a path that leaves its directory. */
 int share_read(struct arena *a, const char *path, const char *const *override_dirs,
                const char **ret, size_t *ret_len, struct err *e);
 
-/* Paths below share/ that start with `prefix` ("stacks/"), overrides included, sorted,
- * each once. */
+/* Paths below share/ that start with `prefix`, which names a folder at least ("stacks/",
+ * "prompts/te"); overrides included, sorted, each once. */
 int share_list(struct arena *a, const char *prefix, const char *const *override_dirs,
                struct texts *ret, struct err *e);
 

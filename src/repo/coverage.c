@@ -227,11 +227,25 @@ int coverage_read_lcov(struct arena *a, const char *root, const char *text, size
 
 /* ---- gcov's JSON (https://gcc.gnu.org/onlinedocs/gcc/Invoking-Gcov.html) ---- */
 
-static int gcov_file(struct coverage_builder *b, const json_t *file, struct err *e)
+/* gcov names files as the compiler was called: relative to `cwd`, often through "..". */
+static const char *gcov_path(struct arena *a, const char *cwd, const char *file)
 {
-    const char *path = json_text_of(file, "file", "");
+    STR_LOCAL(path);
+    if (*file == '/')
+        cwd = "";
+    while (starts_with(file, "../") && *cwd) {
+        const char *slash = strrchr(cwd, '/');
+        cwd = arena_strndup(a, cwd, slash ? (size_t)(slash - cwd) : 0);
+        file += 3;
+    }
+    str_addf(&path, "%s%s%s", cwd, *cwd ? "/" : "", file);
+    return text_clean(a, path.data, path.len, MAX_PATH, true);
+}
+
+static int gcov_file(struct coverage_builder *b, const char *cwd, const json_t *file, struct err *e)
+{
     int32_t index;
-    int r = add_file(b, text_clean(b->arena, path, strlen(path), MAX_PATH, true), &index, e);
+    int r = add_file(b, gcov_path(b->arena, cwd, json_text_of(file, "file", "")), &index, e);
     size_t i;
     const json_t *line;
     json_array_foreach(json_object_get(file, "lines"), i, line) {
@@ -252,7 +266,7 @@ static int gcov_document(struct coverage_builder *b, const char *text, size_t le
     const json_t *file;
     json_array_foreach(json_object_get(document, "files"), i, file) {
         if (r == 0)
-            r = gcov_file(b, file, e);
+            r = gcov_file(b, json_text_of(document, "current_working_directory", ""), file, e);
     }
     return r;
 }

@@ -224,7 +224,7 @@ static void tap_add_message(struct tap *t, struct slice line)
     str_add_bytes(&t->message, line.text, line.len);
 }
 
-/* Cuts "# SKIP why" or "# TODO why" from the description; the rest of the directive. */
+/* Cuts "# SKIP why" or "# todo why" from the description; the rest of the directive. */
 static bool tap_directive(struct slice *description, const char *word, struct slice *ret_why)
 {
     size_t word_len = strlen(word);

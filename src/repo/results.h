@@ -40,7 +40,7 @@ const struct test_result *results_find(const struct test_results *r, const char 
 size_t results_count(const struct test_results *r, enum test_outcome outcome);
 
 /* TAP 12 to 14 (https://testanything.org/tap-version-14-specification.html).  The id is the
- * description, or "test N" without one.  A failed TODO counts as skipped.  A YAML block and
+ * description, or "test N" without one.  A failed "todo" counts as skipped.  A YAML block and
  * comments behind a test are its message; "severity: error" in the block makes a failure an
  * error.  Subtests (indented) are left to the test point that sums them up.  ERR_INVALID:
  * not one line of TAP. */

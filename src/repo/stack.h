@@ -1,7 +1,11 @@
 /* stack.h - how a language's tests are found, run and read, as data (share/stacks/NAME.yaml).
  *
- * A user's file of the same name in $TANDEM_HOME/stacks or the project's .tandem/stacks
- * overrides ours.  A wrong file gives its name, line and the allowed values.
+ * A file of the same name in an override directory (share.h: the home, a project's
+ * .tandem) wins over ours.  A wrong one gives its name, line and the allowed values:
+ *     stacks/python.yaml:14: suite.results.format is "xunit"; allowed: tap, junit
+ *
+ * Ids of tests are PATH::NAME or PATH::CLASS::NAME in every language; a test file that
+ * cannot load or build is an error whose id is its path.
  *
  * Threads: a loaded stack is read-only and may be shared.
  */
@@ -12,52 +16,113 @@
 #include "repo/git.h"
 #include "repo/results.h"
 
-struct stack; /* the described document; see stack.c for its fields */
+struct stack;
 
-int stack_load(struct stack **ret, const char *name, const char *override_dir, struct err *e);
+/* `override_dirs`: as in share.h. */
+int stack_load(struct stack **ret, const char *name, const char *const *override_dirs, struct err *e);
+/* The same from a text, which errors call stacks/NAME.yaml. */
+int stack_parse(struct stack **ret, const char *name, const char *text, size_t len,
+                const char *const *override_dirs, struct err *e);
 void stack_free(struct stack *s);
-/* Names of all stacks, ours and the user's. */
-int stack_names(struct arena *a, const char *override_dir, struct texts *ret, struct err *e);
-/* The stack that fits a tree best, NULL when none does. */
-int stack_detect(struct arena *a, const char *override_dir, const struct tree *t, const char **ret_name, struct err *e);
+/* Names of all stacks, ours and the user's, sorted. */
+int stack_names(struct arena *a, const char *const *override_dirs, struct texts *ret, struct err *e);
+/* The stack that fits a tree best, NULL when none does (an empty tree).  `r` is asked for
+ * the contents of files; NULL: only names count. */
+int stack_detect(struct arena *a, const char *const *override_dirs, struct repo *r, const struct tree *t,
+                 const char **ret_name, struct err *e);
 
 const char *stack_name(const struct stack *s);
+const char *stack_title(const struct stack *s);
 /* What the role prompts are told about the language, test framework and layout. */
-const char *stack_guide(const struct stack *s, bool for_tester);
-bool stack_is_test(const struct stack *s, const char *path);       /* the Tester's paths */
-bool stack_is_build(const struct stack *s, const char *path);      /* build files the Developer may edit */
-bool stack_is_protected(const struct stack *s, const char *path);  /* scaffold nobody edits (runner, test header) */
+const char *stack_guide(const struct stack *s, struct arena *a, bool for_tester);
+bool stack_is_test(const struct stack *s, const char *path);      /* the Tester's paths */
+bool stack_is_build(const struct stack *s, const char *path);     /* build files the Developer may edit */
+bool stack_is_protected(const struct stack *s, const char *path); /* scaffold nobody edits (test header) */
+
 /* Files of the first commit of an empty repository. */
-int stack_scaffold(const struct stack *s, struct arena *a, const char *project, struct tree_change **ret, size_t *ret_count, struct err *e);
-/* Ids of the tests in a test file, read without running it. */
-int stack_list_tests(const struct stack *s, struct arena *a, const char *path, const char *bytes, size_t len, struct texts *ret, struct err *e);
+int stack_scaffold(const struct stack *s, struct arena *a, const char *project, struct tree_change **ret,
+                   size_t *ret_count, struct err *e);
 
-/* One run of the suite in the sandbox on exactly this tree. */
-struct suite_run {
-    struct test_results results;
-    const char *output;      /* stdout and stderr, volatile parts stripped, at most 64 KiB kept (head and tail) */
-    bool completed;          /* the runner came to its end and its results were read */
-    const char *trouble;     /* a sentence why not: limit hit, no results, runner missing; "" */
-    bool limit_hit;
-    int exit_status;
-    int64_t wall_us;
-    struct texts absent;     /* symbols, modules or headers that diagnostics name as absent */
-    struct texts broken;     /* test files that could not load or build */
-    struct coverage coverage; /* when asked */
-};
+/* Ids of the tests in a test file, read without running it, in the order of the file, each
+ * once; at most 5,000.  A file that is binary or has none gives an empty list. */
+int stack_list_tests(const struct stack *s, struct arena *a, const char *path, const char *bytes, size_t len,
+                     struct texts *ret, struct err *e);
+
+/* ---- running ---- */
+
 enum { SUITE_COVERAGE = 1 };
-int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
-              unsigned flags, const atomic_bool *cancel,
-              void (*on_output)(int stream, const char *bytes, size_t len, void *ctx), void *ctx,
-              struct arena *a, struct suite_run *ret, struct err *e);
 
-/* Syntax check of single files without running them; "" when fine, else the diagnostic. */
+struct suite_options {
+    unsigned flags;
+    const struct texts *ids;     /* only these tests; NULL: all */
+    const struct sandbox_limits *limits; /* NULL: default */
+    const atomic_bool *cancel;   /* may be NULL */
+    void (*on_output)(int stream, const char *bytes, size_t len, void *ctx); /* may be NULL */
+    void *ctx;
+};
+
+struct suite_run {
+    struct test_results results; /* messages are stripped of what changes from run to run */
+    const char *output;          /* stdout, then stderr, stripped; at most 64 KiB kept (head and tail) */
+    bool completed;              /* the runner came to its end, no limit was hit, all planned tests reported */
+    const char *trouble;         /* a sentence why not; "" */
+    bool limit_hit;
+    int exit_status;             /* of the runner; -1: it was killed */
+    int64_t wall_us;
+    struct texts broken;         /* test files that could not load or build */
+    bool coverage_measured;
+    struct coverage coverage;    /* of production code */
+};
+
+/* One run of the suite in the sandbox on exactly this tree, written afresh.  Trouble is a
+ * result; an error means that nothing could be run, or ERR_CANCELLED. */
+int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
+              const struct suite_options *options, struct arena *a, struct suite_run *ret, struct err *e);
+
+/* Syntax check of files without running them; "" when fine (or when the stack cannot tell),
+ * else the diagnostics. */
 int stack_check_syntax(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
                        const struct texts *paths, struct arena *a, const char **ret, struct err *e);
-/* What the host lacks for this stack ("" when complete), e.g. "python3-coverage is missing: apt-get install ...". */
-int stack_doctor(const struct stack *s, struct sandbox *sb, struct arena *a, const char **ret, struct err *e);
+
+/* What the host lacks for this stack, a line each with the package to install ("" when
+ * complete).  *ret_usable: tests can be run all the same. */
+int stack_doctor(const struct stack *s, struct sandbox *sb, struct arena *a, const char **ret, bool *ret_usable,
+                 struct err *e);
 
 /* Strips temporary paths, addresses, times and durations by the stack's patterns. */
 const char *stack_strip(const struct stack *s, struct arena *a, const char *text, size_t len);
+
+/* ---- judging why a test failed ---- */
+
+/* The project's files as far as judging needs them: all paths, and the text of production
+ * code (at most 2,000 files of 1 MiB).  Belongs to the arena. */
+struct stack_sources;
+int stack_sources_read(const struct stack *s, struct repo *r, const struct oid *tree, struct arena *a,
+                       struct stack_sources **ret, struct err *e);
+/* The same from memory. */
+struct stack_sources *stack_sources_make(const struct stack *s, struct arena *a, const struct tree_change *files,
+                                         size_t count);
+
+enum failure_kind {
+    FAILURE_ASSERTION, /* the test ran and found otherwise than it wants */
+    FAILURE_ABSENCE,   /* what it needs of the project is not there yet */
+    FAILURE_EXCEPTION, /* the program raised, crashed or did not end */
+    FAILURE_FAULT,     /* the test itself is wrong, or something of the machine is missing */
+};
+extern const char *const failure_kind_names[]; /* NULL-terminated */
+
+struct failure {
+    int kind;            /* enum failure_kind */
+    const char *reason;  /* the diagnostics that decided, a line each; the same in every run */
+    struct texts absent; /* ABSENCE: "units", "units.convert", "units.h", sorted */
+    const char *advice;  /* FAULT: a sentence for the Tester, naming the cause; else "" */
+};
+
+/* What the message of a failed or broken test means.  ABSENCE only if each diagnostic names
+ * a module, header or symbol that could be the project's own and that the sources neither
+ * have nor define; a missing library, a typo in the test and a syntax error are FAULT.  Red
+ * holds by ASSERTION or ABSENCE; whether an EXCEPTION counts is for the caller to say. */
+void stack_judge(const struct stack *s, const struct stack_sources *sources, struct arena *a, const char *message,
+                 struct failure *ret);
 
 #endif

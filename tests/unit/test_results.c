@@ -40,7 +40,7 @@ static void tap_outcomes_and_directives_are_read(void **state)
     (void)state;
     ARENA_LOCAL(a);
     struct test_results r = tap(&a, "TAP version 14\n1..9\nok 1 - a\nnot ok 2 - b\nok 3 - c # SKIP no network\n"
-                                    "not ok 4 - d # TODO later\nok 5 - e # todo\nok\nok 7 with # hash \\# and \\\\\n"
+                                    "not ok 4 - d # todo later\nok 5 - e # todo\nok\nok 7 with # hash \\# and \\\\\n"
                                     "ok - no number\nnot ok 9\r\n");
     assert_int_equal(r.count, 9);
     assert_string_equal(r.incomplete, "");
@@ -247,10 +247,10 @@ static void lcov_is_added_up_per_file(void **state)
     ARENA_LOCAL(a);
     struct err e;
     struct coverage c;
-    const char *text = "TN:\nSF:/work/units.py\nDA:1,1\nDA:2,0\nDA:4,0\nDA:5,3,checksum\nDA:9,0\nend_of_record\n"
+    const char *text = "TN:\nSF:/room/units.py\nDA:1,1\nDA:2,0\nDA:4,0\nDA:5,3,checksum\nDA:9,0\nend_of_record\n"
                        "SF:/usr/lib/python3/x.py\nDA:1,1\nend_of_record\nDA:77,1\n"
                        "SF:units.py\r\nDA:9,2\r\nDA:11,0\r\nend_of_record\r\nSF:./src/b.py\nDA:0,1\nDA:-4,1\nDA:99999999999,1\nend_of_record\n";
-    check_ok(coverage_read_lcov(&a, "/work", text, strlen(text), &c, &e), &e);
+    check_ok(coverage_read_lcov(&a, "/room", text, strlen(text), &c, &e), &e);
     assert_int_equal(c.count, 2);
     const struct coverage_file *f = covered_file(&c, "units.py");
     assert_int_equal(f->lines, 6);
@@ -260,8 +260,8 @@ static void lcov_is_added_up_per_file(void **state)
     assert_string_equal(f->missing.items[1], "11");
     assert_int_equal(covered_file(&c, "src/b.py")->lines, 0);
     assert_int_equal(c.lines, 6);
-    check_err(coverage_read_lcov(&a, "/work", "hello\n", 6, &c, &e), ERR_INVALID, &e, "not LCOV");
-    check_err(coverage_read_lcov(&a, "/work", "SF:a\nDA:x\n", 10, &c, &e), ERR_INVALID, &e, "DA:x");
+    check_err(coverage_read_lcov(&a, "/room", "hello\n", 6, &c, &e), ERR_INVALID, &e, "not LCOV");
+    check_err(coverage_read_lcov(&a, "/room", "SF:a\nDA:x\n", 10, &c, &e), ERR_INVALID, &e, "DA:x");
 }
 
 static bool is_test_path(const char *path, void *ctx)
@@ -279,8 +279,8 @@ static void gcov_documents_are_united(void **state)
     const char *text =
         "{\"format_version\":\"1\",\"files\":[{\"file\":\"src/units.c\",\"lines\":[{\"line_number\":3,\"count\":0},{\"line_number\":4,\"count\":0}]},"
         "{\"file\":\"/usr/include/stdio.h\",\"lines\":[{\"line_number\":1,\"count\":1}]}]}\n\n"
-        "{\"files\":[{\"file\":\"src/units.c\",\"lines\":[{\"line_number\":3,\"count\":2}]},{\"file\":\"tests/test_units.c\",\"lines\":[{\"line_number\":1,\"count\":1}]}]}\n";
-    check_ok(coverage_read_gcov(&a, "/work", text, strlen(text), &c, &e), &e);
+        "{\"current_working_directory\":\"/room/build\",\"files\":[{\"file\":\"../src/units.c\",\"lines\":[{\"line_number\":3,\"count\":2}]},{\"file\":\"../tests/test_units.c\",\"lines\":[{\"line_number\":1,\"count\":1}]}]}\n";
+    check_ok(coverage_read_gcov(&a, "/room", text, strlen(text), &c, &e), &e);
     assert_int_equal(c.count, 2);
     assert_int_equal(c.lines, 3);
     coverage_filter(&c, is_test_path, NULL);
@@ -288,9 +288,9 @@ static void gcov_documents_are_united(void **state)
     assert_int_equal(c.lines, 2);
     assert_int_equal(c.covered, 1);
     assert_string_equal(c.files[0].missing.items[0], "4");
-    check_err(coverage_read_gcov(&a, "/work", "{\"files\":", 9, &c, &e), ERR_INVALID, &e, "not gcov's");
-    check_ok(coverage_read_gcov(&a, "/work", "{\"files\":[7,{\"lines\":{}},{\"file\":\"a\",\"lines\":[1]}]}", 51, &c, &e), &e);
-    check_ok(coverage_read_gcov(&a, "/work", "", 0, &c, &e), &e);
+    check_err(coverage_read_gcov(&a, "/room", "{\"files\":", 9, &c, &e), ERR_INVALID, &e, "not gcov's");
+    check_ok(coverage_read_gcov(&a, "/room", "{\"files\":[7,{\"lines\":{}},{\"file\":\"a\",\"lines\":[1]}]}", 51, &c, &e), &e);
+    check_ok(coverage_read_gcov(&a, "/room", "", 0, &c, &e), &e);
     assert_int_equal(c.count, 0);
 }
 

@@ -110,9 +110,12 @@ static void links_and_ways_out_are_refused(void **state)
     snprintf(link, sizeof link, "%s/prompts/link", project);
     assert_int_equal(symlink("/etc/passwd", link), 0);
     check_err(share_read(&a, "prompts/link", dirs, &text, &len, &e), ERR_REFUSED, &e, "prompts/link");
-    static const char *const paths[] = { "../x", "/etc/passwd", "a//b", "a/./b", "a/..", "", "a/" };
+    static const char *const paths[] = { "../x", "/etc/passwd", "a//b", "a/./b", "a/..", "a/" };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        check_err(share_read(&a, paths[i], dirs, &text, &len, &e), ERR_REFUSED, &e, "not a path");
+        check_err(share_read(&a, paths[i], dirs, &text, &len, &e), ERR_REFUSED, &e, dirs[0]);
+    struct texts list;
+    check_err(share_list(&a, "../x/", dirs, &list, &e), ERR_REFUSED, &e, "not a folder");
+    check_err(share_list(&a, "", dirs, &list, &e), ERR_REFUSED, &e, "not a folder");
     assert_string_equal(text, "untouched");
 }
 

@@ -36,6 +36,14 @@ static void plain_scalars_are_typed_and_quoted_ones_are_text(void **state)
                         "{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":\"1.0e400\"}");
 }
 
+static void quotes_within_quotes_are_read_whole(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    assert_string_equal(as_json(&a, "- 'x''''y'\n- '''''''x'''''''\n- '\xc3\xa9''\xc3\xa9''''' # c\n- ''\n- '\\n'\n- 'a''b\n\n  c'\n"),
+                        "[\"x''y\",\"'''x'''\",\"\xc3\xa9'\xc3\xa9''\",\"\",\"\\\\n\",\"a'b\\nc\"]");
+}
+
 static void aliases_repeat_what_they_name(void **state)
 {
     (void)state;
@@ -62,6 +70,7 @@ static void hostile_texts_are_refused(void **state)
         { "a: \"\\0\"\n", "NUL" },
         { "a: 'x\n", "x.yaml:" },
         { "x: y: z\n", "x.yaml:1" },
+        { "x: 'a''''b\n  c'\n", "two quotes in a row" },
         { "\xff\xfe", "x.yaml:1: a byte that is not UTF-8" },
         { "a: b\nc: \xc3(\n", "x.yaml:2: a byte that is not UTF-8" },
     };
@@ -204,10 +213,26 @@ static void lines_are_found_by_path(void **state)
     check_err(yaml_fault(y, "a.b.c[1].d", &e, "is %d", 1), ERR_INVALID, &e, "x.yaml:6: a.b.c[1].d is 1");
 }
 
+static void a_file_inherits_the_members_it_lacks(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    struct yaml *y, *base;
+    const char *text = "b: 1\n", *base_text = "a: x\nb: [2]\nc: {d: e}\n";
+    check_ok(yaml_parse(&a, "x.yaml", text, strlen(text), &y, &e), &e);
+    check_ok(yaml_parse(&a, "base.yaml", base_text, strlen(base_text), &base, &e), &e);
+    yaml_inherit(y, base, &a);
+    STR_LOCAL(out);
+    json_write(&out, yaml_json(y, &a));
+    assert_string_equal(out.data, "{\"a\":\"x\",\"b\":1,\"c\":{\"d\":\"e\"}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_scalars_are_typed_and_quoted_ones_are_text),
+        cmocka_unit_test(quotes_within_quotes_are_read_whole),
         cmocka_unit_test(aliases_repeat_what_they_name),
         cmocka_unit_test(hostile_texts_are_refused),
         cmocka_unit_test(a_billion_laughs_are_refused),
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(text_fields_take_numbers_and_truth_values_as_written),
         cmocka_unit_test(errors_name_file_line_member_and_allowed_values),
         cmocka_unit_test(lines_are_found_by_path),
+        cmocka_unit_test(a_file_inherits_the_members_it_lacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,251 @@
+/* stack.c - what a stack says about paths, tests and text, without running anything.
+ *
+ * Tests are listed by patterns over the text rather than by a parser per language: a new
+ * language is then a file of data.  Comments and string literals are blanked first, so
+ * that a test in a comment is none.
+ */
+#include "repo/stack.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "repo/results_build.h"
+#include "repo/stack_file.h"
+
+enum {
+    MAX_LISTED = 5000,
+    MAX_STRIPPED = 1 << 20,
+    MAX_LOOKED_INTO = 50, /* files per rule of detection */
+    MAX_PROJECT_NAME = 60,
+};
+
+const char *stack_name(const struct stack *s)
+{
+    return s->spec.name;
+}
+
+const char *stack_title(const struct stack *s)
+{
+    return s->spec.title;
+}
+
+const char *stack_guide(const struct stack *s, struct arena *a, bool for_tester)
+{
+    return arena_printf(a, "%s%s", s->spec.guide.layout, for_tester ? s->spec.guide.tester : s->spec.guide.developer);
+}
+
+bool stack_is_protected(const struct stack *s, const char *path)
+{
+    for (size_t i = 0; i < s->spec.scaffold.count; i++) {
+        const struct stack_scaffold_file *f = (const struct stack_scaffold_file *)s->spec.scaffold.items + i;
+        if (f->protected && streq(f->path, path))
+            return true;
+    }
+    return stack_fits(&s->spec.protected, path);
+}
+
+bool stack_is_test(const struct stack *s, const char *path)
+{
+    return stack_fits(&s->spec.tests, path) && !stack_is_protected(s, path);
+}
+
+bool stack_is_build(const struct stack *s, const char *path)
+{
+    return stack_fits(&s->spec.build_files, path) && !stack_is_protected(s, path);
+}
+
+/* ---- detection ---- */
+
+static bool contains(struct repo *r, const struct pattern *p, const struct tree_file *file)
+{
+    ARENA_LOCAL(scratch);
+    const char *bytes;
+    size_t len;
+    struct err e;
+    struct pattern_match found;
+    if (repo_blob(r, &scratch, &file->oid, &bytes, &len, &e) < 0)
+        return false; /* a rule of thumb; what does not read says nothing */
+    return pattern_find(p, bytes, len < RESULTS_MAX_MESSAGE ? len : RESULTS_MAX_MESSAGE, 0, false, &found);
+}
+
+static bool rule_holds(const struct stack *s, const struct stack_detect *rule, struct repo *r, const struct tree *t)
+{
+    const struct pattern *p = stack_pattern(s, rule->contains);
+    size_t looked = 0;
+    for (size_t i = 0; i < t->count && looked < MAX_LOOKED_INTO; i++) {
+        if (!stack_fits(&rule->files, t->files[i].path))
+            continue;
+        if (!p)
+            return true;
+        if (!r)
+            return false;
+        looked++;
+        if (contains(r, p, &t->files[i]))
+            return true;
+    }
+    return false;
+}
+
+int stack_detect(struct arena *a, const char *const *override_dirs, struct repo *r, const struct tree *t,
+                 const char **ret_name, struct err *e)
+{
+    struct texts names;
+    int code = stack_names(a, override_dirs, &names, e);
+    const char *best = NULL;
+    int64_t best_weight = 0;
+    for (size_t i = 0; code == 0 && i < names.count; i++) {
+        struct stack *s;
+        code = stack_load(&s, names.items[i], override_dirs, e);
+        if (code < 0)
+            break;
+        int64_t weight = 0;
+        for (size_t n = 0; n < s->spec.detect.count; n++) {
+            const struct stack_detect *rule = (const struct stack_detect *)s->spec.detect.items + n;
+            weight += rule_holds(s, rule, r, t) ? rule->weight : 0;
+        }
+        if (weight > best_weight) {
+            best = names.items[i];
+            best_weight = weight;
+        }
+        stack_free(s);
+    }
+    if (code == 0)
+        *ret_name = best;
+    return code;
+}
+
+/* ---- scaffold ---- */
+
+/* A name that can stand in build files: letters, digits, '-' and '_', a letter first. */
+static const char *plain_name(struct arena *a, const char *project)
+{
+    STR_LOCAL(name);
+    for (; *project && name.len < MAX_PROJECT_NAME; project++) {
+        char c = *project;
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (is_letter || (name.len && ((c >= '0' && c <= '9') || c == '_')))
+            str_add_char(&name, c);
+        else if (name.len && name.data[name.len - 1] != '-')
+            str_add_char(&name, '-');
+    }
+    if (name.len && name.data[name.len - 1] == '-')
+        str_truncate(&name, name.len - 1);
+    return name.len ? arena_strndup(a, name.data, name.len) : "project";
+}
+
+int stack_scaffold(const struct stack *s, struct arena *a, const char *project, struct tree_change **ret,
+                   size_t *ret_count, struct err *e)
+{
+    (void)e;
+    const char *const pairs[] = { "{project}", plain_name(a, project), NULL };
+    struct tree_change *files = ARENA_ARRAY(a, struct tree_change, s->scaffold_count);
+    for (size_t i = 0; i < s->scaffold_count; i++) {
+        const struct tree_change *f = &s->scaffold[i];
+        const char *text = stack_fill(a, f->bytes, pairs);
+        files[i] = (struct tree_change){ arena_strdup(a, f->path), text, strlen(text), f->executable };
+    }
+    *ret = files;
+    *ret_count = s->scaffold_count;
+    return 0;
+}
+
+/* ---- listing ---- */
+
+/* A copy in which what is not code is blank; newlines stay, so that lines stay. */
+char *stack_blank(const struct stack *s, struct arena *a, const char *blank, const char *bytes, size_t len)
+{
+    char *copy = arena_strndup(a, bytes, len);
+    const struct pattern *p = stack_pattern(s, blank);
+    struct pattern_match m;
+    for (size_t at = 0; p && at <= len && pattern_find(p, bytes, len, at, false, &m);) {
+        for (size_t i = m.start; i < m.end; i++)
+            if (copy[i] != '\n')
+                copy[i] = ' ';
+        at = m.end > m.start ? m.end : m.end + 1;
+    }
+    return copy;
+}
+
+/* The scope that is open at an offset; offsets only grow. */
+struct scope {
+    const char *name; /* "": none */
+    size_t from;      /* behind what opened it */
+};
+
+static void scope_advance(const struct stack *s, struct arena *a, const struct stack_listing *l, const char *text,
+                          size_t len, size_t offset, struct scope *scope)
+{
+    static const char *const groups[] = { "scope" };
+    const struct pattern *begin = stack_pattern(s, l->scope), *end = stack_pattern(s, l->scope_end);
+    struct pattern_match m;
+    const char *name;
+    while (begin && pattern_find_groups(begin, a, text, len, scope->from, false, &m, groups, &name, 1)
+           && m.start < offset) {
+        scope->name = name;
+        scope->from = m.end > m.start ? m.end : m.end + 1;
+    }
+    if (end && pattern_find(end, text, len, scope->from, false, &m) && m.start < offset)
+        scope->name = "";
+}
+
+static void list_by(const struct stack *s, struct arena *a, const struct stack_listing *l, const char *path,
+                    const char *bytes, size_t len, struct texts *out)
+{
+    static const char *const groups[] = { "name" };
+    const struct pattern *test = stack_pattern(s, l->test);
+    bool wants_scope = strstr(l->id, "{scope}") != NULL;
+    ARENA_LOCAL(scratch);
+    const char *text = stack_blank(s, &scratch, l->blank, bytes, len);
+    struct scope scope = { .name = "" };
+    struct pattern_match m;
+    const char *name;
+    for (size_t at = 0; out->count < MAX_LISTED; at = m.end > m.start ? m.end : m.end + 1) {
+        if (!pattern_find_groups(test, &scratch, text, len, at, false, &m, groups, &name, 1))
+            break;
+        scope_advance(s, &scratch, l, text, len, m.start, &scope);
+        if (!*name || (wants_scope && !*scope.name))
+            continue;
+        const char *const pairs[] = { "{path}", path, "{scope}", scope.name, "{name}", name, NULL };
+        const char *id = stack_fill(&scratch, l->id, pairs);
+        const char *clean = text_clean(a, id, strlen(id), RESULTS_MAX_ID, true);
+        if (!texts_has(out, clean))
+            texts_add(out, a, clean);
+    }
+}
+
+int stack_list_tests(const struct stack *s, struct arena *a, const char *path, const char *bytes, size_t len,
+                     struct texts *ret, struct err *e)
+{
+    if (len > RESULTS_MAX_BYTES)
+        return err_set(e, ERR_LIMIT, "%s is larger than %d MiB", path, RESULTS_MAX_BYTES >> 20);
+    struct texts all = { 0 };
+    for (size_t i = 0; i < s->spec.listing.count; i++) {
+        const struct stack_listing *l = (const struct stack_listing *)s->spec.listing.items + i;
+        if (stack_fits(&l->files, path) && !(len && memchr(bytes, '\0', len)))
+            list_by(s, a, l, path, bytes, len, &all);
+    }
+    *ret = all;
+    return 0;
+}
+
+/* ---- stripping ---- */
+
+const char *stack_strip(const struct stack *s, struct arena *a, const char *text, size_t len)
+{
+    if (len > MAX_STRIPPED)
+        len = MAX_STRIPPED;
+    struct str now = STR_INIT, next = STR_INIT;
+    str_add_bytes(&now, text, len);
+    for (size_t i = 0; i < s->spec.strip.count; i++) {
+        const struct stack_strip_rule *rule = (const struct stack_strip_rule *)s->spec.strip.items + i;
+        str_clear(&next);
+        pattern_replace(stack_pattern(s, rule->pattern), now.data, now.len, rule->with, 2 * now.len + 4096, &next);
+        struct str swap = now;
+        now = next;
+        next = swap;
+    }
+    const char *clean = text_clean(a, now.data, now.len, MAX_STRIPPED, false);
+    str_release(&now);
+    str_release(&next);
+    return clean;
+}

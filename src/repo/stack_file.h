@@ -1,0 +1,84 @@
+/* stack_file.h - a stack file as a described document; for src/repo/stack*.c alone.
+ *
+ * What each field means is written once, as its .doc in stack_file.c. */
+#ifndef TANDEM_STACK_FILE_H
+#define TANDEM_STACK_FILE_H
+
+#include "base/arena.h"
+#include "base/record.h"
+#include "repo/pattern.h"
+#include "repo/stack.h"
+
+struct stack_detect { struct texts files; const char *contains; int64_t weight; };
+struct stack_scaffold_file { const char *path, *text, *from; bool executable, protected; };
+struct stack_listing { struct texts files; const char *blank, *scope, *scope_end, *test, *id; };
+struct stack_results { const char *path; int format; };
+struct stack_suite {
+    struct texts argv, named, env, runners;
+    struct stack_results results;
+    const char *id_cut;
+    int64_t seconds;
+};
+struct stack_coverage { struct texts argv, env; const char *path; int format; };
+struct stack_prepare { struct texts when, argv; };
+struct stack_syntax { struct texts files, argv; };
+struct stack_rule {
+    int means, absent, owner;
+    const char *pattern, *defined, *say;
+    struct texts in;
+};
+struct stack_failures { const char *diagnostic; int take; struct records rules; };
+struct stack_symbols { struct texts sources, provides; const char *separator, *defined, *foreign; };
+struct stack_strip_rule { const char *pattern, *with; };
+struct stack_tool { const char *name, *package, *purpose; struct texts check; bool optional; };
+struct stack_guide_texts { const char *layout, *tester, *developer; };
+
+enum stack_results_format { RESULTS_TAP, RESULTS_JUNIT };
+enum stack_coverage_format { COVERAGE_LCOV, COVERAGE_GCOV };
+enum stack_absent { ABSENT_SYMBOL, ABSENT_FILE };
+enum stack_owner { OWNER_NONE, OWNER_SYMBOL, OWNER_FILE };
+enum stack_take { TAKE_LAST, TAKE_ALL };
+
+struct stack_spec {
+    const char *name, *extends, *title;
+    struct records detect, scaffold, listing, strip, tools;
+    struct texts tests, protected, build_files;
+    struct stack_suite suite;
+    struct stack_coverage coverage;
+    struct stack_prepare prepare;
+    struct stack_syntax syntax;
+    struct stack_failures failures;
+    struct stack_symbols symbols;
+    struct stack_guide_texts guide;
+};
+extern const struct record stack_record;
+
+enum { STACK_MAX_PATTERNS = 400 };
+
+struct stack {
+    struct arena arena;
+    struct stack_spec spec;
+    struct tree_change *scaffold; /* bytes with "{project}" still in them */
+    size_t scaffold_count;
+    struct tree_change *runners;  /* files for /stack */
+    size_t runner_count;
+    struct { const char *text; struct pattern *pattern; } patterns[STACK_MAX_PATTERNS];
+    size_t pattern_count;
+};
+
+/* The compiled pattern of a field, which is found by its text; NULL for "". */
+const struct pattern *stack_pattern(const struct stack *s, const char *text);
+
+/* Whether one of the path patterns fits. */
+bool stack_fits(const struct texts *globs, const char *path);
+
+/* `bytes` with what the pattern `blank` of a listing finds turned into spaces. */
+char *stack_blank(const struct stack *s, struct arena *a, const char *blank, const char *bytes, size_t len);
+
+/* Production code that may define a symbol. */
+bool stack_is_source(const struct stack *s, const char *path);
+
+/* `text` with {name} replaced by `value`, for each pair of `pairs` (NULL-terminated). */
+const char *stack_fill(struct arena *a, const char *text, const char *const *pairs);
+
+#endif
