@@ -337,7 +337,9 @@ static int check_sources(const struct sandbox *s, const struct sandbox_run *run,
         const char *source = run->readonly[i].source;
         if (access(source, F_OK) != 0)
             return err_set_errno(e, ERR_NOT_FOUND, errno, "cannot mount %s in the sandbox", source);
-        if (s->root && !sandbox_is_open_to_all(source))
+        size_t room_len = strlen(run->room->path);
+        bool in_room = strncmp(source, run->room->path, room_len) == 0 && source[room_len] == '/';
+        if (s->root && !in_room && !sandbox_is_open_to_all(source))
             return err_set(e, ERR_REFUSED, "cannot mount %s in the sandbox: it runs under a user id of its own, which "
                            "cannot reach it; put it outside of home directories, open to all", source);
     }

@@ -73,7 +73,7 @@ struct sandbox_run {
     const struct sandbox_room *room;
     bool work_readonly;
     /* Further read-only mounts.  As root the source must be open to everybody (not in root's
-     * home): it is the room's uid that mounts it. */
+     * home) or lie in the room: it is the room's uid that mounts it. */
     struct { const char *source, *target; } readonly[8];
     size_t readonly_count;
     bool network;                   /* keep the host's network (a project's prepare step, when allowed) */

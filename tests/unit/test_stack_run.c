@@ -1,0 +1,568 @@
+/* Suites in the real sandbox with the real toolchains: Python, pytest, C with make and Meson. */
+#include "check.h"
+#include "git_fixture.h"
+
+#include "base/str.h"
+#include "os/share.h"
+#include "repo/stack.h"
+
+static struct sandbox *sandbox;
+
+struct stage {
+    struct fixture *f;
+    struct stack *stack;
+    struct arena *a;
+};
+
+static struct stage stage_make(void **state, const char *stack)
+{
+    struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
+    check_ok(stack_load(&st.stack, stack, NULL, &st.f->e), &st.f->e);
+    return st;
+}
+
+/* The scaffold's tree with more files. */
+static struct oid scaffolded(struct stage *st, const char *const *pairs)
+{
+    struct tree_change *files;
+    size_t count;
+    check_ok(stack_scaffold(st->stack, st->a, "demo", &files, &count, &st->f->e), &st->f->e);
+    struct oid empty = { "" }, base;
+    check_ok(repo_write_tree(st->f->r, &empty, files, count, &base, &st->f->e), &st->f->e);
+    return tree_with(st->f, &base, pairs);
+}
+
+static struct suite_run run_with(struct stage *st, const struct oid *tree, const struct suite_options *o)
+{
+    struct suite_run run;
+    check_ok(stack_run(st->stack, sandbox, st->f->r, tree, o, st->a, &run, &st->f->e), &st->f->e);
+    return run;
+}
+
+static const struct test_result *found(const struct suite_run *run, const char *id)
+{
+    const struct test_result *t = results_find(&run->results, id);
+    if (!t) {
+        for (size_t i = 0; i < run->results.count; i++)
+            print_message("have %s\n", run->results.tests[i].id);
+        fail_msg("no %s; trouble: \"%s\"; output:\n%s", id, run->trouble, run->output);
+    }
+    return t;
+}
+
+static void check_outcome(const struct suite_run *run, const char *id, enum test_outcome outcome, const char *words)
+{
+    const struct test_result *t = found(run, id);
+    if (t->outcome != (int)outcome || !strstr(t->message, words))
+        fail_msg("%s: %s, not %s with \"%s\":\n%s", id, test_outcome_names[t->outcome], test_outcome_names[outcome], words, t->message);
+}
+
+static void check_completed(const struct suite_run *run)
+{
+    if (!run->completed)
+        fail_msg("not completed: \"%s\"; status %d; output:\n%s", run->trouble, run->exit_status, run->output);
+}
+
+/* Judges the failure of one test against the tree it ran on. */
+static struct failure judged(struct stage *st, const struct oid *tree, const struct suite_run *run, const char *id)
+{
+    struct stack_sources *sources;
+    struct failure failure;
+    check_ok(stack_sources_read(st->stack, st->f->r, tree, st->a, &sources, &st->f->e), &st->f->e);
+    stack_judge(st->stack, sources, st->a, found(run, id)->message, &failure);
+    return failure;
+}
+
+#define PAIRS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static const char *const units_py = "def convert(v, a, b):\n    if a == 'km':\n        return v * 1000\n    raise ValueError('unknown unit ' + a)\n";
+
+/* ---- Python ---- */
+
+static void python_outcomes_and_their_meaning_are_told_apart(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    struct oid tree = scaffolded(&st, PAIRS(
+        "units.py", units_py,
+        "tests/test_units.py",
+        "import os, sys, time, threading, unittest\nimport units\n\n"
+        "class ConvertTest(unittest.TestCase):\n"
+        "    def test_km(self):\n        print('ok 1 - forged')\n        self.assertEqual(units.convert(1, 'km', 'm'), 1000)\n"
+        "    def test_wrong(self):\n        self.assertEqual(units.convert(1, 'km', 'm'), 1001)\n"
+        "    def test_raises(self):\n        units.convert(1, 'ft', 'm')\n"
+        "    def test_absent(self):\n        units.parse('1 km')\n"
+        "    def test_exits(self):\n        sys.exit(0)\n"
+        "    def test_typo(self):\n        conver(1)\n"
+        "    def test_thread(self):\n        threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    @unittest.skip('later')\n    def test_skipped(self): pass\n"
+        "    def test_subs(self):\n        for i in range(3):\n            with self.subTest(i=i):\n                self.assertEqual(i, 1)\n",
+        "tests/test_gone.py", "import unittest\nimport gone\nclass GoneTest(unittest.TestCase):\n    def test_a(self): pass\n",
+        "tests/test_syntax.py", "def x(:\n",
+        "tests/test_quits.py", "import sys\nsys.exit(0)\n",
+        "tests/test_binary.py", "\x01\x02\xff\xfe",
+        "tests/test_crlf.py", "import unittest\r\nclass CrTest(unittest.TestCase):\r\n    def test_cr(self):\r\n        pass"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    check_completed(&run);
+    assert_string_equal(run.results.incomplete, "");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_km", TEST_PASSED, "");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_wrong", TEST_FAILED, "AssertionError: 1000 != 1001");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_raises", TEST_FAILED, "File \"units.py\", line 4, in convert");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_absent", TEST_FAILED, "has no attribute 'parse'");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_exits", TEST_FAILED, "SystemExit: 0");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_thread", TEST_PASSED, "");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_skipped", TEST_SKIPPED, "later");
+    check_outcome(&run, "tests/test_units.py::ConvertTest::test_subs", TEST_FAILED, "(i=0)");
+    check_outcome(&run, "tests/test_gone.py", TEST_ERROR, "No module named 'gone'");
+    check_outcome(&run, "tests/test_syntax.py", TEST_ERROR, "SyntaxError");
+    check_outcome(&run, "tests/test_quits.py", TEST_ERROR, "SystemExit: 0");
+    check_outcome(&run, "tests/test_binary.py", TEST_ERROR, "SyntaxError");
+    check_outcome(&run, "tests/test_crlf.py::CrTest::test_cr", TEST_PASSED, "");
+    assert_int_equal(run.broken.count, 4);
+    assert_non_null(strstr(run.output, "ok 1 - forged"));
+
+    struct failure f = judged(&st, &tree, &run, "tests/test_gone.py");
+    assert_int_equal(f.kind, FAILURE_ABSENCE);
+    assert_string_equal(f.absent.items[0], "gone");
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_absent").kind, FAILURE_ABSENCE);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_wrong").kind, FAILURE_ASSERTION);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_raises").kind, FAILURE_EXCEPTION);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_typo").kind, FAILURE_FAULT);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_syntax.py").kind, FAILURE_FAULT);
+    stack_free(st.stack);
+}
+
+static void the_same_tree_gives_the_same_bytes(void **state)
+{
+    static const char *const stacks[] = { "python", "python-pytest" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS(
+            "units.py", units_py,
+            "tests/test_units.py", "import unittest, tempfile, units\nclass T(unittest.TestCase):\n"
+            "    def test_f(self):\n        self.assertEqual(units.convert, object())\n"
+            "    def test_t(self):\n        self.assertEqual(tempfile.mkdtemp(), {'a', 'b', 'c', 'd'})\n"));
+        struct suite_run one = run_with(&st, &tree, NULL), two = run_with(&st, &tree, NULL);
+        assert_string_equal(one.output, two.output);
+        assert_int_equal(one.results.count, 2);
+        for (size_t n = 0; n < one.results.count; n++)
+            assert_string_equal(one.results.tests[n].message, two.results.tests[n].message);
+        stack_free(st.stack);
+    }
+}
+
+static void a_run_that_breaks_off_is_not_complete(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    static const struct { const char *body, *trouble; } cases[] = {
+        { "import os\n        os._exit(0)", "planned 2 tests, saw 0" },
+        { "import os, signal\n        os.kill(os.getpid(), signal.SIGKILL)", "planned 2 tests, saw 0" },
+        { "raise KeyboardInterrupt", "the run was given up" },
+        { "import os, glob\n        [os.unlink(p) for p in glob.glob('/out/*')]", "ended with status 0 and no results" },
+        { "import os\n        os.unlink('/out/results.tap'); os.mkfifo('/out/results.tap')", "cannot be read" },
+        { "import os\n        os.unlink('/out/results.tap'); os.symlink('/etc/passwd', '/out/results.tap')", "cannot be read" },
+        { "import os\n        os.unlink('/out/results.tap'); os.mkdir('/out/results.tap')", "cannot be read" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct oid tree = scaffolded(&st, PAIRS("tests/test_x.py", arena_printf(st.a,
+            "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        %s\n    def test_b(self): pass\n", cases[i].body)));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        if (run.completed || !strstr(run.trouble, cases[i].trouble))
+            fail_msg("%s: trouble is \"%s\", not \"%s\"", cases[i].body, run.trouble, cases[i].trouble);
+    }
+    struct oid tree = scaffolded(&st, PAIRS("tests/test_x.py", "import os\nos._exit(0)\n"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    assert_false(run.completed);
+    assert_string_equal(run.trouble, "the results cannot be read: no line of TAP in what the tests wrote");
+    stack_free(st.stack);
+}
+
+static void limits_are_named_when_they_are_hit(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    struct sandbox_limits limits = sandbox_default_limits;
+    limits.timeout_ms = 1500;
+    limits.max_output = 1 << 20;
+    struct suite_options o = { .limits = &limits };
+    struct oid tree = scaffolded(&st, PAIRS("tests/test_x.py", "import time\nwhile True:\n    try:\n        time.sleep(100)\n    except BaseException: pass\n"));
+    struct suite_run run = run_with(&st, &tree, &o);
+    assert_true(run.limit_hit);
+    assert_false(run.completed);
+    assert_true(*run.trouble);
+    tree = scaffolded(&st, PAIRS("tests/test_x.py", "while True: print('x' * 1000)\n"));
+    run = run_with(&st, &tree, &o);
+    assert_true(run.limit_hit);
+    assert_true(strlen(run.output) <= 70000);
+    assert_non_null(strstr(run.output, "\n[...]\n"));
+    stack_free(st.stack);
+}
+
+/* Our stack with a second for each test. */
+static struct stage quick_stage(void **state, const char *name)
+{
+    struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
+    const char *text;
+    size_t len;
+    check_ok(share_read(st.a, arena_printf(st.a, "stacks/%s.yaml", name), NULL, &text, &len, &st.f->e), &st.f->e);
+    const char *at = strstr(text, "seconds: 10");
+    assert_non_null(at);
+    text = arena_printf(st.a, "%.*sseconds: 1%s", (int)(at - text), text, at + strlen("seconds: 10"));
+    check_ok(stack_parse(&st.stack, name, text, strlen(text), NULL, &st.f->e), &st.f->e);
+    return st;
+}
+
+static void a_test_that_hangs_fails_alone(void **state)
+{
+    static const struct { const char *stack, *path, *hang, *other; } cases[] = {
+        { "python", "tests/test_x.py", "tests/test_x.py::T::test_hang", "tests/test_x.py::T::test_z" },
+        { "python-pytest", "tests/test_x.py", "tests/test_x.py::T::test_hang", "tests/test_x.py::T::test_z" },
+        { "c", "tests/test_x.c", "tests/test_x.c::hang", "tests/test_x.c::z" },
+    };
+    const char *python = "import unittest\nclass T(unittest.TestCase):\n    def test_hang(self):\n        while True:\n"
+                         "            try:\n                pass\n            except Exception: pass\n    def test_z(self): pass\n";
+    const char *c = "#include \"tap.h\"\nTEST(hang)\n{\n    for (;;)\n        pause();\n}\nTEST(z)\n{\n    CHECK(1);\n}\n";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stage st = quick_stage(state, cases[i].stack);
+        struct oid tree = scaffolded(&st, PAIRS(cases[i].path, ends_with(cases[i].path, ".c") ? c : python));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_completed(&run);
+        assert_int_equal(found(&run, cases[i].hang)->outcome, TEST_FAILED);
+        assert_int_equal(judged(&st, &tree, &run, cases[i].hang).kind, FAILURE_EXCEPTION);
+        check_outcome(&run, cases[i].other, TEST_PASSED, "");
+        stack_free(st.stack);
+    }
+}
+
+static void named_tests_run_alone(void **state)
+{
+    static const struct { const char *stack, *path, *text, *ids[2]; } cases[] = {
+        { "python", "tests/test_x.py", "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n    def test_b(self): pass\n    def test_c(self): pass\n",
+          { "tests/test_x.py::T::test_a", "tests/test_x.py::T::test_c" } },
+        { "python-pytest", "tests/test_x.py", "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n",
+          { "tests/test_x.py::test_a", "tests/test_x.py::test_c" } },
+        { "c", "tests/test_x.c", "#include \"tap.h\"\nTEST(a) {}\nTEST(b) {}\nTEST(c) {}\n", { "tests/test_x.c::a", "tests/test_x.c::c" } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stage st = stage_make(state, cases[i].stack);
+        struct oid tree = scaffolded(&st, PAIRS(cases[i].path, cases[i].text,
+            strcmp(cases[i].stack, "c") ? "tests/test_other.py" : "tests/test_other.c", "broken("));
+        struct texts ids = { (const char **)(uintptr_t)cases[i].ids, 2 };
+        struct suite_run run = run_with(&st, &tree, &(struct suite_options){ .ids = &ids });
+        check_completed(&run);
+        assert_int_equal(run.results.count, 2);
+        check_outcome(&run, cases[i].ids[0], TEST_PASSED, "");
+        check_outcome(&run, cases[i].ids[1], TEST_PASSED, "");
+        stack_free(st.stack);
+    }
+}
+
+/* ---- pytest ---- */
+
+static void pytest_outcomes_are_read(void **state)
+{
+    struct stage st = stage_make(state, "python-pytest");
+    struct oid tree = scaffolded(&st, PAIRS(
+        "units.py", units_py,
+        "tests/test_units.py",
+        "import pytest, sys, units\n"
+        "@pytest.mark.parametrize('n', [1, 2])\ndef test_p(n):\n    assert units.convert(n, 'km', 'm') == 1000\n"
+        "class TestX:\n    def test_absent(self):\n        units.parse('x')\n    def test_exit(self):\n        sys.exit(0)\n"
+        "@pytest.fixture\ndef bad():\n    return units.nothing\ndef test_fixture(bad): pass\n"
+        "def test_raises():\n    with pytest.raises(KeyError):\n        units.convert(1, 'km', 'm')\n"
+        "def test_km():\n    assert units.convert(1, 'km', 'm') == 1000\n",
+        "tests/test_gone.py", "from gone import x\ndef test_a(): pass\n",
+        "tests/test_syntax.py", "def x(:\n"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    check_completed(&run);
+    check_outcome(&run, "tests/test_units.py::test_p", TEST_FAILED, "[2]: ");
+    check_outcome(&run, "tests/test_units.py::test_km", TEST_PASSED, "");
+    check_outcome(&run, "tests/test_units.py::TestX::test_exit", TEST_FAILED, "SystemExit");
+    check_outcome(&run, "tests/test_units.py::test_fixture", TEST_ERROR, "nothing");
+    check_outcome(&run, "tests/test_gone.py", TEST_ERROR, "No module named 'gone'");
+    assert_null(strstr(found(&run, "tests/test_syntax.py")->message, "/usr/lib"));
+    assert_int_equal(run.broken.count, 2);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::test_p").kind, FAILURE_ASSERTION);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::test_raises").kind, FAILURE_ASSERTION);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::TestX::test_absent").kind, FAILURE_ABSENCE);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::test_fixture").kind, FAILURE_ABSENCE);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_gone.py").kind, FAILURE_ABSENCE);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_syntax.py").kind, FAILURE_FAULT);
+    stack_free(st.stack);
+}
+
+/* ---- C ---- */
+
+static const char *const c_tests =
+    "#include \"tap.h\"\n#include \"units.h\"\n"
+    "TEST(km) { CHECK_DOUBLE(convert(1, 'k'), 1000, 1e-9); }\n"
+    "TEST(wrong) { puts(\"ok 1 - forged\"); CHECK_INT((int)convert(2, 'm'), 3); }\n"
+    "TEST(crash) { int *p = NULL; CHECK(*(volatile int *)p == 1); }\n"
+    "TEST(quits) { exit(0); }\n"
+    "TEST(text) { CHECK_STR(\"a\", \"b\"); }\n"
+    "TEST(skipped) { SKIP(\"later\"); }\n";
+
+static void c_outcomes_and_their_meaning_are_told_apart(void **state)
+{
+    static const char *const stacks[] = { "c", "c-meson" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS(
+            "src/units.h", "double convert(double value, char unit);\n",
+            "src/units.c", "#include \"units.h\"\ndouble convert(double value, char unit)\n{\n    if (unit == 'k')\n        return value * 1000;\n    return value;\n}\n",
+            "src/main.c", "int main(void)\n{\n    return 0;\n}\n",
+            "tests/test_units.c", c_tests,
+            "tests/test_gone.c", "#include \"tap.h\"\n#include \"gone.h\"\nTEST(a) { CHECK_INT(gone(1), 2); }\n",
+            "tests/test_more.c", "#include \"tap.h\"\n#include \"units.h\"\nTEST(a) { CHECK_INT(parse(\"1\"), 2); }\n",
+            "tests/test_link.c", "#include \"tap.h\"\nint missing(int);\nTEST(a) { CHECK_INT(missing(1), 2); }\n",
+            "tests/test_syntax.c", "#include \"tap.h\"\nTEST(a) { CHECK_INT(1, 2) }\n",
+            "tests/test_both.c", "#include \"tap.h\"\n#include \"gone.h\"\nTEST(a) { CHECK_INT(gone(1), 2) }\n"));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_completed(&run);
+        check_outcome(&run, "tests/test_units.c::km", TEST_PASSED, "");
+        check_outcome(&run, "tests/test_units.c::wrong", TEST_FAILED, "tests/test_units.c:4: (int)convert(2, 'm') is 2, not 3");
+        check_outcome(&run, "tests/test_units.c::crash", TEST_ERROR, "crashed: signal 11");
+        check_outcome(&run, "tests/test_units.c::quits", TEST_ERROR, "ended the program with status 0");
+        check_outcome(&run, "tests/test_units.c::text", TEST_FAILED, "\"a\" is \"a\", not \"b\"");
+        check_outcome(&run, "tests/test_units.c::skipped", TEST_SKIPPED, "later");
+        assert_int_equal(run.broken.count, 5);
+        assert_null(strstr(run.output, "../tests"));
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_units.c::wrong").kind, FAILURE_ASSERTION);
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_units.c::crash").kind, FAILURE_EXCEPTION);
+        struct failure f = judged(&st, &tree, &run, "tests/test_gone.c");
+        assert_int_equal(f.kind, FAILURE_ABSENCE);
+        assert_int_equal(f.absent.count, 2);
+        assert_string_equal(f.absent.items[0], "gone");
+        assert_string_equal(f.absent.items[1], "gone.h");
+        assert_string_equal(judged(&st, &tree, &run, "tests/test_more.c").absent.items[0], "parse");
+        assert_string_equal(judged(&st, &tree, &run, "tests/test_link.c").absent.items[0], "missing");
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_syntax.c").kind, FAILURE_FAULT);
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_both.c").kind, FAILURE_FAULT);
+        stack_free(st.stack);
+    }
+}
+
+static void production_code_that_does_not_build_breaks_every_test_with_its_diagnostics(void **state)
+{
+    static const char *const stacks[] = { "c", "c-meson" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS("src/units.c", "int convert(\n", "tests/test_a.c", "#include \"tap.h\"\nTEST(a) {}\n",
+                                                "tests/test_b.c", "#include \"tap.h\"\nTEST(b) {}\n"));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_completed(&run);
+        check_outcome(&run, "tests/test_a.c", TEST_ERROR, "src/units.c:1");
+        check_outcome(&run, "tests/test_b.c", TEST_ERROR, "src/units.c:1");
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_a.c").kind, FAILURE_FAULT);
+        stack_free(st.stack);
+    }
+}
+
+static void a_broken_build_file_is_trouble(void **state)
+{
+    struct stage st = stage_make(state, "c-meson");
+    struct oid tree = scaffolded(&st, PAIRS("meson.build", "project(", "tests/test_a.c", "#include \"tap.h\"\nTEST(a) {}\n"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    assert_false(run.completed);
+    assert_string_equal(run.trouble, "the run was given up: meson setup failed");
+    assert_non_null(strstr(run.output, "meson.build:1"));
+    stack_free(st.stack);
+    st = stage_make(state, "c");
+    tree = scaffolded(&st, PAIRS("Makefile", "all:\n  spaces\n", "tests/test_a.c", "#include \"tap.h\"\nTEST(a) {}\n"));
+    run = run_with(&st, &tree, NULL);
+    check_outcome(&run, "tests/test_a.c", TEST_ERROR, "Makefile:2");
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_a.c").kind, FAILURE_FAULT);
+    stack_free(st.stack);
+}
+
+/* ---- all ---- */
+
+static void an_empty_project_runs_no_tests(void **state)
+{
+    static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
+    for (size_t i = 0; i < 4; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, (const char *const[]){ NULL });
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_completed(&run);
+        assert_int_equal(run.results.count, 0);
+        assert_int_equal(run.broken.count, 0);
+        stack_free(st.stack);
+    }
+}
+
+static void covered_lines_of_production_code_are_counted(void **state)
+{
+    static const struct { const char *stack, *source, *text, *test, *test_text; } cases[] = {
+        { "python", "units.py", "def convert(v, a):\n    if a == 'km':\n        return v * 1000\n    return v\n", "tests/test_units.py",
+          "import unittest, units\nclass T(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(units.convert(1, 'km'), 1000)\n" },
+        { "python-pytest", "units.py", "def convert(v, a):\n    if a == 'km':\n        return v * 1000\n    return v\n", "tests/test_units.py",
+          "import units\ndef test_a():\n    assert units.convert(1, 'km') == 1000\n" },
+        { "c", "src/units.c", "int convert(int v, char a);\nint convert(int v, char a)\n{\n    if (a == 'k')\n        return v * 1000;\n    return v;\n}\n", "tests/test_units.c",
+          "#include \"tap.h\"\nint convert(int v, char a);\nTEST(a) { CHECK_INT(convert(1, 'k'), 1000); }\n" },
+        { "c-meson", "src/units.c", "int convert(int v, char a);\nint convert(int v, char a)\n{\n    if (a == 'k')\n        return v * 1000;\n    return v;\n}\n", "tests/test_units.c",
+          "#include \"tap.h\"\nint convert(int v, char a);\nTEST(a) { CHECK_INT(convert(1, 'k'), 1000); }\n" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stage st = stage_make(state, cases[i].stack);
+        struct oid tree = scaffolded(&st, PAIRS(cases[i].source, cases[i].text, cases[i].test, cases[i].test_text));
+        struct suite_run run = run_with(&st, &tree, &(struct suite_options){ .flags = SUITE_COVERAGE });
+        check_completed(&run);
+        assert_int_equal(run.results.count, 1);
+        if (!run.coverage_measured)
+            fail_msg("%s: not measured; output:\n%s", cases[i].stack, run.output);
+        assert_int_equal(run.coverage.count, 1);
+        assert_string_equal(run.coverage.files[0].path, cases[i].source);
+        assert_int_equal(run.coverage.lines - run.coverage.covered, 1);
+        assert_int_equal(run.coverage.files[0].missing.count, 1);
+        run = run_with(&st, &tree, NULL);
+        assert_false(run.coverage_measured);
+        stack_free(st.stack);
+    }
+}
+
+static void syntax_is_checked_without_running(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    struct oid tree = scaffolded(&st, PAIRS("good.py", "raise SystemExit(1)\n", "tests/test_bad.py", "import x\ndef f(:\n", "binary.py", "\x01\xff"));
+    const char *good[] = { "good.py" }, *bad[] = { "good.py", "tests/test_bad.py", "README.md", "binary.py" };
+    const char *said;
+    check_ok(stack_check_syntax(st.stack, sandbox, st.f->r, &tree, &(struct texts){ good, 1 }, st.a, &said, &st.f->e), &st.f->e);
+    assert_string_equal(said, "");
+    check_ok(stack_check_syntax(st.stack, sandbox, st.f->r, &tree, &(struct texts){ bad, 4 }, st.a, &said, &st.f->e), &st.f->e);
+    assert_non_null(strstr(said, "tests/test_bad.py:2: SyntaxError: "));
+    assert_non_null(strstr(said, "binary.py:1: "));
+    stack_free(st.stack);
+}
+
+static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void **state)
+{
+    static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
+    const char *said;
+    bool usable;
+    for (size_t i = 0; i < 4; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        check_ok(stack_doctor(st.stack, sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
+        assert_string_equal(said, "");
+        assert_true(usable);
+        stack_free(st.stack);
+    }
+    struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
+    const char *text = "name: odd\nextends: python\ntools:\n- {name: cobc, package: gnucobol, check: [cobc, --version], purpose: compiles}\n"
+                       "- {name: nice, package: nice-lib, check: [sh, -c, exit 1], optional: true}\n"
+                       "suite: {argv: [cobc], results: {path: r, format: tap}}\n";
+    check_ok(stack_parse(&st.stack, "odd", text, strlen(text), NULL, &st.f->e), &st.f->e);
+    check_ok(stack_doctor(st.stack, sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
+    assert_string_equal(said, "cobc is missing (compiles): apt-get install gnucobol\n"
+                              "nice is missing; tests run without it: apt-get install nice-lib");
+    assert_false(usable);
+    struct oid tree = scaffolded(&st, (const char *const[]){ NULL });
+    struct suite_run run;
+    check_err(stack_run(st.stack, sandbox, st.f->r, &tree, NULL, st.a, &run, &st.f->e), ERR_UNAVAILABLE, &st.f->e,
+              "cobc is missing: apt-get install gnucobol");
+    stack_free(st.stack);
+}
+
+static void a_preparation_that_fails_is_trouble(void **state)
+{
+    struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
+    const char *text = "name: prep\nextends: python\nprepare:\n  when: [requirements.txt]\n  argv: [sh, -c, 'echo not there >&2; exit 3']\n";
+    check_ok(stack_parse(&st.stack, "prep", text, strlen(text), NULL, &st.f->e), &st.f->e);
+    struct oid tree = scaffolded(&st, PAIRS("a.py", "x = 1\n"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    check_completed(&run);
+    tree = scaffolded(&st, PAIRS("requirements.txt", "x\n"));
+    run = run_with(&st, &tree, NULL);
+    assert_false(run.completed);
+    assert_string_equal(run.trouble, "the preparation failed with status 3");
+    assert_string_equal(run.output, "not there\n");
+    stack_free(st.stack);
+}
+
+static void a_cancelled_run_says_so(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    atomic_bool cancel = true;
+    struct suite_run run;
+    struct oid tree = scaffolded(&st, PAIRS("tests/test_x.py", "import time\ntime.sleep(60)\n"));
+    check_err(stack_run(st.stack, sandbox, st.f->r, &tree, &(struct suite_options){ .cancel = &cancel }, st.a, &run, &st.f->e),
+              ERR_CANCELLED, &st.f->e, "stopped");
+    stack_free(st.stack);
+}
+
+static void contents_decide_between_stacks(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    static const struct { const char *path, *text, *wanted; } cases[] = {
+        { "tests/test_x.py", "import unittest\nclass T(unittest.TestCase): pass\n", "python" },
+        { "tests/test_x.py", "def test_a():\n    assert True\n", "python-pytest" },
+        { "pyproject.toml", "[tool.pytest.ini_options]\n", "python-pytest" },
+        { "meson.build", "project('x', 'c')\n", "c-meson" },
+        { "Makefile", "all:\n\t$(CC) -o x x.c\n", "c" },
+        { "Makefile", "doc:\n\tsphinx\n", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct oid empty = { "" }, id = TREE(st.f, &empty, cases[i].path, cases[i].text);
+        struct tree t;
+        const char *name;
+        check_ok(repo_tree(st.f->r, st.a, &id, &t, &st.f->e), &st.f->e);
+        check_ok(stack_detect(st.a, NULL, st.f->r, &t, &name, &st.f->e), &st.f->e);
+        if ((name == NULL) != (cases[i].wanted == NULL) || (name && strcmp(name, cases[i].wanted)))
+            fail_msg("%s with \"%s\" is %s", cases[i].path, cases[i].text, name ? name : "none");
+    }
+    stack_free(st.stack);
+}
+
+static void scaffolds_are_recognised_as_their_own_stack(void **state)
+{
+    static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
+    for (size_t i = 0; i < 4; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid id = scaffolded(&st, (const char *const[]){ NULL });
+        struct tree t;
+        const char *name;
+        check_ok(repo_tree(st.f->r, st.a, &id, &t, &st.f->e), &st.f->e);
+        check_ok(stack_detect(st.a, NULL, st.f->r, &t, &name, &st.f->e), &st.f->e);
+        assert_non_null(name);
+        assert_string_equal(name, stacks[i]);
+        stack_free(st.stack);
+    }
+}
+
+static int open_sandbox(void **state)
+{
+    (void)state;
+    struct err e;
+    check_ok(sandbox_open(&sandbox, SANDBOX_BWRAP, NULL, &e), &e);
+    return 0;
+}
+
+static int close_sandbox(void **state)
+{
+    (void)state;
+    sandbox_free(sandbox);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_repo(python_outcomes_and_their_meaning_are_told_apart),
+        with_repo(the_same_tree_gives_the_same_bytes),
+        with_repo(a_run_that_breaks_off_is_not_complete),
+        with_repo(limits_are_named_when_they_are_hit),
+        with_repo(a_test_that_hangs_fails_alone),
+        with_repo(named_tests_run_alone),
+        with_repo(pytest_outcomes_are_read),
+        with_repo(c_outcomes_and_their_meaning_are_told_apart),
+        with_repo(production_code_that_does_not_build_breaks_every_test_with_its_diagnostics),
+        with_repo(a_broken_build_file_is_trouble),
+        with_repo(an_empty_project_runs_no_tests),
+        with_repo(covered_lines_of_production_code_are_counted),
+        with_repo(syntax_is_checked_without_running),
+        with_repo(doctor_finds_this_machine_complete_and_names_what_another_lacks),
+        with_repo(a_preparation_that_fails_is_trouble),
+        with_repo(a_cancelled_run_says_so),
+        with_repo(contents_decide_between_stacks),
+        with_repo(scaffolds_are_recognised_as_their_own_stack),
+    };
+    return cmocka_run_group_tests(tests, open_sandbox, close_sandbox);
+}
