@@ -15,7 +15,7 @@ N            ?= 100
 FUZZ_SECONDS ?= 30
 PREFIX       ?= /usr/local
 # Percent of the lines of src/ that the whole `make test` must reach.
-COVERAGE_GOAL ?= 0
+COVERAGE_GOAL ?= 85
 
 comma   := ,
 variant := $(if $(filter environment command line,$(origin CC)),-$(notdir $(firstword $(CC))))

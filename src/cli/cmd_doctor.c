@@ -10,6 +10,7 @@
 #include "cli/text.h"
 #include "os/files.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -189,6 +190,41 @@ static void check_scratch(struct examination *x)
     check_room(x, "room for test runs", path, x->in->settings.disk_mib);
 }
 
+/* ---- the sandbox ---- */
+
+struct escapes { struct examination *x; int tried; };
+
+static void on_escape(const char *check, bool ok, const char *detail, void *ctx)
+{
+    struct escapes *escapes = ctx;
+    escapes->tried++;
+    if (ok)
+        return;
+    STR_LOCAL(what);
+    str_addf(&what, "the sandbox: %s", check);
+    report(escapes->x, MISSING, what.data, detail, "do not run code that you have not read on this machine");
+}
+
+/* NULL when there is none. */
+static struct sandbox *check_sandbox(struct examination *x)
+{
+    struct err e;
+    struct sandbox *s;
+    const char *scratch = x->in->settings.scratch;
+    if (sandbox_open(&s, SANDBOX_BWRAP, *scratch ? scratch : NULL, &e) < 0) {
+        report(x, MISSING, "the sandbox", e.text, "");
+        return NULL;
+    }
+    struct escapes escapes = { .x = x };
+    int failed = sandbox_self_test(s, on_escape, &escapes);
+    STR_LOCAL(found);
+    str_addf(&found, "%s; %d of %d attempts to escape or to break a limit failed, as they should",
+             sandbox_describe(s), escapes.tried - failed, escapes.tried);
+    if (failed == 0)
+        report(x, FINE, "the sandbox", found.data, "");
+    return s;
+}
+
 static int run_doctor(struct invocation *in, struct err *e)
 {
     (void)e;
@@ -203,6 +239,7 @@ static int run_doctor(struct invocation *in, struct err *e)
     check_scratch(&x);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         check_program(&x, &programs[i]);
+    sandbox_free(check_sandbox(&x));
     if (x.rows) {
         STR_LOCAL(text);
         json_write(&text, x.rows);

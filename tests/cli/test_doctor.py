@@ -1,6 +1,7 @@
 """tandem doctor: finds what is missing, by trying it."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -18,6 +19,9 @@ class Doctor(home.Home):
         rows = self.rows()
         self.assertEqual({r["verdict"] for r in rows.values()} - {"note"}, {"ok"}, rows)
         self.assertIn("does not exist yet", rows["the home"]["found"])
+        tried = re.search(r"(\d+) of (\d+) attempts", rows["the sandbox"]["found"])
+        self.assertEqual(tried.group(1), tried.group(2))
+        self.assertGreater(int(tried.group(1)), 10)
 
     def test_nothing_is_left_behind(self):
         self.rows()
