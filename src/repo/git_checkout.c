@@ -39,12 +39,21 @@ static int failed(const struct filling *f, const struct tree_entry *t, struct er
                          path_shown(shown, sizeof shown, path));
 }
 
+/* Whatever the umask; mostly there is nothing to do, and a look costs less than a change. */
+static int set_mode(int fd, mode_t mode)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -1;
+    return (st.st_mode & 07777) == mode ? 0 : fchmod(fd, mode);
+}
+
 static int write_file(int dir_fd, const char *name, mode_t mode, const struct object *o)
 {
     int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return -1;
-    int bad = fchmod(fd, mode); /* whatever the umask */
+    int bad = set_mode(fd, mode);
     for (size_t at = 0; at < o->len && bad == 0;) {
         ssize_t n = write(fd, o->data + at, o->len - at);
         if (n < 0 && errno != EINTR)
@@ -85,7 +94,7 @@ static int fill_below(const struct filling *f, const struct tree_entry *t, const
     int fd = openat(f->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return failed(f, t, e);
-    int code = fchmod(fd, 0755) < 0 ? failed(f, t, e) : 0;
+    int code = set_mode(fd, 0755) < 0 ? failed(f, t, e) : 0;
     if (code == 0)
         code = fill(f->c, tree, fd, arena_printf(f->c->a, "%s%s/", f->prefix, name), f->depth + 1, e);
     close(fd);
