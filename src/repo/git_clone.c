@@ -102,7 +102,7 @@ int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct e
     code = fill(r, &a, path_absolute(&a, dir), branch, e);
     if (code < 0)
         err_prefix(e, "cannot write the clone %s", dir);
-    else if (syncfs(fd) < 0 || unlinkat(fd, UNFINISHED, 0) < 0) /* the files checked out, too */
+    else if (unlinkat(fd, UNFINISHED, 0) < 0)
         code = err_set_errno(e, ERR_FAILED, errno, "cannot finish the clone %s", dir);
     close(fd);
     return code;

@@ -136,6 +136,19 @@ static void a_linked_worktree_is_its_repository_with_its_own_head(void **state)
     assert_false(import(f, "app").dirty);
 }
 
+static void borrowed_objects_are_copied_and_not_borrowed_again(void **state)
+{
+    struct fixture *f = *state;
+    make_app(f);
+    sh(f, "git clone -q --shared app shared; cd shared; echo own >own; git add own; git commit -qm own; cd ..; git clone -q --bare --shared shared twice.git");
+    struct imported i = import(f, "twice.git");
+    struct oid c = COMMIT(f, "DEV", &i.head, "b", "two");
+    check_ok(repo_export(f->r, scratch_path(&f->s, "twice.git"), "DEV", &none, &c, &f->e), &f->e);
+    assert_string_equal(sh(f, "git --git-dir=twice.git fsck --strict; git --git-dir=twice.git show DEV:b DEV:own"), "twoown");
+    sh(f, "rm -rf app shared twice.git; git --git-dir=p.git fsck --strict");
+    assert_string_equal(git(f, "show DEV:a DEV:own DEV:b"), "three\nown\ntwo");
+}
+
 static void what_is_no_repository_is_said_exactly(void **state)
 {
     struct fixture *f = *state;
@@ -429,6 +442,7 @@ int main(int argc, char **argv)
         with_repo(an_unborn_branch_beside_others_has_no_head),
         with_repo(a_detached_head_falls_back_on_the_main_branch),
         with_repo(a_linked_worktree_is_its_repository_with_its_own_head),
+        with_repo(borrowed_objects_are_copied_and_not_borrowed_again),
         with_repo(what_is_no_repository_is_said_exactly),
         with_repo(what_cannot_be_worked_on_is_named),
         with_repo(sha256_is_taken_over_by_an_empty_project_only),
