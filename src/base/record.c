@@ -372,6 +372,49 @@ json_t *record_schema(const struct record *r)
     return schema;
 }
 
+/* ---- the shape ---- */
+
+static void add_shape(struct str *out, const struct record *r);
+
+static void add_field_shape(struct str *out, const struct field *f)
+{
+    switch (f->kind) {
+    case FIELD_TEXT: str_add(out, "text"); break;
+    case FIELD_INT: str_add(out, "whole number"); break;
+    case FIELD_REAL: str_add(out, "number"); break;
+    case FIELD_BOOL: str_add(out, "true or false"); break;
+    case FIELD_ENUM:
+        for (size_t i = 0; f->choices[i]; i++)
+            str_addf(out, "%s\"%s\"", i ? "|" : "", f->choices[i]);
+        break;
+    case FIELD_TEXTS: str_add(out, "[text]"); break;
+    case FIELD_RECORD: add_shape(out, f->of); break;
+    case FIELD_RECORDS:
+        str_add_char(out, '[');
+        add_shape(out, f->of);
+        str_add_char(out, ']');
+        break;
+    case FIELD_JSON: str_add(out, "any"); break;
+    }
+}
+
+static void add_shape(struct str *out, const struct record *r)
+{
+    str_add_char(out, '{');
+    for (size_t i = 0; i < r->field_count; i++) {
+        str_addf(out, "%s\"%s\"%s: ", i ? ", " : "", r->fields[i].name, r->fields[i].required ? "" : "?");
+        add_field_shape(out, &r->fields[i]);
+    }
+    str_add_char(out, '}');
+}
+
+const char *record_shape(const struct record *r, struct arena *a)
+{
+    STR_LOCAL(out);
+    add_shape(&out, r);
+    return arena_strndup(a, out.data, out.len);
+}
+
 /* ---- texts ---- */
 
 bool texts_has(const struct texts *t, const char *item)

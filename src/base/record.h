@@ -93,6 +93,10 @@ json_t *record_write(const struct record *r, const void *value);
 /* A new JSON Schema object (flat: nested records inline, additionalProperties false). */
 json_t *record_schema(const struct record *r);
 
+/* The same in few words, for prompts: {"id": text, "kind"?: "a"|"b", "after"?: [text]}; a
+ * question mark marks what may be left out.  Belongs to the arena. */
+const char *record_shape(const struct record *r, struct arena *a);
+
 const struct field *record_field(const struct record *r, const char *name);
 
 /* ---- texts ---- */

@@ -59,6 +59,8 @@ int repo_export(struct repo *r, const char *target, const char *branch, const st
  * local branches as well, with objects of its own and without a remote.  After a crash it
  * may be done again: only a directory that it began itself is gone on with. */
 int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
+/* Whether `dir` is a finished clone in which `branch` stands where it stands here. */
+bool repo_is_cloned(struct repo *r, const char *dir, const char *branch);
 
 /* A clone as by repo_clone_out in which the merge of `theirs` into `branch` is under way: the
  * files hold conflict markers ("ours", "theirs"), the index holds all three sides, so that

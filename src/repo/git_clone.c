@@ -107,3 +107,22 @@ int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct e
     close(fd);
     return code;
 }
+
+bool repo_is_cloned(struct repo *r, const char *dir, const char *branch)
+{
+    ARENA_LOCAL(a);
+    struct oid ours;
+    struct process_result p;
+    struct stat st;
+    const char *ref = arena_printf(&a, "refs/heads/%s", branch);
+    if (stat(arena_printf(&a, "%s/" UNFINISHED, dir), &st) == 0 || repo_ref(r, ref, &ours, NULL) < 0)
+        return false;
+    struct git_call call = { .git_dir = arena_printf(&a, "%s/.git", dir),
+                             .args = GIT_ARGS("rev-parse", "--verify", "--quiet", ref) };
+    if (git_run(&call, &p, NULL) < 0)
+        return false;
+    str_rtrim(&p.out);
+    bool same = streq(p.out.data, ours.hex);
+    process_result_release(&p);
+    return same;
+}

@@ -93,6 +93,15 @@ static void schema_lists_what_is_required_and_nothing_more(void **state)
         "\"type\":\"string\"}},\"required\":[\"text\"],\"type\":\"object\"}");
 }
 
+static void the_shape_says_the_same_in_few_words(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    assert_string_equal(record_shape(&plan_record, &a),
+        "{\"title\": text, \"state\"?: \"open\"|\"done\", \"urgent\"?: true or false, \"after\"?: [text], "
+        "\"steps\": [{\"text\": text, \"attempts\"?: whole number}]}");
+}
+
 static void texts_grow_without_moving_what_was_read(void **state)
 {
     (void)state;
@@ -112,6 +121,7 @@ int main(void)
         cmocka_unit_test(defaults_are_set_for_what_is_absent),
         cmocka_unit_test(errors_name_the_member_and_what_is_allowed),
         cmocka_unit_test(schema_lists_what_is_required_and_nothing_more),
+        cmocka_unit_test(the_shape_says_the_same_in_few_words),
         cmocka_unit_test(texts_grow_without_moving_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,234 @@
+/* ask.c - the way from a conversation to a stored answer. */
+#include "team/ask.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "model/answer.h"
+#include "team/prompt.h"
+
+enum { MAX_VIOLATIONS = 3, MIN_ANSWER_TOKENS = 512, MAX_ANSWER_TOKENS = 8192 };
+
+static struct model *model_for(const struct step *s, const struct question *q)
+{
+    const struct team_options *o = &s->team->options;
+    return q->heavy && o->heavy ? o->heavy : o->models[q->role];
+}
+
+/* Runs of this key made by other tasks come before ours; a run of our own task is the one a
+ * crash left. */
+static int find_run(struct step *s, const char *of, const char *prompt, int64_t skip, struct run *ret,
+                    int64_t *ret_occurrence, bool *ret_found, struct err *e)
+{
+    struct store_found found;
+    struct store_query query = { .where = { { "of", of, 0 } }, .where_count = 1, .order_by = "started_ms" };
+    int r = store_find(s->team->store, s->arena, &run_type, &query, &found, e);
+    if (r < 0)
+        return r;
+    const struct run *runs = found.docs;
+    int64_t others = 0, own = 0;
+    *ret_found = false;
+    for (size_t i = 0; i < found.count; i++) {
+        if (!streq(runs[i].task, s->task_id)) {
+            others++;
+        } else if (own++ == skip && streq(runs[i].prompt, prompt)) {
+            *ret = runs[i];
+            *ret_found = true;
+        }
+    }
+    *ret_occurrence = others + skip + 1;
+    return 0;
+}
+
+struct streaming {
+    struct step *step;
+    struct pulse pulse;
+};
+
+static void on_text(const char *text, size_t len, void *ctx)
+{
+    const struct streaming *st = ctx;
+    const struct team_watcher *w = &st->step->team->options.watcher;
+    if (w->text)
+        w->text(&st->pulse, text, len, w->ctx);
+}
+
+static int call_model(struct step *s, const struct question *q, struct model *m,
+                      const struct chat_message *messages, size_t count, int64_t max_tokens,
+                      int64_t occurrence, struct chat_answer *answer, struct err *e)
+{
+    struct streaming st = { s, { s->project_id, s->task.ticket, role_names[q->role], q->step, occurrence } };
+    struct chat_request request = {
+        .messages = messages, .message_count = count, .schema = q->schema,
+        .max_tokens = max_tokens, .temperature = q->temperature, .seed = occurrence,
+        .key = { s->task.ticket, role_names[q->role], q->step, occurrence },
+        .cancel = s->cancel, .on_text = on_text, .ctx = &st,
+    };
+    return model_chat(m, &request, answer, e);
+}
+
+/* Own commit: the answer is safe before anything is done with it. */
+static int store_run(struct step *s, const char *id, struct run *run, const struct conversation_use *c,
+                     const struct str *prompt, const struct chat_answer *answer, struct err *e)
+{
+    struct batch *b = batch_new();
+    if (*c->doc.prompt) {
+        struct digest before;
+        snprintf(before.hex, sizeof before.hex, "%s", c->doc.prompt);
+        batch_blob_after(b, &before, prompt->data, prompt->len);
+    } else {
+        batch_blob(b, prompt->data, prompt->len);
+    }
+    run->answer = arena_strdup(s->arena, batch_blob(b, answer->text.data, answer->text.len).hex);
+    if (answer->reasoning.len)
+        run->reasoning = arena_strdup(s->arena, batch_blob(b, answer->reasoning.data, answer->reasoning.len).hex);
+    batch_insert(b, &run_type, id, run);
+    batch_event(b, &(struct event){ .project = s->project_id, .ticket = s->task.ticket, .actor = run->role,
+                                    .kind = "model.answered", .on_behalf = s->task_id });
+    failpoint("ask.answered");
+    int r = store_commit(s->team->store, b, NULL, e);
+    failpoint("ask.stored");
+    batch_free(b);
+    return r;
+}
+
+/* Whether the stored prompt continues the previous one; masking and fresh contexts break it. */
+static bool continues(struct step *s, const struct conversation_use *c, const struct str *prompt)
+{
+    if (!*c->doc.prompt)
+        return false;
+    const char *before;
+    size_t len;
+    if (store_blob(s->team->store, s->arena, c->doc.prompt, &before, &len, NULL) < 0)
+        return false;
+    return len <= prompt->len && memcmp(before, prompt->data, len) == 0;
+}
+
+static void count_use(struct step *s, const struct run *run)
+{
+    if (!s->ticket_id)
+        return;
+    struct ticket *t = &s->ticket;
+    t->prompt_tokens += run->prompt_tokens > 0 ? run->prompt_tokens : 0;
+    t->cached_tokens += run->cached_tokens > 0 ? run->cached_tokens : 0;
+    t->completion_tokens += run->completion_tokens > 0 ? run->completion_tokens : 0;
+    t->model_us += run->total_us;
+    s->ticket_changed = true;
+}
+
+static int ask_nth(struct step *s, const struct question *q, int64_t nth, struct reply *ret, struct err *e)
+{
+    struct model *m = model_for(s, q);
+    if (!m)
+        return err_set(e, ERR_UNAVAILABLE,
+                       "no model is set for the role %s: give --model %s=URL#name (or --model URL#name for all roles)",
+                       role_names[q->role], role_names[q->role]);
+    const char *model_name;
+    int64_t context = 0;
+    int r = model_describe(m, &model_name, &context, e);
+    if (r < 0)
+        return r;
+    int64_t answer_tokens = s->team->options.limits.answer_tokens;
+    if (answer_tokens <= 0) {
+        answer_tokens = context / 4;
+        if (answer_tokens < MIN_ANSWER_TOKENS) answer_tokens = MIN_ANSWER_TOKENS;
+        if (answer_tokens > MAX_ANSWER_TOKENS) answer_tokens = MAX_ANSWER_TOKENS;
+    }
+    struct conversation_use *c = q->conversation;
+    struct chat_message *messages;
+    size_t count;
+    r = conversation_messages(s->arena, c, context - answer_tokens, &messages, &count, e);
+    if (r < 0)
+        return r;
+    STR_LOCAL(prompt);
+    messages_write(&prompt, messages, count);
+    if (!continues(s, c, &prompt))
+        c->doc.prompt = "";
+    const char *digest = arena_strdup(s->arena, digest_of(prompt.data, prompt.len).hex);
+    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
+    const char *of = arena_printf(s->arena, "%s/%s/%s", about, role_names[q->role], q->step);
+
+    struct run run = { 0 };
+    int64_t occurrence;
+    bool found;
+    r = find_run(s, of, digest, nth, &run, &occurrence, &found, e);
+    if (r < 0)
+        return r;
+    const char *id = arena_printf(s->arena, "%s/%lld", of, (long long)occurrence);
+    if (!found) {
+        run = (struct run){
+            .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_MODEL,
+            .role = role_names[q->role], .step = q->step, .of = of, .task = s->task_id,
+            .occurrence = occurrence, .prompt = digest, .reasoning = "", .results = "",
+            .started_ms = clock_wall_ms(),
+        };
+        struct chat_answer answer = { .text = STR_INIT, .reasoning = STR_INIT };
+        r = call_model(s, q, m, messages, count, answer_tokens, occurrence, &answer, e);
+        if (r < 0) {
+            chat_answer_release(&answer);
+            return err_prefix(e, "%s, %s", role_names[q->role], q->step);
+        }
+        run.model = arena_strdup(s->arena, answer.model);
+        run.outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);
+        run.prompt_tokens = answer.prompt_tokens;
+        run.cached_tokens = answer.cached_tokens;
+        run.completion_tokens = answer.completion_tokens;
+        run.queue_us = answer.queue_us;
+        run.first_token_us = answer.first_token_us;
+        run.total_us = answer.total_us;
+        run.retries = answer.retries;
+        r = store_run(s, id, &run, c, &prompt, &answer, e);
+        chat_answer_release(&answer);
+        if (r < 0)
+            return r;
+    }
+    struct reply reply = { .run_id = id, .cut = !streq(run.outcome, "answered") };
+    r = store_blob(s->team->store, s->arena, run.answer, &reply.text, &reply.len, e);
+    if (r < 0)
+        return r;
+    count_use(s, &run);
+    c->doc.prompt = digest;
+    conversation_add(s, c, TURN_ANSWER, reply.len ? reply.text : "(no answer)");
+    *ret = reply;
+    return 0;
+}
+
+int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e)
+{
+    return ask_nth(s, q, 0, ret, e);
+}
+
+int ask_json(struct step *s, const struct question *q, const struct record *r, void *ret,
+             answer_check *check, void *ctx, struct err *e)
+{
+    for (int64_t nth = 0; nth < MAX_VIOLATIONS; nth++) {
+        struct reply reply;
+        struct question again = *q;
+        again.schema = r;
+        again.heavy = q->heavy || nth + 1 == MAX_VIOLATIONS;
+        int code = ask_nth(s, &again, nth, &reply, e);
+        if (code < 0)
+            return code;
+        struct err violation = { 0 };
+        void *value = arena_alloc(s->arena, r->size);
+        const char *fault = "";
+        if (reply.cut)
+            fault = "it was cut off before its end; be shorter.";
+        else if (answer_read_json(s->arena, reply.text, reply.len, r, value, &violation) < 0)
+            fault = arena_strdup(s->arena, violation.text);
+        else if (check)
+            fault = check(s, value, ctx);
+        if (!*fault) {
+            memcpy(ret, value, r->size);
+            return 0;
+        }
+        err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], fault);
+        const char *text;
+        code = prompt_make(s->arena, "json-retry", s->site->override_dirs,
+                           (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
+        if (code < 0)
+            return code;
+        if (nth + 1 < MAX_VIOLATIONS)
+            conversation_add(s, q->conversation, TURN_OBSERVATION, text);
+    }
+    return ERR_INVALID;
+}

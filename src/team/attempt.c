@@ -1,0 +1,231 @@
+/* attempt.c - applying answers, refusing them, and escalating. */
+#include "team/attempt.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "team/prompt.h"
+#include "team/render.h"
+
+int tree_of(struct step *s, const char *commit, const char **ret, struct err *e)
+{
+    struct oid oid = oid_of(commit);
+    struct commit_info info;
+    int r = repo_commit_info(s->site->repo, s->arena, &oid, &info, e);
+    if (r == 0)
+        *ret = arena_strdup(s->arena, info.tree.hex);
+    return r;
+}
+
+struct question attempt_question(struct step *s, enum role role, const char *step_name,
+                                 struct conversation_use *c)
+{
+    int64_t level = s->ticket_id ? s->ticket.level : 0;
+    return (struct question){
+        .role = role, .step = step_name, .conversation = c,
+        .temperature = level >= LEVEL_SAMPLING ? 0.7 : 0.1, .heavy = level >= LEVEL_HEAVY,
+    };
+}
+
+bool attempt_capped(struct step *s)
+{
+    const struct team_limits *l = &s->team->options.limits;
+    const struct ticket *t = &s->ticket;
+    if (t->attempt >= l->attempts)
+        step_block(s, "%s did not succeed in %lld attempts; see `tandem show T-%lld`, then `tandem retry T-%lld --hint \"...\"`",
+                   s->stage->name, (long long)t->attempt, (long long)t->number, (long long)t->number);
+    else if (l->ticket_tokens > 0 && t->prompt_tokens + t->completion_tokens > l->ticket_tokens)
+        step_block(s, "the ticket has used %lld tokens, its cap is %lld (setting ticket_tokens)",
+                   (long long)(t->prompt_tokens + t->completion_tokens), (long long)l->ticket_tokens);
+    else if (l->ticket_minutes > 0 && t->model_us + t->suite_us > l->ticket_minutes * 60000000)
+        step_block(s, "the ticket has taken %lld minutes of model and test time, its cap (setting ticket_minutes)",
+                   (long long)l->ticket_minutes);
+    else
+        return false;
+    return true;
+}
+
+/* ---- refusing ---- */
+
+static int write_wip(struct step *s, const char *tree, const char *fault, struct err *e)
+{
+    struct commit_intent c = {
+        .tree = oid_of(tree), .parents = { oid_of(s->ticket.head) },
+        .message = arena_printf(s->arena, "WIP %s: %s\n\n%s\n", s->task.ticket, s->stage->name, fault),
+        .time_s = clock_wall_ms() / 1000,
+    };
+    struct oid commit;
+    int r = repo_commit(s->site->repo, &c, &commit, e);
+    if (r < 0)
+        return r;
+    const char *ref = arena_printf(s->arena, "refs/tandem/wip/%s", s->task.ticket);
+    return repo_ref_move(s->site->repo, ref, NULL, &commit, e);
+}
+
+static void raise_level(struct step *s, const struct failed_attempt *f)
+{
+    struct ticket *t = &s->ticket;
+    const char *text = arena_printf(s->arena, "%s\n%s\n%s", f->tree, f->failing, *f->tree ? "" : f->fault);
+    const char *mark = arena_strdup(s->arena, digest_of(text, strlen(text)).hex);
+    bool repeated = texts_has(&t->seen, mark);
+    /* A copy, so that the document's array is not grown in place. */
+    struct texts seen = { 0 };
+    for (size_t i = 0; i < t->seen.count; i++)
+        texts_add(&seen, s->arena, t->seen.items[i]);
+    texts_add(&seen, s->arena, mark);
+    t->seen = seen;
+    t->attempt++;
+    if (repeated || t->attempt % 2 == 0)
+        t->level++;
+    if (t->level == LEVEL_HEAVY && !s->team->options.heavy)
+        t->level = LEVEL_PERSON;
+    s->ticket_changed = true;
+}
+
+static const char *hint_for(struct step *s)
+{
+    const struct ticket *t = &s->ticket;
+    const char *hint = t->level == LEVEL_NORMAL ? ""
+        : "This did not get further than before. Say in one sentence what the failing test expects and what it "
+          "got, then answer with something different.";
+    if (*t->hint)
+        hint = arena_printf(s->arena, "%s%sA person adds: %s", hint, *hint ? "\n" : "", t->hint);
+    return hint;
+}
+
+int attempt_failed(struct step *s, struct conversation_use *c, const struct failed_attempt *f, struct err *e)
+{
+    int64_t level_before = s->ticket.level;
+    raise_level(s, f);
+    json_t *payload = json_object();
+    json_put_text(payload, "fault", f->fault);
+    json_put_int(payload, "attempt", s->ticket.attempt);
+    json_put_int(payload, "level", s->ticket.level);
+    if (*f->tree)
+        json_put_text(payload, "tree", f->tree);
+    step_event(s, arena_printf(s->arena, "%s.refused", s->stage->name), payload);
+    if (*f->tree) {
+        int r = write_wip(s, f->tree, f->fault, e);
+        if (r < 0)
+            return r;
+    }
+    if (s->ticket.level >= LEVEL_PERSON || s->ticket.attempt >= s->team->options.limits.attempts) {
+        step_block(s, "%s did not succeed in %lld attempts; the last was refused: %s", s->stage->name,
+                   (long long)s->ticket.attempt, f->fault);
+        return 0;
+    }
+    if (s->ticket.level == LEVEL_FRESH && level_before < LEVEL_FRESH)
+        conversation_restart(c);
+    const char *text;
+    struct prompt_value values[] = {
+        { "fault", f->fault }, { "output", render_failures(s->arena, &f->run->results, f->run->output, 6000) }, { "hint", hint_for(s) },
+        { "number", f->number }, { "criterion", f->criterion }, { NULL, NULL },
+    };
+    int r = prompt_make(s->arena, f->template, s->site->override_dirs, values, &text, e);
+    if (r < 0)
+        return r;
+    if (!conversation_empty(c))
+        conversation_add(s, c, TURN_OBSERVATION, text);
+    s->end = STEP_AGAIN;
+    return 0;
+}
+
+/* ---- asking ---- */
+
+int attempt_conversation(struct step *s, enum role role, const char *tree, struct conversation_use **ret,
+                         bool *ret_new, struct err *e)
+{
+    struct conversation_use *c;
+    int r = conversation_open(s, role, &c, e);
+    if (r < 0)
+        return r;
+    *ret = c;
+    *ret_new = conversation_empty(c);
+    if (!*ret_new)
+        return 0;
+    const char *role_text, *context;
+    r = render_system(s, role, &role_text, e);
+    if (r == 0)
+        r = render_context(s, tree, &context, e);
+    if (r < 0)
+        return r;
+    conversation_add(s, c, TURN_SYSTEM, role_text);
+    conversation_add(s, c, TURN_CONTEXT, context);
+    return 0;
+}
+
+static const char *refuse_path(struct step *s, enum role role, const struct answer_file *f)
+{
+    struct err e;
+    const struct stack *stack = s->site->stack;
+    if (path_check(f->path, &e) < 0)
+        return arena_strdup(s->arena, e.text);
+    if (stack_is_protected(stack, f->path))
+        return arena_printf(s->arena, "%s belongs to the test framework and is not changed", f->path);
+    bool test = stack_is_test(stack, f->path);
+    if (role == ROLE_TESTER && !test)
+        return arena_printf(s->arena, "%s is not a test file; the Tester writes only test files", f->path);
+    if (role == ROLE_TESTER && f->deleted)
+        return arena_printf(s->arena, "%s: tests are not deleted", f->path);
+    if (role == ROLE_DEVELOPER && test)
+        return arena_printf(s->arena, "%s is a test file; test files are frozen and belong to the Tester", f->path);
+    return "";
+}
+
+int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
+                  const char **ret_tree, const char **ret_fault, struct err *e)
+{
+    *ret_fault = "";
+    *ret_tree = "";
+    struct tree_change *changes = ARENA_ARRAY(s->arena, struct tree_change, files->count);
+    struct oid base = oid_of(tree), result;
+    struct tree before;
+    int r = repo_tree(s->site->repo, s->arena, &base, &before, e);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < files->count; i++) {
+        const struct answer_file *f = &files->files[i];
+        const char *fault = refuse_path(s, role, f);
+        if (*fault) {
+            *ret_fault = fault;
+            return 0;
+        }
+        const struct tree_file *old = tree_find(&before, f->path);
+        changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len,
+                                           .executable = old && old->executable };
+    }
+    r = repo_write_tree(s->site->repo, &base, changes, files->count, &result, e);
+    failpoint("attempt.tree-written");
+    if (r == ERR_REFUSED) {
+        *ret_fault = arena_strdup(s->arena, e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if (streq(result.hex, tree)) {
+        *ret_fault = "the answer changes nothing: every file is as it was";
+        return 0;
+    }
+    *ret_tree = arena_strdup(s->arena, result.hex);
+    return 0;
+}
+
+int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
+                      struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
+                      struct err *e)
+{
+    struct reply reply;
+    *ret_tree = "";
+    int r = ask(s, q, &reply, e);
+    if (r < 0)
+        return r;
+    struct err violation = { 0 };
+    if (reply.cut) {
+        *ret_fault = "the answer was cut off before its end, or repeats itself; answer with fewer words and only the files needed";
+        return 0;
+    }
+    if (answer_read_files(s->arena, reply.text, reply.len, ret_files, &violation) < 0) {
+        *ret_fault = arena_strdup(s->arena, violation.text);
+        return 0;
+    }
+    return attempt_apply(s, q->role, tree, ret_files, ret_tree, ret_fault, e);
+}

@@ -1,0 +1,50 @@
+/* attempt.h - what happens when an answer is not good enough.
+ *
+ * Loops are cut by lack of progress: the same tree with the same failing tests as an earlier
+ * attempt raises the level at once, any second failure raises it as well.  The levels: a
+ * hint, other sampling, a fresh context, the heavier model, a person. */
+#ifndef TANDEM_ATTEMPT_H
+#define TANDEM_ATTEMPT_H
+
+#include "team/ask.h"
+#include "team/conversation.h"
+#include "model/answer.h"
+
+enum escalation { LEVEL_NORMAL, LEVEL_HINT, LEVEL_SAMPLING, LEVEL_FRESH, LEVEL_HEAVY, LEVEL_PERSON };
+
+/* The question for the next attempt at the ticket's current level. */
+struct question attempt_question(struct step *s, enum role role, const char *step_name,
+                                 struct conversation_use *c);
+
+/* Whether a hard cap (attempts, tokens, time) is reached; blocks the step then. */
+bool attempt_capped(struct step *s);
+
+struct failed_attempt {
+    const char *fault;    /* one sentence */
+    const struct suite_run *run; /* its failures and output are shown */
+    const char *tree;     /* what was tried; "" when the answer could not be applied */
+    const char *failing;  /* for loop detection */
+    const char *template; /* of the message: "tester-retry" */
+    const char *number, *criterion; /* placeholders; may be "" */
+};
+/* Records the refusal (event, WIP ref), tells the model, and ends the step with STEP_AGAIN
+ * or STEP_BLOCK. */
+int attempt_failed(struct step *s, struct conversation_use *c, const struct failed_attempt *f, struct err *e);
+
+/* The conversation with system prompt and context in place; *ret_new: it was empty. */
+int attempt_conversation(struct step *s, enum role role, const char *tree, struct conversation_use **ret,
+                         bool *ret_new, struct err *e);
+
+/* Applies an answer's files to a tree.  *ret_fault: "" or why the files are refused. */
+int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
+                  const char **ret_tree, const char **ret_fault, struct err *e);
+
+/* ask, then the whole-files contract and attempt_apply; *ret_fault as above. */
+int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
+                      struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
+                      struct err *e);
+
+/* Tree of a commit. */
+int tree_of(struct step *s, const char *commit, const char **ret, struct err *e);
+
+#endif

@@ -1,0 +1,134 @@
+/* commit.c - intent, witness, commit, ref. */
+#include "team/commit.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/utf8.h"
+
+static const char *trailers(struct step *s)
+{
+    STR_LOCAL(t);
+    if (s->ticket_id)
+        str_addf(&t, "Ticket: T-%lld\n", (long long)s->ticket.number);
+    if (s->functionality_id)
+        str_addf(&t, "Functionality: F-%lld\n", (long long)s->functionality.number);
+    str_addf(&t, "Role: %s\n", role_names[s->role]);
+    struct model *m = s->team->options.models[s->role];
+    const char *name;
+    int64_t context;
+    if (m && model_describe(m, &name, &context, NULL) == 0)
+        str_addf(&t, "Model: %s\n", name);
+    if (*s->project.person)
+        str_addf(&t, "On-behalf-of: %s\n", s->project.person);
+    return arena_strndup(s->arena, t.data, t.len);
+}
+
+/* "Red: text" on one line of at most 72 bytes, and the whole text when it was cut. */
+static const char *first_lines(struct step *s, const char *verb, const char *text)
+{
+    STR_LOCAL(line);
+    str_addf(&line, "%s%s", verb, *verb ? ": " : "");
+    size_t start = line.len, len = strcspn(text, "\n"), room = 72 - start;
+    if (len <= room && !text[len])
+        return arena_printf(s->arena, "%s%s", line.data, text);
+    if (len > room) {
+        len = utf8_floor(text, room - 3);
+        while (len > room / 2 && text[len] != ' ')
+            len--;
+        len = utf8_floor(text, len);
+        return arena_printf(s->arena, "%s%.*s...\n\n%s", line.data, (int)len, text, text);
+    }
+    return arena_printf(s->arena, "%s%.*s\n\n%s", line.data, (int)len, text, text);
+}
+
+int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
+{
+    struct intent intent = {
+        .project = s->project_id, .ref = w->ref, .expected = w->expected, .tree = w->tree,
+        .parent = w->parent, .second_parent = w->second_parent,
+        .message = arena_printf(s->arena, "%s\n\n%s", first_lines(s, w->verb, w->text), trailers(s)),
+        .role = role_names[s->role], .time_s = clock_wall_ms() / 1000, .commit = "",
+    };
+    json_put_text(w->payload, "task", s->task_id);
+    json_put_text(w->payload, "tree", w->tree);
+    batch_insert(s->batch, &intent_type, s->task_id, &intent);
+    step_event(s, w->event_kind, w->payload);
+    int r = step_save(s, e);
+    failpoint("commit.intended");
+    return r;
+}
+
+static int load_intent(struct step *s, struct intent *ret, int64_t *ret_version, struct err *e)
+{
+    return store_get(s->team->store, s->arena, &intent_type, s->task_id, ret, ret_version, e);
+}
+
+bool commit_pending(struct step *s)
+{
+    struct intent intent;
+    return load_intent(s, &intent, NULL, NULL) == 0;
+}
+
+/* The event that brought the intent: the last of the task's that names its tree. */
+static int witness_hash(struct step *s, const struct intent *intent, const char **ret, struct err *e)
+{
+    struct event *events;
+    size_t count;
+    int64_t after = 0;
+    const char *hash = NULL;
+    do {
+        int r = store_events(s->team->store, s->arena, after, s->project_id, s->task.ticket, NULL, 1000,
+                             &events, &count, e);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < count; i++) {
+            after = events[i].seq;
+            if (!events[i].on_behalf || !streq(events[i].on_behalf, s->task_id) || !*events[i].payload)
+                continue;
+            const char *text;
+            size_t len;
+            json_t *payload;
+            if (store_blob(s->team->store, s->arena, events[i].payload, &text, &len, e) == 0 &&
+                json_parse(s->arena, text, len, &payload, e) == 0 &&
+                streq(json_text_of(payload, "tree", ""), intent->tree))
+                hash = events[i].hash;
+        }
+    } while (count == 1000);
+    if (!hash)
+        return err_set(e, ERR_CORRUPT, "no event witnesses the tree %s of %s", intent->tree, s->task_id);
+    *ret = hash;
+    return 0;
+}
+
+int commit_make(struct step *s, const char **ret_commit, struct err *e)
+{
+    struct intent intent;
+    int64_t version;
+    const char *hash = "";
+    int r = load_intent(s, &intent, &version, e);
+    if (r == 0)
+        r = witness_hash(s, &intent, &hash, e);
+    if (r < 0)
+        return r;
+    const char *role = intent.role;
+    struct commit_intent c = {
+        .tree = oid_of(intent.tree), .parents = { oid_of(intent.parent), oid_of(intent.second_parent) },
+        .message = arena_printf(s->arena, "%sEvidence: %s\n", intent.message, hash),
+        .author_name = arena_printf(s->arena, "Tandem %c%s", role[0] - 'a' + 'A', role + 1),
+        .author_email = arena_printf(s->arena, "%s@tandem.invalid", role),
+        .committer_name = "Tandem", .committer_email = "engine@tandem.invalid",
+        .time_s = intent.time_s,
+    };
+    struct oid commit, expected = oid_of(intent.expected);
+    r = repo_commit(s->site->repo, &c, &commit, e);
+    failpoint("commit.made");
+    if (r == 0)
+        r = repo_ref_move(s->site->repo, intent.ref, &expected, &commit, e);
+    failpoint("commit.ref-moved");
+    if (r < 0)
+        return r;
+    intent.commit = arena_strdup(s->arena, commit.hex);
+    batch_update(s->batch, &intent_type, s->task_id, version, &intent);
+    *ret_commit = intent.commit;
+    return 0;
+}

@@ -1,0 +1,43 @@
+/* conversation.h - what one role and the engine have said to each other about one ticket.
+ *
+ * Turns are only ever appended, so that request N is a byte prefix of request N+1 and a
+ * model server can reuse its KV cache.  When the context would overflow, old observations
+ * are masked first, then old answers; nothing is ever cut silently: what does not fit even
+ * then is an error.
+ */
+#ifndef TANDEM_CONVERSATION_H
+#define TANDEM_CONVERSATION_H
+
+#include "model/chat.h"
+#include "team/docs.h"
+#include "team/step.h"
+
+/* A conversation in use by a step; saved with it. */
+struct conversation_use {
+    const char *id;
+    struct conversation doc;
+    int64_t version; /* 0: new */
+    bool changed;
+    const char **texts; /* of each turn, in the step's arena */
+    size_t text_cap;
+    struct conversation_use *next;
+};
+
+/* The role's conversation about the step's ticket (or functionality, or the project). */
+int conversation_open(struct step *s, enum role role, struct conversation_use **ret, struct err *e);
+void conversation_add(struct step *s, struct conversation_use *c, enum turn_kind kind, const char *text);
+/* Forgets all turns: the next request starts a fresh context. */
+void conversation_restart(struct conversation_use *c);
+bool conversation_empty(const struct conversation_use *c);
+/* Puts it into the step's batch (called by step_save and at the end). */
+void conversation_save(struct step *s, struct conversation_use *c);
+
+/* The messages to send: neighbouring turns of the same side become one message.  At most
+ * `budget` tokens by estimate; ERR_LIMIT when masking does not suffice. */
+int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget,
+                          struct chat_message **ret, size_t *ret_count, struct err *e);
+
+/* The bytes stored as the run's prompt. */
+void messages_write(struct str *out, const struct chat_message *messages, size_t count);
+
+#endif

@@ -1,0 +1,208 @@
+/* judge.c - red, green, a spec that covers the idea.
+ *
+ * The plan's judgement is in plan.c, beside the plan's shape.
+ */
+#include "team/judge.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+
+static const char *join(struct arena *a, const struct texts *t, size_t most)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < t->count && i < most; i++)
+        str_addf(&out, "%s%s", i ? ", " : "", t->items[i]);
+    if (t->count > most)
+        str_addf(&out, " and %zu more", t->count - most);
+    return arena_strndup(a, out.data, out.len);
+}
+
+/* Ids of `wanted` that did not pass. */
+static struct texts not_passed(struct arena *a, const struct suite_run *run, const struct texts *wanted)
+{
+    struct texts bad = { 0 };
+    for (size_t i = 0; i < wanted->count; i++) {
+        const struct test_result *t = results_find(&run->results, wanted->items[i]);
+        if (!t || t->outcome != TEST_PASSED)
+            texts_add(&bad, a, wanted->items[i]);
+    }
+    return bad;
+}
+
+static const char *failing_list(struct arena *a, const struct suite_run *run)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < run->results.count; i++)
+        if (run->results.tests[i].outcome != TEST_PASSED)
+            str_addf(&out, "%s %d %s\n", run->results.tests[i].id, run->results.tests[i].outcome,
+                     run->results.tests[i].message ? run->results.tests[i].message : "");
+    for (size_t i = 0; i < run->broken.count; i++)
+        str_addf(&out, "broken %s\n", run->broken.items[i]);
+    if (!run->completed)
+        str_addf(&out, "not completed: %s\n", run->trouble);
+    return arena_strndup(a, out.data, out.len);
+}
+
+/* ---- Tester ---- */
+
+/* New ids: those of the run and those listed in files that could not run. */
+static struct texts new_ids(struct arena *a, const struct red_question *q)
+{
+    struct texts ids = { 0 };
+    for (size_t i = 0; i < q->run->results.count; i++) {
+        const char *id = q->run->results.tests[i].id;
+        if (!texts_has(q->known, id) && !texts_has(&q->run->broken, id))
+            texts_add(&ids, a, id);
+    }
+    for (size_t i = 0; i < q->listed->count; i++)
+        if (!texts_has(q->known, q->listed->items[i]) && !texts_has(&ids, q->listed->items[i]))
+            texts_add(&ids, a, q->listed->items[i]);
+    return ids;
+}
+
+/* The result that tells why `id` did not pass: its own, or that of its broken file. */
+static const struct test_result *telling_result(const struct suite_run *run, const char *id)
+{
+    const struct test_result *t = results_find(&run->results, id);
+    if (t)
+        return t;
+    for (size_t i = 0; i < run->broken.count; i++) {
+        const char *file = run->broken.items[i];
+        size_t len = strlen(file);
+        if (strncmp(id, file, len) == 0 && starts_with(id + len, "::"))
+            return results_find(&run->results, file);
+    }
+    return NULL;
+}
+
+/* A test that was not run because its file needs something absent. */
+static bool waits_for_absent(const struct red_question *q, const char *id)
+{
+    if (results_find(&q->run->results, id))
+        return false;
+    const struct test_result *t = telling_result(q->run, id);
+    struct failure f = { .kind = FAILURE_FAULT };
+    if (t)
+        q->explain(t->message, &f, q->ctx);
+    return f.kind == FAILURE_ABSENCE;
+}
+
+/* New tests by how they ended. */
+struct sorting {
+    struct texts passing, wrong;
+    const char *advice; /* on the first wrong one */
+    bool absence;
+};
+
+static void sort_failure(struct arena *a, const struct red_question *q, const char *id, struct sorting *out,
+                         struct red_judgement *ret)
+{
+    const struct test_result *t = telling_result(q->run, id);
+    struct failure f = { .kind = FAILURE_FAULT, .advice = "it was not run" };
+    if (t && t->outcome != TEST_SKIPPED)
+        q->explain(t->message, &f, q->ctx);
+    if (f.kind == FAILURE_ABSENCE) {
+        out->absence = true;
+        for (size_t i = 0; i < f.absent.count; i++)
+            if (!texts_has(&ret->absent, f.absent.items[i]))
+                texts_add(&ret->absent, a, f.absent.items[i]);
+    } else if (f.kind != FAILURE_ASSERTION) {
+        texts_add(&out->wrong, a, id);
+        if (!out->advice)
+            out->advice = f.kind == FAILURE_EXCEPTION
+                              ? "the program raised an error where the test should reach an assertion; state what is "
+                                "expected as an assertion"
+                              : f.advice && *f.advice ? f.advice : f.reason;
+    }
+}
+
+const char *tester_is_satisfactory(struct arena *a, const struct red_question *q, struct red_judgement *ret)
+{
+    *ret = (struct red_judgement){ .tests = new_ids(a, q), .failing = failing_list(a, q->run) };
+    if (!q->run->completed)
+        return arena_printf(a, "the test run did not come to its end: %s", q->run->trouble);
+    if (!ret->tests.count)
+        return "the answer contains no new test; add at least one test for this criterion";
+    struct texts broken = not_passed(a, q->run, q->must_pass);
+    struct texts waiting = not_passed(a, q->run, q->proven);
+    for (size_t i = 0; i < waiting.count; i++)
+        if (!waits_for_absent(q, waiting.items[i]))
+            texts_add(&broken, a, waiting.items[i]);
+    if (broken.count)
+        return arena_printf(a, "tests that passed before do not pass any more, cannot be loaded or are gone: %s. Leave "
+                               "them as they are; new tests that need something absent go into a file of their own",
+                            join(a, &broken, 5));
+    struct sorting sorted = { .advice = NULL };
+    for (size_t i = 0; i < ret->tests.count; i++) {
+        const char *id = ret->tests.items[i];
+        const struct test_result *t = results_find(&q->run->results, id);
+        if (t && t->outcome == TEST_PASSED)
+            texts_add(&sorted.passing, a, id);
+        else
+            sort_failure(a, q, id, &sorted, ret);
+    }
+    if (sorted.passing.count) {
+        ret->passes_at_once = sorted.passing.count == ret->tests.count;
+        return arena_printf(a, "new tests pass at once, without any new code: %s. A test must fail until the "
+                               "criterion is implemented", join(a, &sorted.passing, 5));
+    }
+    if (sorted.wrong.count)
+        return arena_printf(a, "new tests fail, but neither at an assertion nor because something is absent that this "
+                               "ticket will create: %s (%s)", join(a, &sorted.wrong, 5), sorted.advice ? sorted.advice : "");
+    ret->reason = sorted.absence ? RED_ABSENCE : RED_ASSERTION;
+    return "";
+}
+
+/* ---- Developer ---- */
+
+const char *developer_is_satisfactory(struct arena *a, const struct green_question *q, struct green_judgement *ret)
+{
+    *ret = (struct green_judgement){
+        .failing = failing_list(a, q->run),
+        .broken = not_passed(a, q->run, q->must_pass),
+        .still_failing = not_passed(a, q->run, q->tests),
+    };
+    if (!q->run->completed)
+        return arena_printf(a, "the test run did not come to its end: %s", q->run->trouble);
+    if (ret->still_failing.count)
+        return arena_printf(a, "these tests still fail: %s", join(a, &ret->still_failing, 8));
+    if (ret->broken.count)
+        return arena_printf(a, "tests that passed before fail now: %s", join(a, &ret->broken, 8));
+    return "";
+}
+
+/* ---- PM ---- */
+
+/* Case-insensitive, and without a plural s: "converts" is covered by "convert". */
+static bool mentions(const char *text, const char *word, size_t len)
+{
+    size_t stem = len > 4 && word[len - 1] == 's' ? len - 1 : len;
+    for (; *text; text++)
+        if (strncasecmp(text, word, stem) == 0)
+            return true;
+    return false;
+}
+
+const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *spec)
+{
+    struct err e;
+    if (spec_check(spec, strlen(spec), &e) < 0)
+        return arena_strdup(a, e.text);
+    if (spec[strspn(spec, " \n")] != '#')
+        return "the specification must begin with a title line (# Name)";
+    struct texts missing = { 0 };
+    size_t significant = 0;
+    const char *word;
+    for (const char *p = idea; (word = next_telling_word(a, &p));) {
+        significant++;
+        if (!mentions(spec, word, strlen(word)) && !texts_has(&missing, word))
+            texts_add(&missing, a, word);
+    }
+    /* Paraphrase is allowed: a third may be said in other words. */
+    if (missing.count * 3 > significant)
+        return arena_printf(a, "the specification does not speak of: %s. Cover everything the person said",
+                            join(a, &missing, 12));
+    return "";
+}

@@ -1,2 +1,0 @@
-/* team - placeholder until the first file of this layer lands. */
-typedef int tandem_team_layer;

@@ -1,0 +1,255 @@
+/* render.c - what prompts are made of besides templates. */
+#include "team/render.h"
+
+#include "base/utf8.h"
+#include "repo/map.h"
+#include "team/prompt.h"
+
+static size_t longest_fence(const char *bytes, size_t len)
+{
+    size_t longest = 0, run = 0;
+    for (size_t i = 0; i < len; i++) {
+        run = bytes[i] == '`' ? run + 1 : 0;
+        if (run > longest)
+            longest = run;
+    }
+    return longest;
+}
+
+static void add_fence(struct str *out, const char *bytes, size_t len)
+{
+    size_t n = longest_fence(bytes, len);
+    for (n = n < 3 ? 3 : n + 1; n; n--)
+        str_add_char(out, '`');
+}
+
+void render_file(struct str *out, const char *path, const char *bytes, size_t len)
+{
+    str_addf(out, "### %s\n", path);
+    add_fence(out, bytes, len);
+    str_add_char(out, '\n');
+    str_add_bytes(out, bytes, len);
+    if (len && bytes[len - 1] != '\n')
+        str_add_char(out, '\n');
+    add_fence(out, bytes, len);
+    str_add(out, "\n\n");
+}
+
+/* Lines first..last (from 1) of a text. */
+static const char *lines_of(const char *bytes, size_t len, int64_t first, int64_t last, size_t *ret_len)
+{
+    const char *p = bytes, *end = bytes + len, *start = end;
+    for (int64_t line = 1; p < end; line++) {
+        if (line == first)
+            start = p;
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        p = nl ? nl + 1 : end;
+        if (line == last)
+            break;
+    }
+    *ret_len = start < p ? (size_t)(p - start) : 0;
+    return start;
+}
+
+static int render_symbol(struct step *s, const char *tree, const char *path, const char *symbol,
+                         struct str *out, struct err *e)
+{
+    struct oid oid = oid_of(tree);
+    struct map map;
+    const char *bytes;
+    size_t len;
+    int r = repo_file(s->site->repo, s->arena, &oid, path, &bytes, &len, e);
+    if (r == 0)
+        r = map_build(s->site->repo, s->team->sandbox, &oid, s->arena, &map, e);
+    if (r < 0)
+        return r == ERR_NOT_FOUND ? 0 : r;
+    const struct map_symbol *sym = map_symbol_find(&map, path, symbol);
+    if (sym && sym->end_line >= sym->line)
+        bytes = lines_of(bytes, len, sym->line, sym->end_line, &len);
+    render_file(out, sym ? arena_printf(s->arena, "%s (only %s)", path, symbol) : path, bytes, len);
+    return 0;
+}
+
+int render_files(struct step *s, const char *tree, const struct texts *paths, const char **ret, struct err *e)
+{
+    STR_LOCAL(out);
+    struct oid oid = oid_of(tree);
+    for (size_t i = 0; i < paths->count; i++) {
+        const char *path = paths->items[i];
+        const char *colon = strrchr(path, ':');
+        int r;
+        if (colon) {
+            r = render_symbol(s, tree, arena_strndup(s->arena, path, (size_t)(colon - path)), colon + 1, &out, e);
+        } else {
+            const char *bytes;
+            size_t len;
+            r = repo_file(s->site->repo, s->arena, &oid, path, &bytes, &len, e);
+            if (r == 0)
+                render_file(&out, path, bytes, len);
+        }
+        if (r < 0 && r != ERR_NOT_FOUND)
+            return r;
+    }
+    str_rtrim(&out);
+    *ret = arena_strndup(s->arena, out.data, out.len);
+    return 0;
+}
+
+const char *render_criteria(struct arena *a, const struct ticket *t)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < t->criteria.count; i++) {
+        const struct criterion *c = ticket_criterion(t, i);
+        str_addf(&out, "%zu. %s", i + 1, c->text);
+        if (c->clause)
+            str_addf(&out, " [%lld]", (long long)c->clause);
+        str_add_char(&out, '\n');
+    }
+    str_rtrim(&out);
+    return arena_strndup(a, out.data, out.len);
+}
+
+const char *render_output(struct arena *a, const char *output, size_t max)
+{
+    size_t len = strlen(output);
+    if (!len)
+        return "";
+    STR_LOCAL(out);
+    const char *note = "";
+    if (len > max) {
+        /* The end of a test run's output tells most. */
+        output += len - max;
+        const char *nl = strchr(output, '\n');
+        if (nl)
+            output = nl + 1;
+        len = strlen(output);
+        note = "(earlier lines left out)\n";
+    }
+    add_fence(&out, output, len);
+    str_addf(&out, "\n%s%s", note, output);
+    if (out.data[out.len - 1] != '\n')
+        str_add_char(&out, '\n');
+    add_fence(&out, output, len);
+    return arena_strndup(a, out.data, out.len);
+}
+
+const char *render_failures(struct arena *a, const struct test_results *results, const char *output, size_t max)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < results->count; i++) {
+        const struct test_result *t = &results->tests[i];
+        if (t->outcome != TEST_FAILED && t->outcome != TEST_ERROR)
+            continue;
+        size_t len = strlen(t->message ? t->message : "");
+        /* Later failures often repeat the first; each gets a fair part. */
+        size_t most = out.len < max / 2 ? max / 2 : 300;
+        if (out.len + 400 > max) {
+            str_add(&out, "(further failures left out)\n");
+            break;
+        }
+        str_addf(&out, "%s %s\n", t->id, test_outcome_names[t->outcome]);
+        str_add_bytes(&out, t->message, len > most ? utf8_floor(t->message, most) : len);
+        str_add(&out, len ? "\n\n" : "\n");
+    }
+    size_t left = max > out.len ? max - out.len : 0;
+    size_t output_len = strlen(output);
+    if (output_len && left > 200) {
+        if (output_len > left)
+            output += output_len - left + utf8_floor(output + output_len - left, 0);
+        str_addf(&out, "Printed by the run:\n%s", output);
+    }
+    str_rtrim(&out);
+    return out.len ? render_output(a, out.data, out.len) : "";
+}
+
+int stored_results(struct step *s, const struct run *run, struct test_results *ret, struct err *e)
+{
+    const char *text;
+    size_t len;
+    json_t *list = NULL;
+    int r = store_blob(s->team->store, s->arena, run->results, &text, &len, e);
+    if (r == 0)
+        r = json_parse(s->arena, text, len, &list, e);
+    if (r < 0)
+        return r;
+    size_t count = json_array_size(list);
+    struct test_result *tests = ARENA_ARRAY(s->arena, struct test_result, count);
+    for (size_t i = 0; i < count; i++) {
+        r = record_read(&test_result_record, s->arena, json_array_get(list, i), &tests[i], e);
+        if (r < 0)
+            return r;
+    }
+    *ret = (struct test_results){ .tests = tests, .count = count, .incomplete = "" };
+    return 0;
+}
+
+const char *render_results(struct arena *a, const struct suite_run *run)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < run->results.count; i++)
+        str_addf(&out, "- %s: %s\n", run->results.tests[i].id, test_outcome_names[run->results.tests[i].outcome]);
+    const struct coverage *c = &run->coverage;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct coverage_file *f = &c->files[i];
+        str_addf(&out, "- coverage of %s: %lld of %lld lines", f->path, (long long)f->covered, (long long)f->lines);
+        for (size_t k = 0; k < f->missing.count && k < 20; k++)
+            str_addf(&out, "%s%s", k ? ", " : "; not executed: ", f->missing.items[k]);
+        str_add_char(&out, '\n');
+    }
+    str_rtrim(&out);
+    return arena_strndup(a, out.data, out.len);
+}
+
+const char *render_list(struct arena *a, const struct texts *t, const char *none)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < t->count; i++)
+        str_addf(&out, "%s%s", i ? ", " : "", t->items[i]);
+    return t->count ? arena_strndup(a, out.data, out.len) : none;
+}
+
+int spec_text(struct step *s, const char **ret, struct err *e)
+{
+    struct spec spec;
+    const char *id = arena_printf(s->arena, "%s/spec-%lld", s->project_id, (long long)s->project.spec);
+    int r = store_get(s->team->store, s->arena, &spec_type, id, &spec, NULL, e);
+    if (r == 0)
+        *ret = spec.text;
+    return r;
+}
+
+int render_context(struct step *s, const char *tree, const char **ret, struct err *e)
+{
+    const char *spec, *map_text = "(empty)";
+    int r = spec_text(s, &spec, e);
+    if (r < 0)
+        return r;
+    const struct ticket *t = s->ticket_id ? &s->ticket : NULL;
+    if (*tree) {
+        struct oid oid = oid_of(tree);
+        struct map map;
+        r = map_build(s->site->repo, s->team->sandbox, &oid, s->arena, &map, e);
+        if (r < 0)
+            return r;
+        const char *query = t ? arena_printf(s->arena, "%s\n%s\n%s", t->title, t->description, render_criteria(s->arena, t))
+                              : spec;
+        map_text = map_render(&map, s->arena, query, s->team->options.limits.map_tokens);
+    }
+    struct prompt_value values[] = {
+        { "project", s->project.name }, { "spec", spec_numbered(s->arena, spec) }, { "map", map_text },
+        { "ticket", t ? s->task.ticket : "" }, { "title", t ? t->title : "" },
+        { "description", t ? t->description : "" }, { "criteria", t ? render_criteria(s->arena, t) : "" },
+        { NULL, NULL },
+    };
+    return prompt_make(s->arena, t ? "context" : "project", s->site->override_dirs, values, ret, e);
+}
+
+int render_system(struct step *s, enum role role, const char **ret, struct err *e)
+{
+    const struct stack *stack = s->site->stack;
+    struct prompt_value values[] = {
+        { "guide", stack ? stack_guide(stack, s->arena, role == ROLE_TESTER) : "" },
+        { NULL, NULL },
+    };
+    return prompt_make(s->arena, role_names[role], s->site->override_dirs, values, ret, e);
+}

@@ -1,0 +1,132 @@
+/* step.h - one task being done: what it sees, and how it ends (internal to team/).
+ *
+ * A step's code reads the documents of its task, asks models, runs tests, and puts what
+ * should change into the step.  step_run then commits documents, events, the next task and
+ * "task done" in one batch.  Steps are written so that running them twice is the same as
+ * once: answers are stored before they are used (ask.h), and commits have an intent first
+ * (commit.h).
+ *
+ * Threads: a struct step belongs to one worker.
+ */
+#ifndef TANDEM_STEP_H
+#define TANDEM_STEP_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "repo/git.h"
+#include "repo/stack.h"
+#include "team/playbook.h"
+#include "team/queue.h"
+#include "team/spec.h"
+#include "team/team.h"
+
+#include <pthread.h>
+
+/* What is opened once for each project and shared by its workers. */
+struct site {
+    const char *id;
+    struct arena arena;
+    struct repo *repo;
+    struct stack *stack; /* NULL until the project has one */
+    struct playbook playbook;
+    const char *override_dirs[3];
+    struct site *next;
+};
+
+struct team {
+    struct store *store;
+    struct queue *queue;
+    struct sandbox *sandbox;
+    struct team_options options;
+    char *home, *person;
+    pthread_mutex_t lock; /* guards sites and the fields of the run */
+    pthread_cond_t wake;  /* something finished: look for work again */
+    struct site *sites;
+    atomic_bool stop;
+    int64_t busy;         /* workers with a task */
+    bool ended;
+    struct err failure;   /* the first error of Tandem itself */
+};
+
+enum step_end {
+    STEP_NEXT,  /* on to the next stage of the playbook */
+    STEP_AGAIN, /* the same stage once more */
+    STEP_GOTO,  /* the stage named in `go` */
+    STEP_WAIT,  /* a person must say something first; no next task */
+    STEP_BLOCK, /* cannot go on; `why` says so */
+    STEP_END,   /* the thing is through */
+};
+
+struct step {
+    struct team *team;
+    struct site *site;
+    struct arena *arena;
+    const char *task_id;
+    struct task task;
+    const struct stage *stage;
+    enum role role;
+
+    const char *project_id;
+    struct project project;
+    int64_t project_version;
+    bool project_changed;
+
+    const char *ticket_id; /* NULL: not about a ticket */
+    struct ticket ticket;
+    int64_t ticket_version;
+    bool ticket_changed;
+
+    const char *functionality_id; /* the ticket's, or the task's own; NULL: about the project */
+    struct functionality functionality;
+    int64_t functionality_version;
+    bool functionality_changed;
+
+    struct batch *batch; /* events, blobs and documents for the commit at the end */
+    struct conversation_use *conversations;
+
+    enum step_end end;
+    const char *go;  /* STEP_GOTO */
+    const char *why; /* STEP_BLOCK */
+    const atomic_bool *cancel;
+};
+
+typedef int step_fn(struct step *s, struct err *e);
+/* The code behind a playbook's step name, NULL when there is none. */
+step_fn *step_find(const char *name);
+
+/* Does one leased task from loading to "task done". */
+int step_run(struct team *t, struct site *site, const char *task_id, const struct task *task,
+             struct err *e);
+
+/* Commits what the step gathered so far, without ending its task. */
+int step_save(struct step *s, struct err *e);
+
+/* ---- helpers for steps ---- */
+static inline struct oid oid_of(const char *hex)
+{
+    struct oid o;
+    snprintf(o.hex, sizeof o.hex, "%s", hex);
+    return o;
+}
+
+void step_event(struct step *s, const char *kind, json_t *payload); /* takes over the payload; may be NULL */
+void step_block(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void step_pulse_text(int stream, const char *bytes, size_t len, void *step);
+/* Forgets attempts and escalation: a new stage or criterion begins. */
+void ticket_fresh_stage(struct ticket *t);
+
+int site_get(struct team *t, const char *project, struct site **ret, struct err *e);
+/* Opens the project's stack; NULL name: not known yet. */
+int site_stack(struct team *t, struct site *site, const char *stack, struct err *e);
+
+/* The first task of a ticket, functionality ("F-1") or project (""). */
+void task_put(struct batch *b, struct arena *a, const char *project, const char *thing, int64_t number,
+              const struct stage *stage, int64_t order);
+
+/* ---- the steps (step_*.c) ---- */
+step_fn step_write_spec, step_plan, step_start, step_scope, step_red, step_green, step_work,
+    step_refactor, step_integrate, step_review, step_merge, step_appraise, step_deliver;
+
+#endif

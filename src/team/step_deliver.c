@@ -1,0 +1,119 @@
+/* step_deliver.c - a finished functionality goes into DEV. */
+#include "base/clock.h"
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/merge.h"
+
+static const char dev_ref[] = "refs/heads/DEV";
+
+/* Every test that proves a criterion of what is in DEV or comes now. */
+static int proven_tests(struct step *s, struct texts *ret, struct err *e)
+{
+    struct store_found functionalities, tickets;
+    int r = project_functionalities(s->team->store, s->arena, s->project_id, &functionalities, e);
+    if (r == 0)
+        r = project_tickets(s->team->store, s->arena, s->project_id, &tickets, e);
+    if (r < 0)
+        return r;
+    const struct functionality *f = functionalities.docs;
+    const struct ticket *t = tickets.docs;
+    for (size_t i = 0; i < tickets.count; i++) {
+        bool counts = t[i].functionality == s->functionality.number;
+        for (size_t k = 0; k < functionalities.count && !counts; k++)
+            counts = f[k].number == t[i].functionality && f[k].state == FUNCTIONALITY_DONE;
+        for (size_t k = 0; counts && k < t[i].criteria.count; k++) {
+            const struct texts *tests = &ticket_criterion(&t[i], k)->tests;
+            for (size_t n = 0; n < tests->count; n++)
+                if (!texts_has(ret, tests->items[n]) && !texts_has(&t[i].flaky, tests->items[n]))
+                    texts_add(ret, s->arena, tests->items[n]);
+        }
+    }
+    return 0;
+}
+
+/* The last functionality ends the project. */
+static int finish_project(struct step *s, struct err *e)
+{
+    struct store_found found;
+    int r = project_functionalities(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    const struct functionality *f = found.docs;
+    for (size_t i = 0; i < found.count; i++)
+        if (f[i].number != s->functionality.number && f[i].state != FUNCTIONALITY_DONE)
+            return 0;
+    s->project.state = PROJECT_DONE;
+    s->project.finished_ms = clock_wall_ms();
+    s->project_changed = true;
+    step_event(s, "project.done", NULL);
+    return 0;
+}
+
+static int complete(struct step *s, struct err *e)
+{
+    const char *commit;
+    int r = commit_make(s, &commit, e);
+    if (r < 0)
+        return r;
+    s->functionality.merged = commit;
+    s->functionality.state = FUNCTIONALITY_DONE;
+    s->functionality_changed = true;
+    step_event(s, "functionality.delivered", NULL);
+    s->end = STEP_NEXT;
+    return finish_project(s, e);
+}
+
+int step_deliver(struct step *s, struct err *e)
+{
+    if (commit_pending(s))
+        return complete(s, e);
+    struct oid dev, feature;
+    int r = repo_ref(s->site->repo, dev_ref, &dev, e);
+    if (r == 0)
+        r = repo_ref(s->site->repo, arena_printf(s->arena, "refs/heads/%s", s->functionality.branch), &feature, e);
+    bool contained;
+    if (r == 0)
+        r = repo_is_ancestor(s->site->repo, &dev, &feature, &contained, e);
+    if (r < 0)
+        return r;
+    const char *tree, *run_id = "";
+    if (contained) {
+        /* DEV has nothing that the functionality's last run did not see. */
+        r = tree_of(s, feature.hex, &tree, e);
+        if (r < 0)
+            return r;
+    } else {
+        struct texts must_pass = { 0 };
+        struct merge_made made;
+        struct merge_wish w = {
+            .ours = dev.hex, .theirs = feature.hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
+            .step_name = "deliver", .must_pass = &must_pass, .attempt = s->functionality.attempt,
+        };
+        r = proven_tests(s, &must_pass, e);
+        if (r == 0)
+            r = merge_attempt(s, &w, &made, e);
+        if (r < 0)
+            return r;
+        if (!*made.tree) {
+            s->functionality_changed = true;
+            s->end = STEP_AGAIN;
+            if (++s->functionality.attempt >= 3)
+                step_block(s, "%s cannot be merged into DEV: %s. `tandem resolve F-%lld` opens both sides",
+                           s->functionality.branch, made.fault, (long long)s->functionality.number);
+            return 0;
+        }
+        tree = made.tree;
+        run_id = made.run_id;
+    }
+    json_t *payload = json_object();
+    json_put_text(payload, "run", run_id);
+    json_put_text(payload, "feature", feature.hex);
+    struct commit_wish c = {
+        .ref = dev_ref, .expected = arena_strdup(s->arena, dev.hex), .tree = tree,
+        .parent = arena_strdup(s->arena, dev.hex), .second_parent = arena_strdup(s->arena, feature.hex),
+        .verb = "", .text = arena_printf(s->arena, "Merge %s into DEV\n%s", s->functionality.branch, s->functionality.title),
+        .event_kind = "functionality.merged", .payload = payload,
+    };
+    r = commit_intend(s, &c, e);
+    return r < 0 ? r : complete(s, e);
+}

@@ -1,0 +1,224 @@
+/* step_green.c - the Developer's turn: the least code that makes the frozen tests pass. */
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/green.h"
+#include "team/judge.h"
+#include "team/prompt.h"
+#include "team/red.h"
+#include "team/render.h"
+#include "team/suite.h"
+
+/* ---- asking ---- */
+
+/* Test files of the ticket's current criterion: what the red commit changed. */
+static int test_files(struct step *s, const struct evidence *ev, const char **ret, struct err *e)
+{
+    struct oid commit = oid_of(ev->red_commit);
+    struct commit_info info;
+    struct texts changed;
+    int r = repo_commit_info(s->site->repo, s->arena, &commit, &info, e);
+    if (r == 0)
+        r = repo_changed(s->site->repo, s->arena, &info.parents[0], &commit, &changed, e);
+    if (r == 0)
+        r = render_files(s, ev->red_tree, &changed, ret, e);
+    return r;
+}
+
+static int red_output(struct step *s, const struct evidence *ev, const char **ret, struct err *e)
+{
+    struct run run;
+    const char *output = "";
+    size_t len;
+    int r = store_get(s->team->store, s->arena, &run_type, ev->red_run, &run, NULL, e);
+    if (r == 0)
+        r = store_blob(s->team->store, s->arena, run.answer, &output, &len, e);
+    struct test_results results;
+    if (r == 0)
+        r = stored_results(s, &run, &results, e);
+    if (r == 0)
+        *ret = render_failures(s->arena, &results, output, 4000);
+    return r;
+}
+
+/* A fresh context has to be told the scope and show the files as they are now. */
+static int current_files(struct step *s, const char *tree, const char **ret, struct err *e)
+{
+    struct texts paths = { 0 };
+    const struct scope *scope = &s->ticket.scope;
+    const struct texts *lists[] = { &scope->read, &scope->change, &scope->create };
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < lists[k]->count; i++)
+            if (!texts_has(&paths, lists[k]->items[i]))
+                texts_add(&paths, s->arena, lists[k]->items[i]);
+    return render_files(s, tree, &paths, ret, e);
+}
+
+static int add_request(struct step *s, struct conversation_use *c, size_t index, const struct evidence *ev,
+                       bool fresh, const char *tree, struct err *e)
+{
+    const char *tests = "", *output = "", *files = "", *text;
+    int r = test_files(s, ev, &tests, e);
+    if (r == 0)
+        r = red_output(s, ev, &output, e);
+    /* The first criterion follows the scope answer, whose files were not shown yet. */
+    if (r == 0 && (fresh || index == 0))
+        r = current_files(s, tree, &files, e);
+    if (r < 0)
+        return r;
+    STR_LOCAL(news);
+    if (fresh && *s->ticket.scope.how)
+        str_addf(&news, "Scope of this ticket: %s\n\n", s->ticket.scope.how);
+    if (*files)
+        str_addf(&news, "Files in scope as they are now:\n\n%s\n\n", files);
+    if (*s->ticket.hint)
+        str_addf(&news, "A person adds: %s\n", s->ticket.hint);
+    str_rtrim(&news);
+    struct prompt_value values[] = {
+        { "news", news.data }, { "number", arena_printf(s->arena, "%zu", index + 1) },
+        { "criterion", ticket_criterion(&s->ticket, index)->text }, { "tests", tests }, { "output", output },
+        { NULL, NULL },
+    };
+    r = prompt_make(s->arena, "developer-green", s->site->override_dirs, values, &text, e);
+    if (r == 0)
+        conversation_add(s, c, TURN_REQUEST, text);
+    return r;
+}
+
+/* ---- witnessing ---- */
+
+int green_on(struct step *s, const char *step_name, const char *tree, const struct texts *tests, unsigned flags,
+             struct suite_run *ret, struct green_judgement *j, const char **ret_run_id, const char **ret_fault,
+             struct err *e)
+{
+    struct run *doc;
+    int r = suite_on(s, step_name, tree, flags, ret, &doc, ret_run_id, e);
+    if (r < 0)
+        return r;
+    struct texts must_pass = ticket_must_pass(s);
+    struct green_question q = { .run = ret, .tests = tests, .must_pass = &must_pass };
+    *ret_fault = developer_is_satisfactory(s->arena, &q, j);
+    suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
+    /* Only tests that passed before changed their mind: once more, to tell a flaky test. */
+    if (!**ret_fault || !ret->completed || j->still_failing.count || !j->broken.count)
+        return 0;
+    struct suite_run again;
+    const char *again_id;
+    r = suite_on(s, arena_printf(s->arena, "%s-again", step_name), tree, flags, &again, &doc, &again_id, e);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < j->broken.count; i++) {
+        const struct test_result *t = results_find(&again.results, j->broken.items[i]);
+        if (!t || t->outcome != TEST_PASSED || texts_has(&s->ticket.flaky, j->broken.items[i]))
+            continue;
+        struct texts flaky = { 0 };
+        for (size_t k = 0; k < s->ticket.flaky.count; k++)
+            texts_add(&flaky, s->arena, s->ticket.flaky.items[k]);
+        texts_add(&flaky, s->arena, j->broken.items[i]);
+        s->ticket.flaky = flaky;
+        s->ticket_changed = true;
+        json_t *payload = json_object();
+        json_put_text(payload, "test", j->broken.items[i]);
+        step_event(s, "test.flaky", payload);
+    }
+    must_pass = ticket_must_pass(s);
+    q.run = &again;
+    *ret_fault = developer_is_satisfactory(s->arena, &q, j);
+    suite_store(s, again_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
+    *ret = again;
+    *ret_run_id = again_id;
+    return 0;
+}
+
+static int intend(struct step *s, size_t index, const char *tree, const char *run_id, struct err *e)
+{
+    const struct criterion *c = ticket_criterion(&s->ticket, index);
+    const char *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
+    struct evidence ev;
+    int64_t version;
+    int r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+    if (r < 0)
+        return r;
+    ev.green_tree = tree;
+    ev.green_run = run_id;
+    batch_update(s->batch, &evidence_type, id, version, &ev);
+    json_t *payload = json_object();
+    json_put_int(payload, "criterion", (int64_t)index + 1);
+    json_put_text(payload, "run", run_id);
+    json_put_text(payload, "red", ev.red_commit);
+    struct commit_wish w = {
+        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
+        .tree = tree, .parent = s->ticket.head, .second_parent = "",
+        .verb = "Green", .text = c->text,
+        .event_kind = "green.witnessed", .payload = payload,
+    };
+    return commit_intend(s, &w, e);
+}
+
+static int complete(struct step *s, size_t index, struct err *e)
+{
+    const char *commit, *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
+    struct evidence ev;
+    int64_t version;
+    int r = commit_make(s, &commit, e);
+    if (r == 0)
+        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+    if (r < 0)
+        return r;
+    ev.green_commit = commit;
+    batch_update(s->batch, &evidence_type, id, version, &ev);
+    ticket_criterion(&s->ticket, index)->state = CRITERION_GREEN;
+    s->ticket.head = commit;
+    s->ticket_changed = true;
+    step_event(s, "green.committed", NULL);
+    s->end = STEP_NEXT;
+    return 0;
+}
+
+int step_green(struct step *s, struct err *e)
+{
+    size_t index = ticket_current(&s->ticket);
+    if (index >= s->ticket.criteria.count || ticket_criterion(&s->ticket, index)->state != CRITERION_RED) {
+        /* Already met or dropped: there is nothing to make green. */
+        s->end = STEP_NEXT;
+        return 0;
+    }
+    if (commit_pending(s))
+        return complete(s, index, e);
+    if (attempt_capped(s))
+        return 0;
+    const char *step_name = arena_printf(s->arena, "green-%zu", index + 1);
+    const char *head_tree, *tree, *fault;
+    struct conversation_use *c;
+    struct evidence ev;
+    bool fresh;
+    int r = tree_of(s, s->ticket.head, &head_tree, e);
+    if (r == 0)
+        r = store_get(s->team->store, s->arena, &evidence_type,
+                      arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1), &ev, NULL, e);
+    if (r == 0)
+        r = attempt_conversation(s, ROLE_DEVELOPER, head_tree, &c, &fresh, e);
+    if (r == 0 && (fresh || s->ticket.attempt == 0))
+        r = add_request(s, c, index, &ev, fresh, head_tree, e);
+    if (r < 0)
+        return r;
+    struct question q = attempt_question(s, ROLE_DEVELOPER, step_name, c);
+    struct answer_files files;
+    r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
+    if (r < 0)
+        return r;
+    struct suite_run run = { .output = "" };
+    struct green_judgement j = { .failing = "" };
+    if (!*fault) {
+        const char *run_id;
+        r = green_on(s, step_name, tree, &ticket_criterion(&s->ticket, index)->tests, 0, &run, &j, &run_id, &fault, e);
+        if (r < 0)
+            return r;
+        if (!*fault) {
+            r = intend(s, index, tree, run_id, e);
+            return r < 0 ? r : complete(s, index, e);
+        }
+    }
+    struct failed_attempt f = { .fault = fault, .run = &run, .tree = tree, .failing = j.failing,
+                                .template = "developer-retry", .number = "", .criterion = "" };
+    return attempt_failed(s, c, &f, e);
+}

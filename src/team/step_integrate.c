@@ -1,0 +1,282 @@
+/* step_integrate.c - a ticket takes in what its functionality has meanwhile, and is measured:
+ * the whole suite and coverage on what will be merged.  Then its merge. */
+#include "base/clock.h"
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/judge.h"
+#include "team/merge.h"
+#include "team/red.h"
+#include "team/render.h"
+#include "team/suite.h"
+
+static const char *feature_ref(struct step *s)
+{
+    return arena_printf(s->arena, "refs/heads/%s", s->functionality.branch);
+}
+
+/* Where the functionality stands; the project's base until its first merge. */
+static int feature_tip(struct step *s, const char **ret, struct err *e)
+{
+    struct oid tip;
+    int r = repo_ref(s->site->repo, feature_ref(s), &tip, e);
+    if (r == ERR_NOT_FOUND) {
+        *ret = s->project.base;
+        return 0;
+    }
+    if (r == 0)
+        *ret = arena_strdup(s->arena, tip.hex);
+    return r;
+}
+
+/* Everything that earlier tickets of the functionality proved must hold as well. */
+static int must_pass_merged(struct step *s, struct texts *ret, struct err *e)
+{
+    *ret = ticket_must_pass(s);
+    struct store_found found;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    const struct ticket *tickets = found.docs;
+    for (size_t i = 0; i < found.count; i++) {
+        const struct ticket *t = &tickets[i];
+        if (t->functionality != s->ticket.functionality || t->column != COLUMN_DONE)
+            continue;
+        for (size_t k = 0; k < t->criteria.count; k++) {
+            const struct criterion *c = ticket_criterion(t, k);
+            for (size_t n = 0; n < c->tests.count; n++)
+                if (!texts_has(ret, c->tests.items[n]) && !texts_has(&t->flaky, c->tests.items[n]))
+                    texts_add(ret, s->arena, c->tests.items[n]);
+        }
+    }
+    return 0;
+}
+
+/* Coverage of the production files this ticket changed. */
+static int measure(struct step *s, const char *from, const char *tree, const struct coverage *c, struct err *e)
+{
+    struct oid base = oid_of(from), head = oid_of(tree);
+    struct texts changed;
+    int r = repo_changed(s->site->repo, s->arena, &base, &head, &changed, e);
+    if (r < 0)
+        return r;
+    s->ticket.files = changed;
+    s->ticket.covered = s->ticket.lines = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (!texts_has(&changed, c->files[i].path) || stack_is_test(s->site->stack, c->files[i].path))
+            continue;
+        s->ticket.covered += c->files[i].covered;
+        s->ticket.lines += c->files[i].lines;
+    }
+    s->ticket_changed = true;
+    return 0;
+}
+
+/* Lines that no test executes go back to the Developer: minimal code has none.  Sets the
+ * ticket's comment when coverage is short. */
+static void check_coverage(struct step *s, const struct coverage *c)
+{
+    int64_t target = s->project.coverage_target;
+    if (!s->ticket.lines || s->ticket.covered * 100 >= target * s->ticket.lines)
+        return;
+    STR_LOCAL(text);
+    str_addf(&text, "Only %lld %% of the lines are executed by a test; the target is %lld %%. Remove code that no test "
+                    "needs, or make it part of code that is tested. Lines not executed:",
+             (long long)(s->ticket.covered * 100 / s->ticket.lines), (long long)target);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct coverage_file *f = &c->files[i];
+        if (texts_has(&s->ticket.files, f->path) && f->missing.count && !stack_is_test(s->site->stack, f->path))
+            str_addf(&text, " %s: %s;", f->path, render_list(s->arena, &f->missing, ""));
+    }
+    s->ticket.comment = arena_strndup(s->arena, text.data, text.len);
+    s->ticket.coverage_rounds++;
+    s->ticket_changed = true;
+}
+
+/* Measured and green: to the review, unless coverage is short. */
+static void leave(struct step *s)
+{
+    if (!*s->ticket.comment) {
+        s->ticket.column = COLUMN_REVIEW;
+        s->ticket_changed = true;
+        step_event(s, "ticket.integrated", NULL);
+        s->end = STEP_NEXT;
+        return;
+    }
+    step_event(s, "coverage.short", NULL);
+    s->end = STEP_GOTO;
+    s->go = "refactor";
+    if (s->ticket.coverage_rounds > 1)
+        step_block(s, "%s `tandem retry` with a hint, or a lower coverage_target, lets it go on", s->ticket.comment);
+}
+
+static int complete(struct step *s, struct err *e)
+{
+    const char *commit;
+    int r = commit_make(s, &commit, e);
+    if (r < 0)
+        return r;
+    s->ticket.head = commit;
+    s->ticket_changed = true;
+    leave(s);
+    return 0;
+}
+
+/* The feature branch has nothing new: only the measurement is missing. */
+static int measure_head(struct step *s, const char *tip, struct err *e)
+{
+    const char *tree, *run_id;
+    struct suite_run run;
+    struct run *doc;
+    int r = tree_of(s, s->ticket.head, &tree, e);
+    if (r == 0)
+        r = suite_on(s, "integrate", tree, SUITE_COVERAGE, &run, &doc, &run_id, e);
+    if (r < 0)
+        return r;
+    struct texts none = { NULL, 0 }, must_pass = ticket_must_pass(s);
+    struct green_question q = { .run = &run, .tests = &none, .must_pass = &must_pass };
+    struct green_judgement j;
+    const char *fault = developer_is_satisfactory(s->arena, &q, &j);
+    suite_store(s, run_id, doc, *fault ? arena_printf(s->arena, "refused: %s", fault) : "green");
+    if (*fault) {
+        step_block(s, "the suite is not green on the finished ticket: %s", fault);
+        return 0;
+    }
+    s->ticket.checked = run_id;
+    r = measure(s, tip, tree, &run.coverage, e);
+    if (r < 0)
+        return r;
+    check_coverage(s, &run.coverage);
+    leave(s);
+    return 0;
+}
+
+int step_integrate(struct step *s, struct err *e)
+{
+    if (commit_pending(s))
+        return complete(s, e);
+    const char *tip;
+    struct oid tip_oid, head = oid_of(s->ticket.head);
+    bool contained;
+    int r = feature_tip(s, &tip, e);
+    if (r < 0)
+        return r;
+    tip_oid = oid_of(tip);
+    r = repo_is_ancestor(s->site->repo, &tip_oid, &head, &contained, e);
+    if (r < 0)
+        return r;
+    if (contained)
+        return measure_head(s, tip, e);
+
+    struct texts must_pass;
+    struct merge_made made;
+    struct merge_wish w = {
+        .ours = s->ticket.head, .theirs = tip, .ours_name = s->ticket.branch, .theirs_name = s->functionality.branch,
+        .step_name = arena_printf(s->arena, "integrate-%lld", (long long)s->ticket.review_rounds + 1),
+        .must_pass = &must_pass, .attempt = s->ticket.attempt,
+    };
+    r = must_pass_merged(s, &must_pass, e);
+    if (r == 0)
+        r = merge_attempt(s, &w, &made, e);
+    if (r < 0)
+        return r;
+    if (!*made.tree) {
+        s->ticket.attempt++;
+        s->ticket_changed = true;
+        s->end = STEP_AGAIN;
+        if (s->ticket.attempt >= 3)
+            step_block(s, "it cannot be merged with %s: %s. `tandem resolve T-%lld` opens both sides",
+                       s->functionality.branch, made.fault, (long long)s->ticket.number);
+        return 0;
+    }
+    s->ticket.checked = made.run_id;
+    r = measure(s, tip, made.tree, &made.run.coverage, e);
+    if (r < 0)
+        return r;
+    check_coverage(s, &made.run.coverage);
+    json_t *payload = json_object();
+    json_put_text(payload, "run", made.run_id);
+    json_put_text(payload, "with", tip);
+    struct commit_wish c = {
+        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head, .tree = made.tree,
+        .parent = s->ticket.head, .second_parent = tip,
+        .verb = "", .text = arena_printf(s->arena, "Merge %s into %s", s->functionality.branch, s->ticket.branch),
+        .event_kind = "merge.witnessed", .payload = payload,
+    };
+    r = commit_intend(s, &c, e);
+    return r < 0 ? r : complete(s, e);
+}
+
+/* ---- the merge into the functionality ---- */
+
+/* The last ticket of a functionality starts its review. */
+static int begin_appraisal(struct step *s, struct err *e)
+{
+    struct store_found found;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    const struct ticket *tickets = found.docs;
+    for (size_t i = 0; i < found.count; i++)
+        if (tickets[i].functionality == s->ticket.functionality && tickets[i].number != s->ticket.number &&
+            tickets[i].column != COLUMN_DONE)
+            return 0;
+    const struct stage *first = playbook_first(&s->site->playbook, FOR_FUNCTIONALITY);
+    s->functionality.state = FUNCTIONALITY_REVIEW;
+    s->functionality.steps++;
+    s->functionality_changed = true;
+    if (first)
+        task_put(s->batch, s->arena, s->project_id, arena_printf(s->arena, "F-%lld", (long long)s->functionality.number),
+                 s->functionality.steps, first, 100);
+    return 0;
+}
+
+static int merged(struct step *s, struct err *e)
+{
+    const char *commit;
+    int r = commit_make(s, &commit, e);
+    if (r < 0)
+        return r;
+    s->ticket.merged = commit;
+    s->ticket.column = COLUMN_DONE;
+    s->ticket.finished_ms = clock_wall_ms();
+    s->ticket_changed = true;
+    step_event(s, "ticket.done", NULL);
+    s->end = STEP_NEXT;
+    return begin_appraisal(s, e);
+}
+
+int step_merge(struct step *s, struct err *e)
+{
+    if (commit_pending(s))
+        return merged(s, e);
+    const char *tip, *tree;
+    struct oid existing;
+    int r = feature_tip(s, &tip, e);
+    if (r < 0)
+        return r;
+    struct oid tip_oid = oid_of(tip), head = oid_of(s->ticket.head);
+    bool contained;
+    r = repo_is_ancestor(s->site->repo, &tip_oid, &head, &contained, e);
+    if (r < 0)
+        return r;
+    if (!contained) {
+        /* The branch moved on since this ticket was integrated: once more. */
+        s->end = STEP_GOTO;
+        s->go = "integrate";
+        return 0;
+    }
+    r = tree_of(s, s->ticket.head, &tree, e);
+    if (r < 0)
+        return r;
+    bool exists = repo_ref(s->site->repo, feature_ref(s), &existing, NULL) == 0;
+    json_t *payload = json_object();
+    json_put_text(payload, "run", s->ticket.checked);
+    struct commit_wish w = {
+        .ref = feature_ref(s), .expected = exists ? tip : "", .tree = tree, .parent = tip, .second_parent = s->ticket.head,
+        .verb = s->task.ticket, .text = *s->ticket.description ? arena_printf(s->arena, "%s\n%s", s->ticket.title, s->ticket.description)
+                                                               : s->ticket.title,
+        .event_kind = "ticket.merged", .payload = payload,
+    };
+    r = commit_intend(s, &w, e);
+    return r < 0 ? r : merged(s, e);
+}

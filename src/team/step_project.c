@@ -1,0 +1,198 @@
+/* step_project.c - the spec and the plan: what happens before there are tickets. */
+#include "team/ask.h"
+#include "team/judge.h"
+#include "team/plan.h"
+#include "team/prompt.h"
+#include "team/render.h"
+
+/* ---- the PM writes the spec ---- */
+
+static const char *strip_fence(struct arena *a, const char *text)
+{
+    /* Some models wrap the whole document in a fence. */
+    text += strspn(text, " \n");
+    if (!starts_with(text, "```"))
+        return text;
+    const char *start = strchr(text, '\n');
+    size_t len = strlen(text);
+    while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
+        len--;
+    if (!start || len < 6 || memcmp(text + len - 3, "```", 3) != 0)
+        return text;
+    start++;
+    return text + len - 3 > start ? arena_strndup(a, start, (size_t)(text + len - 3 - start)) : text;
+}
+
+static int ask_spec(struct step *s, struct conversation_use *c, const char *step_name, const char **ret_text,
+                    const char **ret_fault, struct err *e)
+{
+    for (int nth = 0; nth < 3; nth++) {
+        struct question q = { .role = ROLE_PM, .step = arena_printf(s->arena, "%s.%d", step_name, nth + 1),
+                              .conversation = c, .temperature = 0.3, .heavy = nth == 2 };
+        struct reply reply;
+        int r = ask(s, &q, &reply, e);
+        if (r < 0)
+            return r;
+        const char *text = strip_fence(s->arena, reply.text);
+        *ret_fault = reply.cut ? "it was cut off before its end; be shorter"
+                               : pm_is_satisfactory(s->arena, s->project.idea, text);
+        if (!**ret_fault) {
+            *ret_text = text;
+            return 0;
+        }
+        conversation_add(s, c, TURN_OBSERVATION,
+                         arena_printf(s->arena, "That cannot be used yet: %s.\n\nAnswer with the whole specification again.",
+                                      *ret_fault));
+    }
+    return 0;
+}
+
+int step_write_spec(struct step *s, struct err *e)
+{
+    struct conversation_use *c;
+    int r = conversation_open(s, ROLE_PM, &c, e);
+    if (r < 0)
+        return r;
+    const char *text;
+    if (conversation_empty(c)) {
+        r = render_system(s, ROLE_PM, &text, e);
+        if (r < 0)
+            return r;
+        conversation_add(s, c, TURN_SYSTEM, text);
+    }
+    const char *old = "";
+    if (s->project.spec) {
+        r = spec_text(s, &old, e);
+        if (r < 0)
+            return r;
+    }
+    struct prompt_value values[] = { { "idea", s->project.idea }, { "spec", old }, { "wish", s->project.wish },
+                                     { NULL, NULL } };
+    r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->override_dirs, values, &text, e);
+    if (r < 0)
+        return r;
+    conversation_add(s, c, TURN_REQUEST, text);
+    const char *fault = "", *spec = NULL;
+    r = ask_spec(s, c, arena_printf(s->arena, "spec-%lld", (long long)s->project.spec + 1), &spec, &fault, e);
+    if (r < 0)
+        return r;
+    if (*fault) {
+        step_block(s, "the PM did not write a usable specification: %s", fault);
+        return 0;
+    }
+    s->project.spec++;
+    s->project.wish = "";
+    s->project.state = PROJECT_SPEC_APPROVAL;
+    s->project_changed = true;
+    struct spec doc = { .project = s->project_id, .number = s->project.spec, .text = spec, .origin = "pm", .approved_by = "" };
+    batch_insert(s->batch, &spec_type, arena_printf(s->arena, "%s/spec-%lld", s->project_id, (long long)doc.number), &doc);
+    step_event(s, "spec.written", NULL);
+    s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
+    return 0;
+}
+
+/* ---- the Architect plans ---- */
+
+struct plan_check {
+    struct clauses clauses;
+    bool need_stack;
+};
+
+static const char *check_plan(struct step *s, const void *value, void *ctx)
+{
+    const struct plan_check *check = ctx;
+    const struct plan *p = value;
+    if (check->need_stack) {
+        struct texts names;
+        struct err e;
+        if (stack_names(s->arena, s->site->override_dirs, &names, &e) < 0)
+            return arena_strdup(s->arena, e.text);
+        if (!texts_has(&names, p->stack))
+            return arena_printf(s->arena, "stack is \"%s\"; allowed: %s", p->stack, render_list(s->arena, &names, ""));
+    }
+    return architect_is_satisfactory(s->arena, p, &check->clauses);
+}
+
+static int plan_request(struct step *s, bool need_stack, const char **ret, struct err *e)
+{
+    const char *stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\"; leave `stack` out.",
+                                             s->project.stack);
+    if (need_stack) {
+        struct texts names;
+        int r = stack_names(s->arena, s->site->override_dirs, &names, e);
+        if (r < 0)
+            return r;
+        stack_request = arena_printf(s->arena, "Choose the stack that fits the specification: %s.",
+                                     render_list(s->arena, &names, ""));
+    }
+    struct prompt_value values[] = { { "stack_request", stack_request },
+                                     { "shape", record_shape(&plan_record, s->arena) }, { NULL, NULL } };
+    return prompt_make(s->arena, "architect-plan", s->site->override_dirs, values, ret, e);
+}
+
+static int architect_conversation(struct step *s, bool need_stack, struct conversation_use **ret, struct err *e)
+{
+    struct conversation_use *c;
+    int r = conversation_open(s, ROLE_ARCHITECT, &c, e);
+    if (r < 0)
+        return r;
+    *ret = c;
+    const char *role_text, *context, *request;
+    if (!conversation_empty(c)) {
+        if (!*s->project.wish)
+            return 0;
+        struct prompt_value values[] = { { "wish", s->project.wish }, { NULL, NULL } };
+        r = prompt_make(s->arena, "architect-change", s->site->override_dirs, values, &request, e);
+        if (r == 0)
+            conversation_add(s, c, TURN_REQUEST, request);
+        return r;
+    }
+    r = render_system(s, ROLE_ARCHITECT, &role_text, e);
+    if (r == 0)
+        r = render_context(s, s->project.base, &context, e);
+    if (r == 0)
+        r = plan_request(s, need_stack, &request, e);
+    if (r < 0)
+        return r;
+    conversation_add(s, c, TURN_SYSTEM, role_text);
+    conversation_add(s, c, TURN_CONTEXT, context);
+    conversation_add(s, c, TURN_REQUEST, request);
+    return 0;
+}
+
+int step_plan(struct step *s, struct err *e)
+{
+    const char *spec;
+    struct plan_check check = { .need_stack = !*s->project.stack };
+    int r = spec_text(s, &spec, e);
+    if (r == 0)
+        r = spec_clauses(s->arena, spec, &check.clauses, e);
+    struct conversation_use *c = NULL;
+    if (r == 0)
+        r = architect_conversation(s, check.need_stack, &c, e);
+    if (r < 0)
+        return r;
+    struct plan plan;
+    struct question q = { .role = ROLE_ARCHITECT, .step = arena_printf(s->arena, "plan-%lld", (long long)s->project.steps),
+                          .conversation = c, .temperature = 0.2 };
+    r = ask_json(s, &q, &plan_record, &plan, check_plan, &check, e);
+    if (r == ERR_INVALID) {
+        step_block(s, "the Architect did not make a usable plan: %s", e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if (check.need_stack)
+        s->project.stack = plan.stack;
+    plan.stack = s->project.stack;
+    STR_LOCAL(text);
+    json_write(&text, json_keep(s->arena, record_write(&plan_record, &plan)));
+    const char *kept = arena_strndup(s->arena, text.data, text.len); /* the batch borrows it */
+    s->project.plan = arena_strdup(s->arena, batch_blob(s->batch, kept, text.len).hex);
+    s->project.wish = "";
+    s->project.state = PROJECT_PLAN_APPROVAL;
+    s->project_changed = true;
+    step_event(s, "plan.written", NULL);
+    s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
+    return 0;
+}

@@ -1,0 +1,304 @@
+/* step_red.c - the Tester's turn: tests that fail, witnessed.
+ *
+ * Accepted tests become a commit on the ticket's branch whose Evidence trailer is the hash
+ * of the "red.witnessed" event.  Tests that pass at once, twice, go to met.c.
+ */
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/judge.h"
+#include "team/met.h"
+#include "team/prompt.h"
+#include "team/red.h"
+#include "team/render.h"
+#include "team/suite.h"
+
+/* ---- asking ---- */
+
+/* What changed since the Tester last spoke: the code that made the last criterion green. */
+static int news(struct step *s, const char **ret, struct err *e)
+{
+    *ret = "";
+    size_t index = ticket_current(&s->ticket);
+    bool first = index == 0;
+    for (size_t i = 0; i < index && !first; i++)
+        first = ticket_criterion(&s->ticket, i)->state == CRITERION_DROPPED && index == 1;
+    if (first)
+        return 0;
+    struct oid base = oid_of(s->ticket.base), head = oid_of(s->ticket.head);
+    struct texts changed, production = { 0 };
+    int r = repo_changed(s->site->repo, s->arena, &base, &head, &changed, e);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < changed.count; i++)
+        if (!stack_is_test(s->site->stack, changed.items[i]))
+            texts_add(&production, s->arena, changed.items[i]);
+    *ret = arena_printf(s->arena, "The tests so far pass. Production files of this ticket: %s.",
+                        render_list(s->arena, &production, "none"));
+    return 0;
+}
+
+static int scope_text(struct step *s, const char *tree, const char **ret, struct err *e)
+{
+    struct texts paths = { 0 };
+    const struct scope *scope = &s->ticket.scope;
+    for (size_t i = 0; i < scope->read.count; i++)
+        texts_add(&paths, s->arena, scope->read.items[i]);
+    for (size_t i = 0; i < scope->change.count; i++)
+        if (!texts_has(&paths, scope->change.items[i]))
+            texts_add(&paths, s->arena, scope->change.items[i]);
+    const char *files;
+    int r = render_files(s, tree, &paths, &files, e);
+    if (r < 0)
+        return r;
+    struct prompt_value values[] = {
+        { "how", scope->how }, { "change", render_list(s->arena, &scope->change, "none") },
+        { "create", render_list(s->arena, &scope->create, "none") },
+        { "files", files }, { NULL, NULL },
+    };
+    return prompt_make(s->arena, "scope", s->site->override_dirs, values, ret, e);
+}
+
+static int add_request(struct step *s, struct conversation_use *c, size_t index, bool fresh, const char *tree,
+                       struct err *e)
+{
+    const char *text, *what_is_new;
+    if (fresh) {
+        int r = scope_text(s, tree, &text, e);
+        if (r < 0)
+            return r;
+        conversation_add(s, c, TURN_CONTEXT, text);
+    }
+    int r = news(s, &what_is_new, e);
+    if (r < 0)
+        return r;
+    if (*s->ticket.hint && s->ticket.attempt == 0)
+        what_is_new = arena_printf(s->arena, "%s%sA person adds: %s", what_is_new, *what_is_new ? "\n" : "", s->ticket.hint);
+    struct prompt_value values[] = {
+        { "news", what_is_new }, { "number", arena_printf(s->arena, "%zu", index + 1) },
+        { "criterion", ticket_criterion(&s->ticket, index)->text }, { NULL, NULL },
+    };
+    r = prompt_make(s->arena, "tester-red", s->site->override_dirs, values, &text, e);
+    if (r == 0)
+        conversation_add(s, c, TURN_REQUEST, text);
+    return r;
+}
+
+/* ---- witnessing ---- */
+
+static int list_tests(struct step *s, const char *tree_hex, const struct texts *only, struct texts *ret, struct err *e)
+{
+    struct oid oid = oid_of(tree_hex);
+    struct tree tree;
+    int r = repo_tree(s->site->repo, s->arena, &oid, &tree, e);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < tree.count; i++) {
+        const char *path = tree.files[i].path;
+        if (!stack_is_test(s->site->stack, path) || tree.files[i].symlink || (only && !texts_has(only, path)))
+            continue;
+        const char *bytes;
+        size_t len;
+        struct texts ids = { 0 };
+        r = repo_blob(s->site->repo, s->arena, &tree.files[i].oid, &bytes, &len, e);
+        if (r == 0)
+            r = stack_list_tests(s->site->stack, s->arena, path, bytes, len, &ids, e);
+        if (r < 0)
+            return r;
+        for (size_t k = 0; k < ids.count; k++)
+            if (!texts_has(ret, ids.items[k]))
+                texts_add(ret, s->arena, ids.items[k]);
+    }
+    return 0;
+}
+
+static void add_steady(struct step *s, struct texts *to, const struct texts *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!texts_has(&s->ticket.flaky, from->items[i]) && !texts_has(to, from->items[i]))
+            texts_add(to, s->arena, from->items[i]);
+}
+
+struct texts ticket_baseline(struct step *s)
+{
+    struct texts ids = { 0 };
+    add_steady(s, &ids, &s->ticket.baseline);
+    return ids;
+}
+
+struct texts ticket_proven(struct step *s)
+{
+    struct texts ids = { 0 };
+    for (size_t k = 0; k < s->ticket.criteria.count; k++) {
+        const struct criterion *c = ticket_criterion(&s->ticket, k);
+        if (c->state == CRITERION_GREEN || c->state == CRITERION_MET)
+            add_steady(s, &ids, &c->tests);
+    }
+    return ids;
+}
+
+struct texts ticket_must_pass(struct step *s)
+{
+    struct texts ids = ticket_baseline(s), proven = ticket_proven(s);
+    add_steady(s, &ids, &proven);
+    return ids;
+}
+
+struct explaining {
+    struct step *step;
+    struct stack_sources *sources;
+};
+
+static void explain(const char *message, struct failure *ret, void *ctx)
+{
+    const struct explaining *ex = ctx;
+    stack_judge(ex->step->site->stack, ex->sources, ex->step->arena, message ? message : "", ret);
+}
+
+int red_judge(struct step *s, const char *head_tree, const char *tree, const struct answer_files *files,
+              const struct suite_run *run, struct red_judgement *ret, const char **ret_fault, struct err *e)
+{
+    struct texts answered = { 0 }, listed = { 0 }, known = { 0 };
+    for (size_t i = 0; i < files->count; i++)
+        texts_add(&answered, s->arena, files->files[i].path);
+    int r = list_tests(s, tree, &answered, &listed, e);
+    if (r == 0)
+        r = list_tests(s, head_tree, NULL, &known, e);
+    if (r < 0)
+        return r;
+    struct texts must_pass = ticket_baseline(s), proven = ticket_proven(s);
+    add_steady(s, &known, &must_pass);
+    add_steady(s, &known, &proven);
+    struct explaining ex = { .step = s };
+    struct oid oid = oid_of(tree);
+    r = stack_sources_read(s->site->stack, s->site->repo, &oid, s->arena, &ex.sources, e);
+    if (r < 0)
+        return r;
+    struct red_question q = { .run = run, .known = &known, .listed = &listed, .must_pass = &must_pass, .proven = &proven,
+                              .explain = explain, .ctx = &ex };
+    *ret_fault = tester_is_satisfactory(s->arena, &q, ret);
+    return 0;
+}
+
+/* ---- committing ---- */
+
+static const char *evidence_id(struct step *s, size_t index)
+{
+    return arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
+}
+
+static int intend(struct step *s, size_t index, const char *tree, const struct red_judgement *j, const char *run_id,
+                  struct err *e)
+{
+    struct criterion *c = ticket_criterion(&s->ticket, index);
+    c->tests = j->tests;
+    s->ticket_changed = true;
+    struct evidence ev = {
+        .project = s->project_id, .ticket = s->task.ticket, .criterion = (int64_t)index + 1, .tests = j->tests,
+        .reason = j->reason, .absent = j->absent, .red_tree = tree, .red_commit = "", .red_run = run_id,
+        .green_tree = "", .green_commit = "", .green_run = "", .met_by = "", .mutation = "",
+    };
+    int64_t version;
+    struct evidence old;
+    const char *id = evidence_id(s, index);
+    if (store_get(s->team->store, s->arena, &evidence_type, id, &old, &version, NULL) == 0)
+        batch_update(s->batch, &evidence_type, id, version, &ev);
+    else
+        batch_insert(s->batch, &evidence_type, id, &ev);
+    json_t *payload = json_object(), *tests = json_array();
+    for (size_t i = 0; i < j->tests.count; i++)
+        json_array_append_new(tests, json_string(j->tests.items[i]));
+    json_put_int(payload, "criterion", (int64_t)index + 1);
+    json_put(payload, "tests", tests);
+    json_put_text(payload, "reason", red_reason_names[j->reason]);
+    json_put_text(payload, "run", run_id);
+    struct commit_wish w = {
+        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
+        .tree = tree, .parent = s->ticket.head, .second_parent = "",
+        .verb = "Red", .text = c->text,
+        .event_kind = "red.witnessed", .payload = payload,
+    };
+    return commit_intend(s, &w, e);
+}
+
+static int complete(struct step *s, size_t index, struct err *e)
+{
+    const char *commit;
+    int r = commit_make(s, &commit, e);
+    struct evidence ev;
+    int64_t version;
+    const char *id = evidence_id(s, index);
+    if (r == 0)
+        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+    if (r < 0)
+        return r;
+    ev.red_commit = commit;
+    batch_update(s->batch, &evidence_type, id, version, &ev);
+    ticket_criterion(&s->ticket, index)->state = CRITERION_RED;
+    s->ticket.head = commit;
+    s->ticket_changed = true;
+    step_event(s, "red.committed", NULL);
+    s->end = STEP_NEXT;
+    return 0;
+}
+
+/* The intent was stored: as red, or (met.c) with the criterion closed already. */
+static int after_crash(struct step *s, size_t index, struct err *e)
+{
+    if (index > 0 && ticket_criterion(&s->ticket, index - 1)->state == CRITERION_MET) {
+        struct evidence ev;
+        const char *id = evidence_id(s, index - 1);
+        if (store_get(s->team->store, s->arena, &evidence_type, id, &ev, NULL, NULL) == 0 && !*ev.green_commit)
+            return met_complete(s, index - 1, e);
+    }
+    return complete(s, index, e);
+}
+
+/* ---- the step ---- */
+
+int step_red(struct step *s, struct err *e)
+{
+    size_t index = ticket_current(&s->ticket);
+    if (commit_pending(s))
+        return after_crash(s, index, e);
+    if (attempt_capped(s))
+        return 0;
+    const char *step_name = arena_printf(s->arena, "red-%zu", index + 1);
+    const char *head_tree, *tree, *fault;
+    struct conversation_use *c;
+    bool fresh;
+    int r = tree_of(s, s->ticket.head, &head_tree, e);
+    if (r == 0)
+        r = attempt_conversation(s, ROLE_TESTER, head_tree, &c, &fresh, e);
+    if (r == 0 && (fresh || s->ticket.attempt == 0))
+        r = add_request(s, c, index, fresh, head_tree, e);
+    if (r < 0)
+        return r;
+    struct question q = attempt_question(s, ROLE_TESTER, step_name, c);
+    struct answer_files files;
+    r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
+    if (r < 0)
+        return r;
+    struct suite_run run = { .output = "" };
+    struct red_judgement j = { .failing = "" };
+    struct run *doc = NULL;
+    const char *run_id = "";
+    if (!*fault) {
+        r = suite_on(s, step_name, tree, 0, &run, &doc, &run_id, e);
+        if (r == 0)
+            r = red_judge(s, head_tree, tree, &files, &run, &j, &fault, e);
+        if (r < 0)
+            return r;
+        suite_store(s, run_id, doc, *fault ? arena_printf(s->arena, "refused: %s", fault) : "red");
+        if (!*fault) {
+            r = intend(s, index, tree, &j, run_id, e);
+            return r < 0 ? r : complete(s, index, e);
+        }
+    }
+    if (j.passes_at_once && ++s->ticket.passed_at_once >= 2)
+        return met_decide(s, c, index, head_tree, tree, &j, run_id, e);
+    struct failed_attempt f = {
+        .fault = fault, .run = &run, .tree = tree, .failing = j.failing, .template = "tester-retry",
+        .number = arena_printf(s->arena, "%zu", index + 1), .criterion = ticket_criterion(&s->ticket, index)->text,
+    };
+    return attempt_failed(s, c, &f, e);
+}

@@ -1,0 +1,279 @@
+/* step_review.c - the Architect looks at the real diff and the real results: of a ticket,
+ * and of a whole functionality, which then goes into DEV.
+ *
+ * A comment becomes a criterion (a new red) or a refactoring; nothing is just noted down.
+ */
+#include "team/ask.h"
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/merge.h"
+#include "team/prompt.h"
+#include "team/render.h"
+#include "team/suite.h"
+
+enum { MAX_DIFF = 24 * 1024, MAX_COMMENTS = 8 };
+
+struct comment { int kind; const char *text; };
+enum comment_kind { COMMENT_CRITERION, COMMENT_REFACTORING };
+static const char *const comment_kinds[] = { "criterion", "refactoring", NULL };
+static const struct field comment_fields[] = {
+    FIELD(struct comment, kind, FIELD_ENUM, .choices = comment_kinds, .required = true),
+    FIELD(struct comment, text, FIELD_TEXT, .required = true, .max = 1000),
+};
+static const struct record comment_record = RECORD("comment", struct comment, comment_fields);
+
+struct review { bool accept; struct records comments; };
+static const struct field review_fields[] = {
+    FIELD(struct review, accept, FIELD_BOOL, .required = true),
+    FIELD(struct review, comments, FIELD_RECORDS, .of = &comment_record, .max = MAX_COMMENTS),
+};
+static const struct record review_record = RECORD("review", struct review, review_fields);
+
+static const char *check_review(struct step *s, const void *value, void *ctx)
+{
+    (void)s, (void)ctx;
+    const struct review *v = value;
+    if (v->accept && v->comments.count)
+        return "`accept` is true and there are comments; either accept, or say what must change";
+    if (!v->accept && !v->comments.count)
+        return "`accept` is false and there is no comment; say what must change";
+    return "";
+}
+
+/* ---- a ticket ---- */
+
+static int add_ticket_request(struct step *s, struct conversation_use *c, struct err *e)
+{
+    STR_LOCAL(diff);
+    struct oid base = oid_of(s->ticket.base), head = oid_of(s->ticket.head);
+    struct suite_run run = { .output = "" };
+    struct run checked;
+    int r = repo_diff(s->site->repo, &base, &head, MAX_DIFF, &diff, e);
+    if (r == 0)
+        r = store_get(s->team->store, s->arena, &run_type, s->ticket.checked, &checked, NULL, e);
+    if (r == 0)
+        r = stored_results(s, &checked, &run.results, e);
+    if (r < 0)
+        return r;
+    const char *results = render_results(s->arena, &run), *text;
+    if (s->ticket.lines)
+        results = arena_printf(s->arena, "%s\n- lines of this ticket's files executed by tests: %lld of %lld", results,
+                               (long long)s->ticket.covered, (long long)s->ticket.lines);
+    struct prompt_value values[] = {
+        { "ticket", s->task.ticket }, { "results", results }, { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
+        { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
+    };
+    r = prompt_make(s->arena, "architect-review", s->site->override_dirs, values, &text, e);
+    if (r == 0)
+        conversation_add(s, c, TURN_REQUEST, text);
+    return r;
+}
+
+static void add_criterion(struct step *s, const char *text)
+{
+    struct ticket *t = &s->ticket;
+    struct criterion *all = ARENA_ARRAY(s->arena, struct criterion, t->criteria.count + 1);
+    if (t->criteria.count)
+        memcpy(all, t->criteria.items, t->criteria.count * sizeof *all);
+    all[t->criteria.count] = (struct criterion){ .text = text, .origin = "review" };
+    t->criteria = (struct records){ all, t->criteria.count + 1 };
+}
+
+/* "a; b": what is to be refactored, as one request. */
+static const char *join_refactorings(struct step *s, const struct review *v)
+{
+    STR_LOCAL(out);
+    const struct comment *comments = v->comments.items;
+    for (size_t i = 0; i < v->comments.count; i++)
+        if (comments[i].kind == COMMENT_REFACTORING)
+            str_addf(&out, "%s%s", out.len ? "; " : "", comments[i].text);
+    return arena_strndup(s->arena, out.data, out.len);
+}
+
+static json_t *review_payload(const struct review *v)
+{
+    return record_write(&review_record, v);
+}
+
+int step_review(struct step *s, struct err *e)
+{
+    const char *tree;
+    struct conversation_use *c;
+    bool fresh;
+    int r = tree_of(s, s->ticket.base, &tree, e);
+    if (r == 0)
+        r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
+    if (r == 0)
+        r = add_ticket_request(s, c, e);
+    if (r < 0)
+        return r;
+    struct review v;
+    struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2,
+                          .step = arena_printf(s->arena, "review-%lld", (long long)s->ticket.review_rounds + 1) };
+    r = ask_json(s, &q, &review_record, &v, check_review, NULL, e);
+    if (r == ERR_INVALID) {
+        step_block(s, "no usable review: %s", e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    s->ticket.review_rounds++;
+    s->ticket_changed = true;
+    if (v.accept) {
+        step_event(s, "review.accepted", NULL);
+        s->end = STEP_NEXT;
+        return 0;
+    }
+    step_event(s, "review.commented", review_payload(&v));
+    if (s->ticket.review_rounds >= s->team->options.limits.review_rounds) {
+        step_block(s, "the review asked for changes %lld times; the last: %s", (long long)s->ticket.review_rounds,
+                   ((const struct comment *)v.comments.items)[0].text);
+        return 0;
+    }
+    const struct comment *comments = v.comments.items;
+    bool criteria = false;
+    for (size_t i = 0; i < v.comments.count; i++) {
+        if (comments[i].kind == COMMENT_CRITERION) {
+            add_criterion(s, comments[i].text);
+            criteria = true;
+        }
+    }
+    s->ticket.comment = join_refactorings(s, &v);
+    s->ticket.column = COLUMN_INPROGRESS;
+    s->end = STEP_GOTO;
+    s->go = criteria ? playbook_first(&s->site->playbook, FOR_CRITERION)->name : "refactor";
+    return 0;
+}
+
+/* ---- a functionality ---- */
+
+static const char *list_tickets(struct step *s, const struct store_found *found)
+{
+    STR_LOCAL(out);
+    const struct ticket *t = found->docs;
+    for (size_t i = 0; i < found->count; i++) {
+        if (t[i].functionality != s->functionality.number)
+            continue;
+        str_addf(&out, "T-%lld %s\n%s\n", (long long)t[i].number, t[i].title, render_criteria(s->arena, &t[i]));
+    }
+    str_rtrim(&out);
+    return arena_strndup(s->arena, out.data, out.len);
+}
+
+static int feature_head(struct step *s, struct oid *ret, struct err *e)
+{
+    return repo_ref(s->site->repo, arena_printf(s->arena, "refs/heads/%s", s->functionality.branch), ret, e);
+}
+
+static int add_functionality_request(struct step *s, struct conversation_use *c, const struct oid *head,
+                                     const struct suite_run *run, struct err *e)
+{
+    STR_LOCAL(diff);
+    struct store_found found;
+    struct oid base = oid_of(s->project.base);
+    const char *text;
+    int r = repo_diff(s->site->repo, &base, head, MAX_DIFF, &diff, e);
+    if (r == 0)
+        r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    struct prompt_value values[] = {
+        { "title", s->functionality.title }, { "summary", s->functionality.summary },
+        { "tickets", list_tickets(s, &found) }, { "results", render_results(s->arena, run) },
+        { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) }, { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
+    };
+    r = prompt_make(s->arena, "architect-functionality", s->site->override_dirs, values, &text, e);
+    if (r == 0)
+        conversation_add(s, c, TURN_REQUEST, text);
+    return r;
+}
+
+/* The comments of a functionality's review become one more ticket of it. */
+static int add_ticket(struct step *s, const struct review *v, struct err *e)
+{
+    struct store_found found;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    const struct ticket *all = found.docs;
+    struct ticket t = {
+        .project = s->project_id, .number = all[found.count - 1].number + 1, .functionality = s->functionality.number,
+        .title = arena_printf(s->arena, "Review of %.80s", s->functionality.title), .kind = TICKET_REFACTOR,
+        .column = COLUMN_TODO, .severity = SEVERITY_MEDIUM, .description = join_refactorings(s, v), .blocked = "",
+        .hint = "", .base = "", .head = "", .merged = "", .scope.how = "", .comment = "", .checked = "", .steps = 1,
+    };
+    t.branch = arena_printf(s->arena, "ticket/T-%lld", (long long)t.number);
+    for (size_t i = 0; i < found.count; i++)
+        if (all[i].functionality == t.functionality)
+            texts_add(&t.after, s->arena, arena_printf(s->arena, "T-%lld", (long long)all[i].number));
+    const struct comment *comments = v->comments.items;
+    struct criterion *criteria = ARENA_ARRAY(s->arena, struct criterion, v->comments.count);
+    size_t n = 0;
+    for (size_t i = 0; i < v->comments.count; i++) {
+        if (comments[i].kind != COMMENT_CRITERION)
+            continue;
+        criteria[n++] = (struct criterion){ .text = comments[i].text, .origin = "review" };
+        t.kind = TICKET_BEHAVIOUR;
+    }
+    t.criteria = (struct records){ criteria, n };
+    if (t.kind == TICKET_BEHAVIOUR)
+        t.comment = t.description; /* the refactoring is done after its criteria */
+    const struct stage *first = playbook_first(&s->site->playbook, FOR_TICKET);
+    t.stage = first->name;
+    const char *thing = arena_printf(s->arena, "T-%lld", (long long)t.number);
+    batch_insert(s->batch, &ticket_type, arena_printf(s->arena, "%s/%s", s->project_id, thing), &t);
+    task_put(s->batch, s->arena, s->project_id, thing, 1, first, t.number + 1000000);
+    return 0;
+}
+
+int step_appraise(struct step *s, struct err *e)
+{
+    struct oid head;
+    struct conversation_use *c;
+    struct suite_run run;
+    struct run *doc;
+    const char *tree, *run_id;
+    bool fresh;
+    const char *round = arena_printf(s->arena, "%lld", (long long)s->functionality.review_rounds + 1);
+    int r = feature_head(s, &head, e);
+    if (r == 0)
+        r = tree_of(s, head.hex, &tree, e);
+    if (r == 0)
+        r = suite_on(s, arena_printf(s->arena, "appraise-%s", round), tree, SUITE_COVERAGE, &run, &doc, &run_id, e);
+    if (r < 0)
+        return r;
+    suite_store(s, run_id, doc, run.completed ? "measured" : run.trouble);
+    r = attempt_conversation(s, ROLE_ARCHITECT, s->project.base, &c, &fresh, e);
+    if (r == 0)
+        r = add_functionality_request(s, c, &head, &run, e);
+    if (r < 0)
+        return r;
+    struct review v;
+    struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2,
+                          .step = arena_printf(s->arena, "appraise-%s", round) };
+    r = ask_json(s, &q, &review_record, &v, check_review, NULL, e);
+    if (r == ERR_INVALID) {
+        step_block(s, "no usable review: %s", e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    s->functionality.review_rounds++;
+    s->functionality.covered = run.coverage.covered;
+    s->functionality.lines = run.coverage.lines;
+    s->functionality_changed = true;
+    if (v.accept) {
+        step_event(s, "functionality.accepted", NULL);
+        s->end = STEP_NEXT;
+        return 0;
+    }
+    step_event(s, "functionality.commented", review_payload(&v));
+    if (s->functionality.review_rounds >= s->team->options.limits.review_rounds) {
+        step_block(s, "the review asked for changes %lld times; the last: %s", (long long)s->functionality.review_rounds,
+                   ((const struct comment *)v.comments.items)[0].text);
+        return 0;
+    }
+    s->functionality.state = FUNCTIONALITY_OPEN;
+    s->end = STEP_END;
+    return add_ticket(s, &v, e);
+}

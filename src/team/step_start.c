@@ -1,0 +1,185 @@
+/* step_start.c - a ticket begins: its base, its branch, what passes before it, its scope. */
+#include "base/clock.h"
+#include "team/ask.h"
+#include "team/attempt.h"
+#include "team/commit.h"
+#include "team/prompt.h"
+#include "team/render.h"
+#include "team/suite.h"
+
+/* One more commit into the base.  Either contains the other, or they are merged; a commit
+ * of fixed identity and date, so that the same dependencies always give the same base. */
+static int fold(struct step *s, struct oid *base, const char *other_hex, const char **ret_conflict, struct err *e)
+{
+    struct repo *repo = s->site->repo;
+    struct oid other = oid_of(other_hex);
+    bool contains = false;
+    int r = repo_is_ancestor(repo, &other, base, &contains, e);
+    if (r < 0 || contains)
+        return r;
+    r = repo_is_ancestor(repo, base, &other, &contains, e);
+    if (r < 0)
+        return r;
+    if (contains) {
+        *base = other;
+        return 0;
+    }
+    struct merge_result merged;
+    r = repo_merge(repo, s->arena, base, &other, &merged, e);
+    if (r < 0)
+        return r;
+    if (merged.conflicts.count) {
+        *ret_conflict = render_list(s->arena, &merged.conflicts, "");
+        return 0;
+    }
+    struct commit_info info;
+    r = repo_commit_info(repo, s->arena, &other, &info, e);
+    if (r < 0)
+        return r;
+    struct commit_intent c = {
+        .tree = merged.tree, .parents = { *base, other }, .time_s = info.time_s,
+        .message = arena_printf(s->arena, "Merge what %s builds on\n\nTicket: %s\n", s->task.ticket, s->task.ticket),
+    };
+    return repo_commit(repo, &c, base, e);
+}
+
+/* The merge of what the ticket depends on, in plan order. */
+static int find_base(struct step *s, struct oid *ret, const char **ret_conflict, struct err *e)
+{
+    struct store_found found;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    struct oid base = oid_of(s->project.base);
+    const struct ticket *tickets = found.docs;
+    *ret_conflict = "";
+    for (size_t i = 0; i < found.count && !**ret_conflict; i++) {
+        if (!texts_has(&s->ticket.after, arena_printf(s->arena, "T-%lld", (long long)tickets[i].number)))
+            continue;
+        r = fold(s, &base, tickets[i].merged, ret_conflict, e);
+        if (r < 0)
+            return r;
+    }
+    *ret = base;
+    return 0;
+}
+
+int step_start(struct step *s, struct err *e)
+{
+    struct oid base;
+    const char *conflict;
+    int r = find_base(s, &base, &conflict, e);
+    if (r < 0)
+        return r;
+    if (*conflict) {
+        step_block(s, "the tickets it builds on (%s) change the same places: %s",
+                   render_list(s->arena, &s->ticket.after, ""), conflict);
+        return 0;
+    }
+    const char *ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch);
+    const char *tree;
+    s->ticket.base = s->ticket.head = arena_strdup(s->arena, base.hex);
+    r = tree_of(s, s->ticket.base, &tree, e);
+    struct suite_run run;
+    struct run *doc;
+    const char *run_id;
+    if (r == 0)
+        r = suite_on(s, "baseline", tree, 0, &run, &doc, &run_id, e);
+    if (r < 0)
+        return r;
+    if (!run.completed) {
+        step_block(s, "the tests cannot be run on its base: %s", run.trouble);
+        suite_store(s, run_id, doc, "failed");
+        return 0;
+    }
+    suite_store(s, run_id, doc, "baseline");
+    r = repo_ref_move(s->site->repo, ref, NULL, &base, e);
+    if (r < 0)
+        return r;
+    s->ticket.baseline = suite_passed(s->arena, &run);
+    s->ticket.column = COLUMN_INPROGRESS;
+    s->ticket.started_ms = clock_wall_ms();
+    s->ticket_changed = true;
+    json_t *payload = json_object();
+    json_put_text(payload, "base", base.hex);
+    json_put_int(payload, "passing", (int64_t)s->ticket.baseline.count);
+    step_event(s, "ticket.started", payload);
+    s->end = STEP_NEXT;
+    return 0;
+}
+
+/* ---- scope ---- */
+
+struct scope_check {
+    struct tree tree;
+};
+
+static bool in_tree(const struct scope_check *check, struct arena *a, const char *path)
+{
+    const char *colon = strrchr(path, ':');
+    if (colon)
+        path = arena_strndup(a, path, (size_t)(colon - path));
+    return tree_find(&check->tree, path) != NULL;
+}
+
+static const char *check_scope(struct step *s, const void *value, void *ctx)
+{
+    const struct scope_check *check = ctx;
+    const struct scope *scope = value;
+    if (!*scope->how)
+        return "how is missing: say which names and signatures the tests will use";
+    const struct texts *existing[] = { &scope->read, &scope->change };
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < existing[k]->count; i++)
+            if (!in_tree(check, s->arena, existing[k]->items[i]))
+                return arena_printf(s->arena, "%s: there is no file %s in the repository; new files belong into `create`",
+                                    k ? "change" : "read", existing[k]->items[i]);
+    for (size_t i = 0; i < scope->create.count; i++) {
+        const char *path = scope->create.items[i];
+        struct err e;
+        if (path_check(path, &e) < 0)
+            return arena_printf(s->arena, "create: %s", e.text);
+        if (tree_find(&check->tree, path))
+            return arena_printf(s->arena, "create: %s exists already; it belongs into `change`", path);
+        if (stack_is_test(s->site->stack, path))
+            return arena_printf(s->arena, "create: %s is a test file; leave test files out", path);
+    }
+    return "";
+}
+
+int step_scope(struct step *s, struct err *e)
+{
+    const char *tree;
+    struct conversation_use *c;
+    bool fresh;
+    int r = tree_of(s, s->ticket.base, &tree, e);
+    if (r == 0)
+        r = attempt_conversation(s, ROLE_DEVELOPER, tree, &c, &fresh, e);
+    if (r < 0)
+        return r;
+    const char *text;
+    struct prompt_value values[] = { { "shape", record_shape(&scope_record, s->arena) }, { NULL, NULL } };
+    r = prompt_make(s->arena, "developer-scope", s->site->override_dirs, values, &text, e);
+    if (r < 0)
+        return r;
+    if (*s->ticket.hint)
+        text = arena_printf(s->arena, "%s\n\nA person adds: %s", text, s->ticket.hint);
+    conversation_add(s, c, TURN_REQUEST, text);
+    struct scope_check check;
+    struct oid oid = oid_of(tree);
+    r = repo_tree(s->site->repo, s->arena, &oid, &check.tree, e);
+    if (r < 0)
+        return r;
+    struct question q = { .role = ROLE_DEVELOPER, .step = "scope", .conversation = c, .temperature = 0.1 };
+    r = ask_json(s, &q, &scope_record, &s->ticket.scope, check_scope, &check, e);
+    if (r == ERR_INVALID) {
+        step_block(s, "no usable scope: %s", e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    s->ticket_changed = true;
+    step_event(s, "ticket.scoped", record_write(&scope_record, &s->ticket.scope));
+    s->end = STEP_NEXT;
+    return 0;
+}

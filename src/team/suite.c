@@ -1,0 +1,78 @@
+/* suite.c - stack_run with memory: the Run, its output and its results are kept. */
+#include "team/suite.h"
+
+#include "base/clock.h"
+
+struct texts suite_passed(struct arena *a, const struct suite_run *run)
+{
+    struct texts ids = { 0 };
+    for (size_t i = 0; i < run->results.count; i++)
+        if (run->results.tests[i].outcome == TEST_PASSED)
+            texts_add(&ids, a, run->results.tests[i].id);
+    return ids;
+}
+
+static const char *store_results(struct step *s, const struct suite_run *run)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < run->results.count; i++)
+        json_array_append_new(list, record_write(&test_result_record, &run->results.tests[i]));
+    STR_LOCAL(text);
+    json_write(&text, json_keep(s->arena, list));
+    const char *kept = arena_strndup(s->arena, text.data, text.len); /* the batch borrows it */
+    return arena_strdup(s->arena, batch_blob(s->batch, kept, text.len).hex);
+}
+
+static void count_use(struct step *s, const struct suite_run *run, struct texts passed)
+{
+    if (!s->ticket_id)
+        return;
+    s->ticket.suite_us += run->wall_us;
+    if (run->completed) {
+        s->ticket.tests_passed = (int64_t)passed.count;
+        s->ticket.tests_total = (int64_t)run->results.count;
+    }
+    s->ticket_changed = true;
+}
+
+int suite_on(struct step *s, const char *step_name, const char *tree, unsigned flags,
+             struct suite_run *ret, struct run **ret_run, const char **ret_run_id, struct err *e)
+{
+    if (!s->site->stack)
+        return err_set(e, ERR_INVALID, "the project has no stack yet: give --stack");
+    struct oid oid = { "" };
+    snprintf(oid.hex, sizeof oid.hex, "%s", tree);
+    int64_t started = clock_wall_ms();
+    struct suite_options o = { .flags = flags, .limits = &s->team->options.limits.suite, .cancel = s->cancel,
+                               .on_output = step_pulse_text, .ctx = s };
+    int r = stack_run(s->site->stack, s->team->sandbox, s->site->repo, &oid, &o, s->arena, ret, e);
+    if (r < 0)
+        return r;
+    count_use(s, ret, suite_passed(s->arena, ret));
+    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
+    const char *of = arena_printf(s->arena, "%s/engine/%s", about, step_name);
+    int64_t before = 0;
+    struct store_query q = { .where = { { "of", of, 0 } }, .where_count = 1 };
+    r = store_count(s->team->store, &run_type, &q, &before, e);
+    if (r < 0)
+        return r;
+    struct run *run = ARENA_NEW(s->arena, struct run);
+    *run = (struct run){
+        .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_SUITE,
+        .role = role_names[ROLE_ENGINE], .step = arena_strdup(s->arena, step_name), .of = of,
+        .task = s->task_id, .occurrence = before + 1, .model = stack_name(s->site->stack),
+        .prompt = arena_strdup(s->arena, tree), .reasoning = "", .started_ms = started,
+        .total_us = ret->wall_us, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
+    };
+    run->answer = arena_strdup(s->arena, batch_blob(s->batch, ret->output, strlen(ret->output)).hex);
+    run->results = store_results(s, ret);
+    *ret_run = run;
+    *ret_run_id = arena_printf(s->arena, "%s/%lld", of, (long long)run->occurrence);
+    return 0;
+}
+
+void suite_store(struct step *s, const char *run_id, struct run *run, const char *outcome)
+{
+    run->outcome = outcome;
+    batch_insert(s->batch, &run_type, run_id, run);
+}

@@ -1,0 +1,19 @@
+/* suite.h - a test run as a Run, with what the judgements need.
+ *
+ * The batch of the step takes the Run; nothing is judged here (judge.h). */
+#ifndef TANDEM_SUITE_H
+#define TANDEM_SUITE_H
+
+#include "team/step.h"
+
+/* Runs the whole suite on a tree; *ret_run_id (may be NULL) gets the Run's id, whose outcome
+ * can still be set with suite_outcome before the step is saved. */
+int suite_on(struct step *s, const char *step_name, const char *tree, unsigned flags,
+             struct suite_run *ret, struct run **ret_run, const char **ret_run_id, struct err *e);
+/* Puts the Run into the step's batch. */
+void suite_store(struct step *s, const char *run_id, struct run *run, const char *outcome);
+
+/* Ids that passed, of a suite_run. */
+struct texts suite_passed(struct arena *a, const struct suite_run *run);
+
+#endif

@@ -1,0 +1,459 @@
+/* team.c - the workers: who does what next, and when there is nothing left to do.
+ *
+ * One thread per pair.  All of them take any task that may run, so that an Architect's
+ * review does not need a thread of its own; how many tickets are open at a time is a rule
+ * of picking (may_run), not of threads.
+ *
+ * Threads: team->lock guards the list of sites and the counters of the run.
+ */
+#include "team/team.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "team/step.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_PAIRS = 16 };
+
+const char *const role_names[] = { "engine", "pm", "architect", "developer", "tester", NULL };
+
+int role_parse(const char *name)
+{
+    for (int i = 0; role_names[i]; i++)
+        if (streq(role_names[i], name))
+            return i;
+    return -1;
+}
+
+const struct team_limits team_default_limits = {
+    .attempts = 8, .review_rounds = 3, .ticket_tokens = 0, .ticket_minutes = 0, .map_tokens = 1500,
+    .answer_tokens = 0,
+    .suite = { .timeout_ms = 120000, .memory_mib = 2048, .processes = 256, .file_mib = 256, .tmp_mib = 256,
+               .disk_mib = 1024, .max_output = 4 << 20 },
+};
+
+/* ---- opening ---- */
+
+int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
+{
+    struct team *t = xcalloc(1, sizeof *t);
+    t->store = s;
+    t->options = *o;
+    t->home = xstrdup(o->home);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    int r = sandbox_open(&t->sandbox, o->sandbox, o->scratch, e);
+    if (r == 0)
+        r = queue_open(&t->queue, s, e);
+    if (r < 0) {
+        team_free(t);
+        return r;
+    }
+    *ret = t;
+    return 0;
+}
+
+static void site_free(struct site *site)
+{
+    repo_free(site->repo);
+    stack_free(site->stack);
+    arena_release(&site->arena);
+    free(site);
+}
+
+void team_free(struct team *t)
+{
+    if (!t)
+        return;
+    queue_free(t->queue);
+    while (t->sites) {
+        struct site *site = t->sites;
+        t->sites = site->next;
+        site_free(site);
+    }
+    sandbox_free(t->sandbox);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->lock);
+    free(t->home);
+    free(t);
+}
+
+void team_stop(struct team *t)
+{
+    /* Only an atomic store: this may run in a signal handler.  Workers look at least once a second. */
+    atomic_store(&t->stop, true);
+}
+
+/* ---- sites ---- */
+
+const char *project_repo_path(struct arena *a, const char *home, const char *project)
+{
+    return arena_printf(a, "%s/projects/%s/repo.git", home, project);
+}
+
+static int site_open(struct team *t, const char *project, struct site **ret, struct err *e)
+{
+    struct site *site = xcalloc(1, sizeof *site);
+    struct project p;
+    site->id = arena_strdup(&site->arena, project);
+    site->override_dirs[0] = arena_printf(&site->arena, "%s/projects/%s/share", t->home, project);
+    site->override_dirs[1] = arena_printf(&site->arena, "%s/share", t->home);
+    int r = store_get(t->store, &site->arena, &project_type, project, &p, NULL, e);
+    if (r == ERR_NOT_FOUND)
+        r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, t->home);
+    if (r == 0)
+        r = playbook_load(&site->arena, p.playbook, site->override_dirs, &site->playbook, e);
+    if (r == 0)
+        r = repo_open(&site->repo, project_repo_path(&site->arena, t->home, project), e);
+    if (r == 0 && *p.stack)
+        r = stack_load(&site->stack, p.stack, site->override_dirs, e);
+    if (r < 0) {
+        site_free(site);
+        return r;
+    }
+    *ret = site;
+    return 0;
+}
+
+int site_get(struct team *t, const char *project, struct site **ret, struct err *e)
+{
+    pthread_mutex_lock(&t->lock);
+    struct site *site = t->sites;
+    while (site && !streq(site->id, project))
+        site = site->next;
+    int r = 0;
+    if (!site) {
+        r = site_open(t, project, &site, e);
+        if (r == 0) {
+            site->next = t->sites;
+            t->sites = site;
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (r == 0)
+        *ret = site;
+    return r;
+}
+
+int site_stack(struct team *t, struct site *site, const char *stack, struct err *e)
+{
+    (void)t;
+    return site->stack ? 0 : stack_load(&site->stack, stack, site->override_dirs, e);
+}
+
+/* ---- what may run ---- */
+
+struct picture {
+    struct team *team;
+    struct site *site;
+    const struct ticket *tickets;
+    size_t ticket_count;
+    const struct functionality *functionalities;
+    size_t functionality_count;
+    int64_t pairs;
+};
+
+static const struct ticket *ticket_by_name(const struct picture *p, const char *name)
+{
+    long long number;
+    if (!starts_with(name, "T-") || !parse_int(name + 2, 1, INT32_MAX, &number))
+        return NULL;
+    for (size_t i = 0; i < p->ticket_count; i++)
+        if (p->tickets[i].number == number)
+            return &p->tickets[i];
+    return NULL;
+}
+
+/* A pair is held from the ticket's start until it waits for its merge. */
+static bool holds_pair(const struct picture *p, const struct ticket *t)
+{
+    if (t->column != COLUMN_INPROGRESS || *t->blocked)
+        return false;
+    const struct stage *stage = playbook_stage(&p->site->playbook, t->stage);
+    return stage && !streq(stage->step, "integrate");
+}
+
+static bool may_start(const struct picture *p, const struct ticket *t)
+{
+    for (size_t i = 0; i < t->after.count; i++) {
+        const struct ticket *dep = ticket_by_name(p, t->after.items[i]);
+        if (!dep || dep->column != COLUMN_DONE)
+            return false;
+    }
+    int64_t busy = 0;
+    for (size_t i = 0; i < p->ticket_count; i++)
+        busy += holds_pair(p, &p->tickets[i]);
+    return busy < p->pairs;
+}
+
+/* Merges happen in plan order, so that parallel pairs see the same bytes every time. */
+static bool may_integrate(const struct picture *p, const struct ticket *t)
+{
+    for (size_t i = 0; i < p->ticket_count; i++) {
+        const struct ticket *other = &p->tickets[i];
+        if (other->functionality == t->functionality && other->number < t->number &&
+            other->column != COLUMN_DONE && !*other->blocked)
+            return false;
+    }
+    return true;
+}
+
+static bool waits_for_blocked(const struct picture *p, const struct functionality *f)
+{
+    if (*f->blocked)
+        return true;
+    for (size_t i = 0; i < p->ticket_count; i++)
+        if (p->tickets[i].functionality == f->number && *p->tickets[i].blocked)
+            return true;
+    return false;
+}
+
+static bool may_deliver(const struct picture *p, const char *name)
+{
+    long long number = 0;
+    parse_int(name + 2, 1, INT32_MAX, &number);
+    for (size_t i = 0; i < p->functionality_count; i++) {
+        const struct functionality *f = &p->functionalities[i];
+        if (f->number < number && f->state != FUNCTIONALITY_DONE && !waits_for_blocked(p, f))
+            return false;
+    }
+    return true;
+}
+
+static bool may_run(const char *id, const struct task *task, void *ctx)
+{
+    (void)id;
+    const struct picture *p = ctx;
+    const struct stage *stage = playbook_stage(&p->site->playbook, task->stage);
+    const struct ticket *t = ticket_by_name(p, task->ticket);
+    if (!stage)
+        return true; /* step_run says what is wrong */
+    if (streq(stage->step, "start"))
+        return t && may_start(p, t);
+    if (streq(stage->step, "integrate"))
+        return t && may_integrate(p, t);
+    if (streq(stage->step, "deliver"))
+        return may_deliver(p, task->ticket);
+    return true;
+}
+
+/* ---- workers ---- */
+
+struct crew {
+    struct team *team;
+    struct site *site;
+    const char *project;
+    int64_t pairs;
+};
+
+static int take_picture(const struct crew *c, struct arena *a, struct picture *ret, struct err *e)
+{
+    struct store_found tickets, functionalities;
+    int r = project_tickets(c->team->store, a, c->project, &tickets, e);
+    if (r == 0)
+        r = project_functionalities(c->team->store, a, c->project, &functionalities, e);
+    if (r == 0)
+        *ret = (struct picture){ c->team, c->site, tickets.docs, tickets.count, functionalities.docs,
+                                 functionalities.count, c->pairs };
+    return r;
+}
+
+static void pulse(const struct crew *c, const struct task *task, bool begun)
+{
+    const struct team_watcher *w = &c->team->options.watcher;
+    struct pulse p = { c->project, task->ticket, task->role, task->stage, task->attempt + 1 };
+    if (w->moved)
+        w->moved(&p, begun, w->ctx);
+}
+
+/* A dead task leaves its thing blocked, with the last error as the reason. */
+static int block_dead(struct team *t, const char *project, const struct task *task, const char *why, struct err *e)
+{
+    ARENA_LOCAL(a);
+    int64_t version;
+    struct batch *b = batch_new();
+    int r;
+    const char *id = arena_printf(&a, "%s/%s", project, task->ticket);
+    if (starts_with(task->ticket, "T-")) {
+        struct ticket doc;
+        r = store_get(t->store, &a, &ticket_type, id, &doc, &version, e);
+        doc.blocked = why;
+        if (r == 0)
+            batch_update(b, &ticket_type, id, version, &doc);
+    } else if (starts_with(task->ticket, "F-")) {
+        struct functionality doc;
+        r = store_get(t->store, &a, &functionality_type, id, &doc, &version, e);
+        doc.blocked = why;
+        if (r == 0)
+            batch_update(b, &functionality_type, id, version, &doc);
+    } else {
+        struct project doc;
+        r = store_get(t->store, &a, &project_type, project, &doc, &version, e);
+        doc.blocked = why;
+        if (r == 0)
+            batch_update(b, &project_type, project, version, &doc);
+    }
+    if (r == 0) {
+        json_t *payload = json_object();
+        json_put_text(payload, "why", why);
+        batch_event(b, &(struct event){ .project = project, .ticket = task->ticket, .actor = "engine",
+                                        .kind = "blocked", .payload_json = json_keep(&a, payload) });
+        r = store_commit(t->store, b, NULL, e);
+    }
+    batch_free(b);
+    return r;
+}
+
+/* Errors of the home itself end the run; others give the task back. */
+static int after_error(const struct crew *c, const char *id, const struct task *task, int code, const struct err *why,
+                       struct err *e)
+{
+    struct team *t = c->team;
+    if (code == ERR_CANCELLED || atomic_load(&t->stop))
+        return queue_release(t->queue, id, e);
+    if (code == ERR_FULL || code == ERR_CORRUPT || code == ERR_READONLY) {
+        *e = *why;
+        return code;
+    }
+    log_info("%s: %s", id, why->text);
+    bool dead = false;
+    int r = queue_give_back(t->queue, id, why->text, &dead, e);
+    return r == 0 && dead ? block_dead(t, c->project, task, why->text, e) : r;
+}
+
+static int do_one(const struct crew *c, struct arena *a, const char *owner, int64_t *ret_wait_ms, struct err *e)
+{
+    struct picture picture;
+    struct task task;
+    const char *id;
+    struct team *t = c->team;
+    pthread_mutex_lock(&t->lock);
+    int r = take_picture(c, a, &picture, e);
+    if (r == 0)
+        r = queue_lease(t->queue, a, c->project, owner, may_run, &picture, &id, &task, ret_wait_ms, e);
+    if (r == 0)
+        t->busy++;
+    pthread_mutex_unlock(&t->lock);
+    if (r < 0)
+        return r;
+    pulse(c, &task, true);
+    struct err why;
+    r = step_run(t, c->site, id, &task, &why);
+    if (r < 0)
+        r = after_error(c, id, &task, r, &why, e);
+    pulse(c, &task, false);
+    pthread_mutex_lock(&t->lock);
+    t->busy--;
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+    return r;
+}
+
+/* Nothing may run now: wait for another worker or a paused task.  Ends the run when there
+ * is neither. */
+static void wait_for_work(struct team *t, int64_t wait_ms)
+{
+    pthread_mutex_lock(&t->lock);
+    if (!t->busy && wait_ms < 0) {
+        t->ended = true;
+        pthread_cond_broadcast(&t->wake);
+    } else if (!t->ended) {
+        if (wait_ms < 0 || wait_ms > 1000)
+            wait_ms = 1000;
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += wait_ms % 1000 * 1000000;
+        until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&t->wake, &t->lock, &until);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+struct worker {
+    const struct crew *crew;
+    pthread_t thread;
+    char owner[32];
+};
+
+static void *work(void *ctx)
+{
+    const struct worker *w = ctx;
+    struct team *t = w->crew->team;
+    for (;;) {
+        ARENA_LOCAL(a);
+        struct err e;
+        int64_t wait_ms = -1;
+        pthread_mutex_lock(&t->lock);
+        bool ended = t->ended || atomic_load(&t->stop);
+        pthread_mutex_unlock(&t->lock);
+        if (ended)
+            return NULL;
+        int r = do_one(w->crew, &a, w->owner, &wait_ms, &e);
+        if (r == ERR_NOT_FOUND) {
+            wait_for_work(t, wait_ms);
+        } else if (r < 0) {
+            pthread_mutex_lock(&t->lock);
+            if (!t->failure.code)
+                t->failure = e;
+            t->ended = true;
+            pthread_cond_broadcast(&t->wake);
+            pthread_mutex_unlock(&t->lock);
+        }
+    }
+}
+
+static enum team_end how_it_ended(struct team *t, const struct project *p)
+{
+    if (atomic_load(&t->stop))
+        return TEAM_STOPPED;
+    if (p->state == PROJECT_DONE)
+        return TEAM_DONE;
+    if (p->state == PROJECT_SPEC_APPROVAL || p->state == PROJECT_PLAN_APPROVAL)
+        return TEAM_GATE;
+    return TEAM_BLOCKED;
+}
+
+int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct crew crew = { .team = t, .project = project };
+    struct project p;
+    int r = site_get(t, project, &crew.site, e);
+    if (r == 0)
+        r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
+    if (r < 0)
+        return r;
+    crew.pairs = p.pairs < 1 ? 1 : p.pairs > MAX_PAIRS ? MAX_PAIRS : p.pairs;
+    t->ended = false;
+    t->failure.code = 0;
+    struct worker workers[MAX_PAIRS];
+    int64_t started = 0;
+    for (; started < crew.pairs; started++) {
+        workers[started].crew = &crew;
+        snprintf(workers[started].owner, sizeof workers[started].owner, "pair-%lld", (long long)started + 1);
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]) != 0)
+            break;
+    }
+    for (int64_t i = 0; i < started; i++)
+        pthread_join(workers[i].thread, NULL);
+    if (!started)
+        return err_set(e, ERR_FAILED, "no worker thread could be started");
+    if (t->failure.code) {
+        *e = t->failure;
+        return e->code;
+    }
+    r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
+    if (r == 0)
+        *ret = how_it_ended(t, &p);
+    return r;
+}

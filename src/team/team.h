@@ -1,0 +1,118 @@
+/* team.h - a software team at work on the projects of one home.
+ *
+ * The one header of this layer that commands (and later the server) need besides docs.h.
+ * A struct team owns the queue, the workers, the models and the sandbox; it only borrows the
+ * store.  A project moves when team_run is called and stops at a gate, when nothing can run
+ * any more, or when asked to.
+ *
+ * Threads: team_stop and the reading functions from any thread; the rest from one.
+ */
+#ifndef TANDEM_TEAM_H
+#define TANDEM_TEAM_H
+
+#include "model/chat.h"
+#include "os/sandbox.h"
+#include "repo/git.h"
+#include "team/docs.h"
+
+struct arena;
+struct err;
+struct store;
+struct team;
+
+enum role { ROLE_ENGINE, ROLE_PM, ROLE_ARCHITECT, ROLE_DEVELOPER, ROLE_TESTER, ROLE_COUNT };
+extern const char *const role_names[]; /* NULL-terminated */
+/* The role of that name, -1 when there is none. */
+int role_parse(const char *name);
+
+/* What happens, for whoever shows it.  Called from worker threads. */
+struct pulse {
+    const char *project, *ticket, *role, *step;
+    int64_t attempt;
+};
+struct team_watcher {
+    /* A piece of an answer, or of a test run's output (role "engine"). */
+    void (*text)(const struct pulse *p, const char *text, size_t len, void *ctx);
+    /* A task began (`begun`) or ended; documents may have changed. */
+    void (*moved)(const struct pulse *p, bool begun, void *ctx);
+    void *ctx;
+};
+
+struct team_limits {
+    int64_t attempts;         /* of one stage before a person is asked */
+    int64_t review_rounds;
+    int64_t ticket_tokens;    /* prompt and completion together; 0: none */
+    int64_t ticket_minutes;   /* 0: none */
+    int64_t map_tokens;
+    int64_t answer_tokens;    /* 0: a quarter of the context */
+    struct sandbox_limits suite;
+};
+extern const struct team_limits team_default_limits;
+
+struct team_options {
+    const char *home;
+    enum sandbox_mode sandbox;
+    const char *scratch;              /* NULL: chosen */
+    struct model *models[ROLE_COUNT]; /* borrowed; NULL: a project that needs it stops with a clear error */
+    struct model *heavy;              /* to escalate to; may be NULL */
+    struct team_limits limits;
+    struct team_watcher watcher;
+};
+
+/* Takes the queue over, ends what a dead process left, opens the sandbox. */
+int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
+void team_free(struct team *t);
+
+/* ---- projects ---- */
+enum existing_dev { DEV_ASK, DEV_CONTINUE, DEV_REPLACE };
+
+struct project_wish {
+    const char *name;      /* NULL: from the spec's title or the idea */
+    const char *idea;      /* either this */
+    const char *spec;      /* or the text of a specification */
+    const char *stack;     /* NULL: detected or proposed by the Architect */
+    const char *repo;      /* build on this repository; NULL: a new one */
+    const char *out;       /* where the clone goes at the end; NULL: HOME/out/ID; not used with repo */
+    enum existing_dev dev; /* what to do when the repository has a DEV branch */
+    int64_t pairs, coverage_target;
+    struct texts models;   /* remembered for resume */
+};
+/* Creates the project and its repository.  ERR_EXISTS with DEV_ASK when DEV is there. */
+int team_create(struct team *t, struct arena *a, const struct project_wish *w, const char **ret_id,
+                struct err *e);
+
+enum team_end {
+    TEAM_DONE,    /* every functionality is in DEV */
+    TEAM_GATE,    /* a person must approve; see the project's state */
+    TEAM_BLOCKED, /* nothing can go on without a person */
+    TEAM_STOPPED, /* team_stop */
+};
+/* Works on the project until one of these.  Errors are of Tandem itself, not of the work. */
+int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e);
+/* Asks team_run to return soon.  May be called from a signal handler. */
+void team_stop(struct team *t);
+
+/* ---- what people say ---- */
+int team_approve(struct team *t, const char *project, const char *person, struct err *e);
+/* What should be different in the spec or plan under approval. */
+int team_change(struct team *t, const char *project, const char *wish, const char *person, struct err *e);
+/* A spec or plan (JSON) as the person edited it; checked like a model's. */
+int team_edit(struct team *t, const char *project, const char *text, const char *person, struct err *e);
+/* The text under approval: the spec's Markdown, or the plan, for reading or (as JSON, which
+ * team_edit takes back) for editing. */
+int team_under_approval(struct team *t, struct arena *a, const char *project, bool for_editing,
+                        const char **ret, struct err *e);
+
+/* Starts a blocked ticket ("T-3"), functionality ("F-1") or project ("") again where it
+ * stands; `hint` may be NULL. */
+int team_retry(struct team *t, const char *project, const char *thing, const char *hint,
+               const char *person, struct err *e);
+
+/* A normal clone of DEV (new projects) or the branches given back to --repo, once; says in
+ * `ret_note` what was left alone. */
+int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
+
+/* The project's bare repository below `home`. */
+const char *project_repo_path(struct arena *a, const char *home, const char *project);
+
+#endif
