@@ -2,6 +2,14 @@
 #include "cli/commands.h"
 
 const struct command *const command_table[] = {
+    &command_run,
+    &command_resume,
+    &command_status,
+    &command_log,
+    &command_show,
+    &command_runs,
+    &command_retry,
+    &command_demo,
     &command_doctor,
     &command_help,
     &command_version,

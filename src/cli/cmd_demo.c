@@ -1,0 +1,155 @@
+/* cmd_demo.c - tandem demo: plays the recorded conversations of the examples.
+ *
+ * Models are the only thing that is replayed: tests run, git commits and the engine judges
+ * as in any run.
+ */
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/work.h"
+#include "os/files.h"
+#include "os/process.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct option options[] = {
+    { .name = "examples", .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the examples are" },
+    { .name = "pairs", .letter = 'p', .argument = "N", .doc = "pairs at work at once (setting pairs)" },
+    MODEL_OPTIONS,
+    { .name = "yes", .letter = 'y', .doc = "as always here: accept the plan without asking" },
+    { .name = "json", .doc = "print events as JSON, one a line" },
+    { NULL },
+};
+
+enum { MAX_EXAMPLES = 32 };
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Beside the binary in a build tree, below its prefix when installed, or here. */
+static int find_examples(struct invocation *in, const char **ret, struct err *e)
+{
+    struct arena *a = &in->arena;
+    char exe[4000];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (len < 0)
+        return err_set_errno(e, ERR_FAILED, errno, "/proc/self/exe");
+    exe[len] = '\0';
+    *strrchr(exe, '/') = '\0';
+    const char *const candidates[] = {
+        option_value(in, "examples"), "examples", arena_printf(a, "%s/../../examples", exe),
+        arena_printf(a, "%s/../share/tandem/examples", exe) };
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        if (candidates[i] && is_file(arena_printf(a, "%s/units/spec.md", candidates[i]))) {
+            *ret = candidates[i];
+            return 0;
+        }
+    }
+    return err_set(e, ERR_NOT_FOUND, "the examples were not found; name their directory with --examples");
+}
+
+/* Names of the examples that have a recording (or all, when a model is given). */
+static int list_examples(struct invocation *in, const char *dir, struct texts *ret, struct err *e)
+{
+    if (in->operands.count) {
+        *ret = in->operands;
+        return 0;
+    }
+    struct file_entry *entries;
+    size_t count;
+    int fd;
+    int r = dir_open(dir, false, &fd, e);
+    if (r < 0)
+        return r;
+    r = file_list(fd, &in->arena, 20000, &entries, &count, e);
+    close(fd);
+    for (size_t i = 0; r == 0 && i < count && ret->count < MAX_EXAMPLES; i++) {
+        const char *slash = strchr(entries[i].path, '/');
+        if (slash && streq(slash, "/spec.md"))
+            texts_add(ret, &in->arena, arena_strndup(&in->arena, entries[i].path, (size_t)(slash - entries[i].path)));
+    }
+    return r;
+}
+
+/* The result as a person would look at it. */
+static void show_result(struct work *w, const struct project *p)
+{
+    const char *const log[] = { "git", "-C", p->out, "log", "--graph", "--oneline", "--first-parent", "-m",
+                                "--name-status", "--format=%h %s", "-n", "12", "DEV", NULL };
+    struct process_options o = { .argv = log, .kind = PROCESS_KIND_GIT, .timeout_ms = 10000,
+                                 .env = (const char *const[]){ "GIT_CONFIG_NOSYSTEM=1", "HOME=/nonexistent", NULL } };
+    struct process_result result;
+    struct err e;
+    if (process_run(&o, &result, &e) < 0)
+        return;
+    fwrite(result.out.data, 1, result.out.len, w->session.in->out);
+    process_result_release(&result);
+    fprintf(w->session.in->out, "\n");
+}
+
+static int play(struct work *w, const char *dir, const char *name, struct err *e)
+{
+    struct invocation *in = w->session.in;
+    struct arena *a = &in->arena;
+    STR_LOCAL(spec);
+    int r = file_read_path(arena_printf(a, "%s/%s/spec.md", dir, name), 1 << 20, &spec, e);
+    if (r < 0)
+        return r;
+    struct project_wish wish = { .spec = spec.data, .name = name, .pairs = in->settings.pairs,
+                                 .coverage_target = in->settings.coverage_target, .models = option_values(in, "model") };
+    if (!wish.models.count)
+        texts_add(&wish.models, a, arena_printf(a, "replay:%s/%s/recording", dir, name));
+    r = work_begin(w, &wish.models, e);
+    if (r < 0)
+        return r;
+    const char *id;
+    int64_t after = store_last_seq(w->session.store);
+    r = team_create(w->session.team, a, &wish, &id, e);
+    if (r == 0)
+        r = work_on(w, id, after, e);
+    struct project p;
+    if (r == STATUS_OK && !option_given(in, "json") && session_project(&w->session, id, &id, &p, e) == 0)
+        show_result(w, &p);
+    return r;
+}
+
+static int run(struct invocation *in, struct err *e)
+{
+    const char *dir;
+    struct texts names = { 0 };
+    int r = find_examples(in, &dir, e);
+    if (r == 0)
+        r = list_examples(in, dir, &names, e);
+    const char *pairs = option_value(in, "pairs");
+    if (r == 0 && pairs)
+        r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        struct work w;
+        if (!option_given(in, "json"))
+            fprintf(in->out, "\n== %s ==\n", names.items[i]);
+        r = work_open(&w, in, e);
+        w.accept = true;
+        if (r == 0)
+            r = play(&w, dir, names.items[i], e);
+        work_close(&w);
+    }
+    return r;
+}
+
+const struct command command_demo = {
+    .name = "demo",
+    .summary = "play the recorded conversations of the examples",
+    .operands = "[EXAMPLE...]",
+    .max_operands = MAX_EXAMPLES,
+    .options = options,
+    .description = "Only the models' answers are replayed: the tests really run, the commits are really made, and the "
+                   "engine judges red and green as in any run. Spec and plan are accepted without asking. The results "
+                   "are below the home, in out/.\n\nWith --model the examples are built by a real model instead.",
+    .examples = "tandem demo units\tone example\n"
+                "tandem demo --model http://127.0.0.1:8080/v1\tthe examples, by your own model",
+    .run = run,
+};

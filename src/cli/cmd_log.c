@@ -1,0 +1,95 @@
+/* cmd_log.c - tandem log: what happened, from the log that cannot be changed. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/sentence.h"
+#include "cli/session.h"
+
+#include <unistd.h>
+
+static const struct option options[] = {
+    { .name = "project", .argument = "PROJECT", .doc = "only this project" },
+    { .name = "all", .letter = 'a', .doc = "also what only matters to the machinery (leases, stored answers)" },
+    { .name = "follow", .letter = 'f', .doc = "go on printing what happens, until interrupted" },
+    { .name = "json", .doc = "print the events as they are stored, one a line" },
+    { NULL },
+};
+
+static void print_json(struct session *s, const struct event *ev)
+{
+    json_t *o = json_object();
+    json_put_int(o, "seq", ev->seq);
+    json_put_int(o, "time_ms", ev->time_ms);
+    const struct { const char *key, *text; } rows[] = {
+        { "project", ev->project }, { "ticket", ev->ticket }, { "actor", ev->actor }, { "on_behalf", ev->on_behalf },
+        { "kind", ev->kind }, { "payload", ev->payload }, { "prev", ev->prev }, { "hash", ev->hash } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        json_put_text(o, rows[i].key, rows[i].text ? rows[i].text : "");
+    STR_LOCAL(line);
+    json_write(&line, o);
+    json_decref(o);
+    fprintf(s->in->out, "%s\n", line.data);
+}
+
+static void print_line(struct session *s, struct arena *a, const struct event *ev, bool many_projects)
+{
+    const char *sentence = event_sentence(s->store, a, ev, option_given(s->in, "all"));
+    if (!sentence)
+        return;
+    char time[32];
+    clock_format(ev->time_ms, time);
+    fprintf(s->in->out, "%6lld  %.10s %.8s  %s%s%s  %s%s\n", (long long)ev->seq, time, time + 11,
+            many_projects && ev->project ? ev->project : "", many_projects && ev->project && *ev->project ? ": " : "",
+            sentence, *ev->actor ? "by " : "", ev->actor);
+}
+
+static int print_from(struct session *s, int64_t *seq, const char *ticket, struct err *e)
+{
+    const char *project = option_value(s->in, "project");
+    for (;;) {
+        ARENA_LOCAL(a);
+        struct event *events;
+        size_t count;
+        int r = store_events(s->store, &a, *seq, project, ticket, NULL, 1000, &events, &count, e);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < count; i++) {
+            *seq = events[i].seq;
+            if (option_given(s->in, "json"))
+                print_json(s, &events[i]);
+            else
+                print_line(s, &a, &events[i], !project);
+        }
+        if (count < 1000)
+            return 0;
+    }
+}
+
+static int run(struct invocation *in, struct err *e)
+{
+    struct session s;
+    int64_t seq = 0;
+    const char *ticket = in->operands.count ? in->operands.items[0] : NULL;
+    int r = session_look(&s, in, e);
+    if (r == 0)
+        r = print_from(&s, &seq, ticket, e);
+    while (r == 0 && option_given(in, "follow") && fflush(in->out) == 0) {
+        usleep(200000);
+        r = print_from(&s, &seq, ticket, e);
+    }
+    session_close(&s);
+    return r;
+}
+
+const struct command command_log = {
+    .name = "log",
+    .summary = "show what happened, by whom and when",
+    .operands = "[T-N|F-N]",
+    .max_operands = 1,
+    .options = options,
+    .description = "The log is hash-chained; tandem verify proves that it was not changed. Times are UTC.",
+    .examples = "tandem log T-3\teverything about one ticket\n"
+                "tandem log --follow --json\ta stream for machines",
+    .run = run,
+};

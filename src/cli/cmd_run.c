@@ -1,0 +1,226 @@
+/* cmd_run.c - tandem run, tandem resume: from a spec or an idea to tested code on a branch. */
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/work.h"
+#include "os/files.h"
+#include "team/spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const dev_choices[] = { "continue", "replace", NULL };
+
+static const struct option run_options[] = {
+    MODEL_OPTIONS,
+    { .name = "pairs", .letter = 'p', .argument = "N", .doc = "pairs at work at once (setting pairs)" },
+    { .name = "stack", .letter = 's', .argument = "NAME", .doc = "language and test framework; without it the Architect proposes one" },
+    { .name = "repo", .letter = 'r', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "build on this git repository" },
+    { .name = "dev", .argument = "WHAT", .choices = dev_choices, .doc = "what to do when the repository has a DEV branch already" },
+    { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the clone of the result goes; ./PROJECT without it" },
+    { .name = "name", .letter = 'n', .argument = "NAME", .doc = "the project's name; from the spec's title without it" },
+    TALK_OPTIONS,
+    { NULL },
+};
+
+/* ---- what to build ---- */
+
+static bool looks_like_path(const char *word)
+{
+    if (strchr(word, ' '))
+        return false;
+    return strchr(word, '/') || strchr(word, '.') || !strpbrk(word, " \n");
+}
+
+/* The operands are a file, or an idea in words. */
+static int read_operand(struct invocation *in, const char **ret_spec, const char **ret_idea, struct err *e)
+{
+    struct arena *a = &in->arena;
+    if (in->operands.count == 1) {
+        const char *word = in->operands.items[0];
+        struct stat st;
+        bool exists = stat(word, &st) == 0;
+        if (!exists && looks_like_path(word))
+            return err_set(e, ERR_USAGE, "there is no file \"%s\"; an idea needs more than one word", word);
+        if (exists && S_ISDIR(st.st_mode))
+            return err_set(e, ERR_USAGE, "%s is a directory; name the file that holds the specification, and the "
+                                         "repository to build on with --repo", word);
+        if (exists) {
+            STR_LOCAL(text);
+            int r = file_read_path(word, (size_t)in->settings.spec_kib * 1024, &text, e);
+            if (r < 0)
+                return r;
+            r = spec_check(text.data, text.len, e);
+            *ret_spec = arena_strndup(a, text.data, text.len);
+            return r < 0 ? err_prefix(e, "%s", word) : 0;
+        }
+    }
+    STR_LOCAL(idea);
+    for (size_t i = 0; i < in->operands.count; i++)
+        str_addf(&idea, "%s%s", i ? " " : "", in->operands.items[i]);
+    str_rtrim(&idea);
+    if (!idea.len)
+        return err_set(e, ERR_USAGE, "the idea is empty: say in a sentence what is wanted, or name a file");
+    *ret_idea = arena_strndup(a, idea.data, idea.len);
+    return 0;
+}
+
+/* ---- where the result goes ---- */
+
+static int absolute(struct arena *a, const char *path, const char **ret, struct err *e)
+{
+    char cwd[4096];
+    if (*path == '/') {
+        *ret = path;
+        return 0;
+    }
+    if (!getcwd(cwd, sizeof cwd))
+        return err_set_errno(e, ERR_FAILED, errno, "the current directory");
+    *ret = arena_printf(a, "%s/%s", cwd, path);
+    return 0;
+}
+
+/* Absent or empty, so that nothing of the person's is overwritten hours from now. */
+static int check_out(const char *dir, struct err *e)
+{
+    struct stat st;
+    if (stat(dir, &st) < 0)
+        return 0;
+    ARENA_LOCAL(a);
+    struct file_entry *entries;
+    size_t count = 0;
+    int fd;
+    int r = dir_open(dir, false, &fd, e);
+    if (r < 0)
+        return r;
+    r = file_list(fd, &a, 1000, &entries, &count, NULL);
+    close(fd);
+    if (r < 0 || count)
+        return err_set(e, ERR_EXISTS, "%s is not empty: name another directory with --out", dir);
+    return 0;
+}
+
+static int fill_wish(struct invocation *in, struct project_wish *w, struct err *e)
+{
+    struct arena *a = &in->arena;
+    int r = read_operand(in, &w->spec, &w->idea, e);
+    if (r < 0)
+        return r;
+    w->name = option_value(in, "name");
+    w->stack = option_value(in, "stack");
+    w->pairs = in->settings.pairs;
+    w->coverage_target = in->settings.coverage_target;
+    const char *pairs = option_value(in, "pairs");
+    if (pairs) {
+        r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
+        if (r < 0)
+            return r;
+        w->pairs = in->settings.pairs;
+    }
+    const char *dev = option_value(in, "dev");
+    w->dev = !dev ? DEV_ASK : streq(dev, "continue") ? DEV_CONTINUE : DEV_REPLACE;
+    if (option_given(in, "repo")) {
+        if (option_given(in, "out"))
+            return err_set(e, ERR_USAGE, "--repo and --out exclude each other: the result goes back into the repository");
+        return absolute(a, option_value(in, "repo"), &w->repo, e);
+    }
+    const char *title = w->name ? w->name : w->spec ? spec_title(a, w->spec) : idea_name(a, w->idea);
+    const char *out = option_given(in, "out") ? option_value(in, "out") : branch_safe(a, title);
+    r = absolute(a, out, &w->out, e);
+    return r < 0 ? r : check_out(w->out, e);
+}
+
+/* The question that only an existing DEV branch raises. */
+static int create(struct work *w, struct project_wish *wish, const char **ret_id, bool *ret_stop, struct err *e)
+{
+    int r = team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);
+    if (r != ERR_EXISTS || wish->dev != DEV_ASK || !wish->repo)
+        return r;
+    static const struct choice choices[] = { { 'c', "continue" }, { 'r', "replace" }, { 's', "stop" } };
+    char answer;
+    r = term_ask(&w->session.term, "The repository has a DEV branch already.", choices, 3,
+                 "say --dev continue or --dev replace", &answer, e);
+    if (r < 0)
+        return r;
+    *ret_stop = answer == 's';
+    wish->dev = answer == 'c' ? DEV_CONTINUE : DEV_REPLACE;
+    return *ret_stop ? 0 : team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);
+}
+
+static int run_run(struct invocation *in, struct err *e)
+{
+    struct project_wish wish = { 0 };
+    struct work w;
+    int r = fill_wish(in, &wish, e);
+    if (r < 0)
+        return r;
+    if (!option_given(in, "model"))
+        return err_set(e, ERR_USAGE, "no model is given: --model http://127.0.0.1:8080/v1#NAME (llama-server), "
+                                     "http://127.0.0.1:11434/v1#NAME (Ollama), or any OpenAI-compatible endpoint");
+    wish.models = option_values(in, "model");
+    r = work_open(&w, in, e);
+    if (r == 0)
+        r = work_begin(&w, NULL, e);
+    const char *id = NULL;
+    bool stop = false;
+    int64_t after = r == 0 ? store_last_seq(w.session.store) : 0;
+    if (r == 0)
+        r = create(&w, &wish, &id, &stop, e);
+    if (r == 0 && !stop)
+        r = work_on(&w, id, after, e);
+    work_close(&w);
+    return r;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "build a specification or an idea, ticket by ticket, test first",
+    .operands = "SPEC|IDEA...",
+    .min_operands = 1, .max_operands = 1000,
+    .operand_kind = ARGUMENT_FILE,
+    .options = run_options,
+    .description = "SPEC is a file (Markdown) and taken as it is; an IDEA in words becomes a specification first. The "
+                   "Architect plans tickets; pairs of Tester and Developer build them, each criterion with a failing "
+                   "test that Tandem itself has seen fail and then pass. Spec and plan are shown for approval. The "
+                   "result is on the branch DEV of a clone (--out), or of the repository given with --repo.\n\n"
+                   "Exit status: 0 all tickets are done, 3 some are blocked, 2 usage, 1 failure.",
+    .examples = "tandem run spec.md --model http://127.0.0.1:8080/v1#qwen2.5-coder-7b --pairs 2\tbuild a specification\n"
+                "tandem run \"A tool that converts units\" --stack python --model http://127.0.0.1:11434/v1#qwen2.5-coder\tfrom an idea\n"
+                "tandem run spec.md --repo ../app --model URL --model architect=URL#bigger\ton top of a repository",
+    .run = run_run,
+};
+
+/* ---- resume ---- */
+
+static const struct option resume_options[] = {
+    MODEL_OPTIONS,
+    TALK_OPTIONS,
+    { NULL },
+};
+
+static int run_resume(struct invocation *in, struct err *e)
+{
+    struct work w;
+    struct project p;
+    const char *id;
+    int r = work_open(&w, in, e);
+    if (r == 0)
+        r = session_project(&w.session, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
+    if (r == 0)
+        r = work_begin(&w, &p.models, e);
+    if (r == 0)
+        r = work_on(&w, id, store_last_seq(w.session.store), e);
+    work_close(&w);
+    return r;
+}
+
+const struct command command_resume = {
+    .name = "resume",
+    .summary = "go on with a project exactly where it stopped",
+    .operands = "[PROJECT]",
+    .max_operands = 1,
+    .options = resume_options,
+    .description = "Goes on after Ctrl-C, after a gate, after kill -9 or a power cut. Without PROJECT, the one begun last.",
+    .run = run_resume,
+};

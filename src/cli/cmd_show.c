@@ -1,0 +1,214 @@
+/* cmd_show.c - tandem show: one ticket as its proof, from top to bottom; tandem runs: its runs. */
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/live.h"
+#include "cli/session.h"
+
+static const struct option show_options[] = {
+    { .name = "prompt", .doc = "also the last prompt and answer of each conversation" },
+    { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
+    { NULL },
+};
+
+static const char *name_of(const struct invocation *in)
+{
+    return in->operands.items[0];
+}
+
+static int find_ticket(struct session *s, const char **ret_project, const char **ret_id, struct ticket *ret, struct err *e)
+{
+    struct project p;
+    int r = session_project(s, option_value(s->in, "project"), ret_project, &p, e);
+    if (r < 0)
+        return r;
+    *ret_id = arena_printf(&s->in->arena, "%s/%s", *ret_project, name_of(s->in));
+    r = store_get(s->store, &s->in->arena, &ticket_type, *ret_id, ret, NULL, e);
+    if (r == ERR_NOT_FOUND)
+        return err_set(e, ERR_NOT_FOUND, "project %s has no ticket %s; tandem status %s lists them", *ret_project,
+                       name_of(s->in), *ret_project);
+    return r;
+}
+
+static void print_list(FILE *out, const char *label, const struct texts *t)
+{
+    if (!t->count)
+        return;
+    fprintf(out, "%s", label);
+    for (size_t i = 0; i < t->count; i++)
+        fprintf(out, "%s%s", i ? ", " : " ", t->items[i]);
+    fprintf(out, "\n");
+}
+
+static void print_criterion(struct session *s, const char *ticket_id, const struct ticket *t, size_t i)
+{
+    const struct criterion *c = ticket_criterion(t, i);
+    FILE *out = s->in->out;
+    bool proven = criterion_proven(c), red = c->state == CRITERION_RED;
+    fprintf(out, "\n%s%zu. %s%s  (%s%s", term_ink(s->term.colors, proven ? INK_GREEN : red ? INK_RED : INK_PLAIN), i + 1,
+            c->text, term_ink(s->term.colors, INK_PLAIN), criterion_state_names[c->state],
+            streq(c->origin, "review") ? ", from the review" : "");
+    if (c->clause)
+        fprintf(out, ", clause %lld", (long long)c->clause);
+    fprintf(out, ")\n");
+    for (size_t k = 0; k < c->tests.count; k++)
+        fprintf(out, "   test   %s\n", c->tests.items[k]);
+    struct evidence ev;
+    const char *id = arena_printf(&s->in->arena, "%s/%zu", ticket_id, i + 1);
+    if (store_get(s->store, &s->in->arena, &evidence_type, id, &ev, NULL, NULL) < 0)
+        return;
+    if (*ev.red_commit) {
+        fprintf(out, "   red    commit %.12s, run %s, by %s", ev.red_commit, ev.red_run, red_reason_names[ev.reason]);
+        print_list(out, " of", &ev.absent);
+        if (!ev.absent.count)
+            fprintf(out, "\n");
+    }
+    if (*ev.met_by)
+        fprintf(out, "   met    the tests fail on tree %.12s%s%s\n", ev.met_by, *ev.mutation ? ", where " : " (the base)", ev.mutation);
+    if (*ev.green_commit)
+        fprintf(out, "   green  commit %.12s, run %s\n", ev.green_commit, ev.green_run);
+}
+
+/* The newest run, whose output tells why a ticket stands where it stands. */
+static int last_run(struct session *s, const char *project, int kind, struct run *ret, const char **ret_id, struct err *e)
+{
+    struct store_found found;
+    struct store_query q = { .where = { { "project", project, 0 }, { "ticket", name_of(s->in), 0 },
+                                        { "kind", kind == RUN_MODEL ? "model" : "suite", 0 } },
+                             .where_count = 3, .order_by = "started_ms", .descending = true, .limit = 1 };
+    int r = store_find(s->store, &s->in->arena, &run_type, &q, &found, e);
+    if (r == 0 && !found.count)
+        return err_set(e, ERR_NOT_FOUND, "no run yet");
+    if (r == 0) {
+        *ret = *(struct run *)found.docs;
+        *ret_id = found.ids[0];
+    }
+    return r;
+}
+
+static void print_blob(struct session *s, const char *title, const char *digest)
+{
+    const char *text;
+    size_t len;
+    if (!*digest || store_blob(s->store, &s->in->arena, digest, &text, &len, NULL) < 0)
+        return;
+    fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
+            term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
+}
+
+static int show(struct session *s, struct err *e)
+{
+    const char *project, *id, *run_id;
+    struct ticket t;
+    struct run run;
+    int r = find_ticket(s, &project, &id, &t, e);
+    if (r < 0)
+        return r;
+    FILE *out = s->in->out;
+    fprintf(out, "%s  %s\n", name_of(s->in), t.title);
+    fprintf(out, "%s%s%s, %s, branch %s\n", column_names[t.column], *t.stage ? ", stage " : "", t.stage,
+            ticket_kind_names[t.kind], t.branch);
+    print_list(out, "after", &t.after);
+    if (*t.blocked)
+        fprintf(out, "%sblocked:%s %s\n", term_ink(s->term.colors, INK_STRONG), term_ink(s->term.colors, INK_PLAIN), t.blocked);
+    if (*t.description)
+        fprintf(out, "\n%s\n", t.description);
+    if (*t.scope.how) {
+        fprintf(out, "\nScope: %s\n", t.scope.how);
+        print_list(out, "  reads", &t.scope.read);
+        print_list(out, "  changes", &t.scope.change);
+        print_list(out, "  creates", &t.scope.create);
+    }
+    for (size_t i = 0; i < t.criteria.count; i++)
+        print_criterion(s, id, &t, i);
+    print_list(out, "\nFlaky tests:", &t.flaky);
+    STR_LOCAL(numbers);
+    live_count(t.prompt_tokens, &numbers);
+    str_add(&numbers, " tokens in, ");
+    live_count(t.completion_tokens, &numbers);
+    fprintf(out, "\n%s out; model %.1f s, tests %.1f s", numbers.data, (double)t.model_us / 1e6, (double)t.suite_us / 1e6);
+    if (t.lines)
+        fprintf(out, "; %lld of %lld lines covered", (long long)t.covered, (long long)t.lines);
+    fprintf(out, "\n");
+    if (*t.blocked && last_run(s, project, RUN_SUITE, &run, &run_id, NULL) == 0)
+        print_blob(s, arena_printf(&s->in->arena, "Output of the last run (%s):", run_id), run.answer);
+    if (option_given(s->in, "prompt") && last_run(s, project, RUN_MODEL, &run, &run_id, NULL) == 0) {
+        print_blob(s, arena_printf(&s->in->arena, "Prompt (%s):", run_id), run.prompt);
+        print_blob(s, "Answer:", run.answer);
+    }
+    return 0;
+}
+
+static int run_show(struct invocation *in, struct err *e)
+{
+    struct session s;
+    int r = session_look(&s, in, e);
+    if (r == 0)
+        r = show(&s, e);
+    session_close(&s);
+    return r;
+}
+
+const struct command command_show = {
+    .name = "show",
+    .summary = "show a ticket as its proof, from top to bottom",
+    .operands = "T-N",
+    .min_operands = 1, .max_operands = 1,
+    .options = show_options,
+    .description = "Criteria with their tests, red and green commits; scope, tokens, times; why it is blocked and the "
+                   "last output. --prompt adds what was last sent to a model, byte for byte, and its answer.",
+    .run = run_show,
+};
+
+/* ---- runs ---- */
+
+static const struct option runs_options[] = {
+    { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
+    { NULL },
+};
+
+static int list_runs(struct session *s, struct err *e)
+{
+    const char *project, *id;
+    struct ticket t;
+    struct store_found found;
+    int r = find_ticket(s, &project, &id, &t, e);
+    struct store_query q = { .where = { { "project", project, 0 }, { "ticket", name_of(s->in), 0 } }, .where_count = 2,
+                             .order_by = "started_ms" };
+    if (r == 0)
+        r = store_find(s->store, &s->in->arena, &run_type, &q, &found, e);
+    if (r < 0)
+        return r;
+    const struct run *runs = found.docs;
+    for (size_t i = 0; i < found.count; i++) {
+        char time[32];
+        clock_format(runs[i].started_ms, time);
+        fprintf(s->in->out, "%.8s  %7.2f s  %-9s %-12s", time + 11, (double)runs[i].total_us / 1e6, runs[i].role, runs[i].step);
+        if (runs[i].kind == RUN_MODEL)
+            fprintf(s->in->out, "  %lld+%lld tokens, %s", (long long)runs[i].prompt_tokens,
+                    (long long)runs[i].completion_tokens, runs[i].model);
+        fprintf(s->in->out, "  %s\n", runs[i].outcome);
+    }
+    return 0;
+}
+
+static int run_runs(struct invocation *in, struct err *e)
+{
+    struct session s;
+    int r = session_look(&s, in, e);
+    if (r == 0)
+        r = list_runs(&s, e);
+    session_close(&s);
+    return r;
+}
+
+const struct command command_runs = {
+    .name = "runs",
+    .summary = "list the model calls and test runs of a ticket",
+    .operands = "T-N",
+    .min_operands = 1, .max_operands = 1,
+    .options = runs_options,
+    .description = "Every model call and command is stored with its full input, output and timing; tandem show --prompt "
+                   "prints the last.",
+    .run = run_runs,
+};

@@ -1,0 +1,137 @@
+/* cmd_status.c - tandem status: the projects of the home, or one of them ticket by ticket. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "cli/text.h"
+
+static const struct option options[] = {
+    { .name = "json", .doc = "print documents as JSON" },
+    { NULL },
+};
+
+/* "━━─": one segment for each criterion. */
+static void add_proof(struct str *out, const struct ticket *t, const struct term *term)
+{
+    for (size_t i = 0; i < t->criteria.count; i++) {
+        const struct criterion *c = ticket_criterion(t, i);
+        bool proven = criterion_proven(c);
+        enum ink ink = proven ? INK_GREEN : c->state == CRITERION_RED ? INK_RED : INK_QUIET;
+        str_add(out, term_ink(term->colors, ink));
+        str_add(out, term->unicode ? (proven || c->state == CRITERION_RED ? "━" : "─")
+                                   : proven ? "#" : c->state == CRITERION_RED ? "x" : "-");
+        str_add(out, term_ink(term->colors, INK_PLAIN));
+    }
+}
+
+static const char *word_for(const struct ticket *t)
+{
+    return *t->blocked ? "blocked" : t->column == COLUMN_INPROGRESS ? t->stage : column_names[t->column];
+}
+
+static int one_project(struct session *s, const char *id, const struct project *p, struct err *e)
+{
+    struct store_found tickets, functionalities;
+    int r = project_tickets(s->store, &s->in->arena, id, &tickets, e);
+    if (r == 0)
+        r = project_functionalities(s->store, &s->in->arena, id, &functionalities, e);
+    if (r < 0)
+        return r;
+    FILE *out = s->in->out;
+    fprintf(out, "%s (%s): %s\n", p->name, id, project_state_names[p->state]);
+    if (*p->blocked)
+        fprintf(out, "  blocked: %s\n", p->blocked);
+    const struct functionality *f = functionalities.docs;
+    const struct ticket *t = tickets.docs;
+    for (size_t i = 0; i < functionalities.count; i++) {
+        fprintf(out, "\nF-%lld %s%s\n", (long long)f[i].number, f[i].title, f[i].state == FUNCTIONALITY_DONE ? " (in DEV)" : "");
+        if (*f[i].blocked)
+            fprintf(out, "  blocked: %s\n", f[i].blocked);
+        for (size_t k = 0; k < tickets.count; k++) {
+            if (t[k].functionality != f[i].number)
+                continue;
+            STR_LOCAL(proof);
+            add_proof(&proof, &t[k], &s->term);
+            fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title, word_for(&t[k]));
+            if (*t[k].blocked)
+                fprintf(out, "        %s\n", t[k].blocked);
+        }
+    }
+    return 0;
+}
+
+static int as_json(struct session *s, const char *const *ids, const struct project *projects, size_t count, struct err *e)
+{
+    json_t *list = json_array();
+    json_keep(&s->in->arena, list);
+    for (size_t i = 0; i < count; i++) {
+        struct store_found tickets, functionalities;
+        int r = project_tickets(s->store, &s->in->arena, ids[i], &tickets, e);
+        if (r == 0)
+            r = project_functionalities(s->store, &s->in->arena, ids[i], &functionalities, e);
+        if (r < 0)
+            return r;
+        json_t *o = record_write(project_type.record, &projects[i]), *ts = json_array(), *fs = json_array();
+        json_put_text(o, "id", ids[i]);
+        for (size_t k = 0; k < tickets.count; k++)
+            json_array_append_new(ts, record_write(ticket_type.record, (struct ticket *)tickets.docs + k));
+        for (size_t k = 0; k < functionalities.count; k++)
+            json_array_append_new(fs, record_write(functionality_type.record, (struct functionality *)functionalities.docs + k));
+        json_put(o, "tickets", ts);
+        json_put(o, "functionalities", fs);
+        json_array_append_new(list, o);
+    }
+    STR_LOCAL(text);
+    json_write(&text, list);
+    fprintf(s->in->out, "%s\n", text.data);
+    return 0;
+}
+
+static int show(struct session *s, struct err *e)
+{
+    struct invocation *in = s->in;
+    if (in->operands.count) {
+        const char *id;
+        struct project p;
+        int r = session_project(s, in->operands.items[0], &id, &p, e);
+        if (r < 0)
+            return r;
+        return option_given(in, "json") ? as_json(s, &id, &p, 1, e) : one_project(s, id, &p, e);
+    }
+    struct store_found found;
+    int r = store_find(s->store, &in->arena, &project_type, NULL, &found, e);
+    if (r < 0)
+        return r;
+    const struct project *p = found.docs;
+    if (option_given(in, "json"))
+        return as_json(s, found.ids, p, found.count, e);
+    if (!found.count)
+        fprintf(in->out, "There is no project in %s yet; tandem run begins one.\n", s->home);
+    for (size_t i = 0; i < found.count && r == 0; i++) {
+        fprintf(in->out, "%s", i ? "\n\n" : "");
+        r = one_project(s, found.ids[i], &p[i], e);
+    }
+    return r;
+}
+
+static int run(struct invocation *in, struct err *e)
+{
+    struct session s;
+    int r = session_look(&s, in, e);
+    if (r == 0)
+        r = show(&s, e);
+    session_close(&s);
+    return r;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .summary = "show the projects, their tickets and how far each is proven",
+    .operands = "[PROJECT]",
+    .max_operands = 1,
+    .options = options,
+    .description = "Each ticket shows one segment for each criterion: open, red witnessed, green proven. May be used "
+                   "while the team works.",
+    .run = run,
+};

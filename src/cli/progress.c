@@ -1,0 +1,333 @@
+/* progress.c - from events, documents and streams to what a person sees.
+ *
+ * Events come from the log (none is missed, whatever a thread does when), documents are read
+ * again when something moved, and streams are the last bytes of each answer.
+ *
+ * Threads: workers call text and moved (p->lock); everything else belongs to the drawer.
+ */
+#include "cli/progress.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/live.h"
+#include "cli/sentence.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MAX_STREAMS = 32, TAIL = 400, DRAW_MS = 100 };
+
+struct stream {
+    char ticket[24], role[16], step[48];
+    char tail[TAIL];
+    size_t len;
+    int64_t begun_ms, attempt;
+    bool active;
+};
+
+struct progress {
+    struct session *session;
+    enum progress_style style;
+    const char *project;
+    int64_t seq, begun_ms;
+    pthread_t drawer;
+    bool running;
+    struct live *live;
+
+    pthread_mutex_t lock; /* guards what follows */
+    struct stream streams[MAX_STREAMS];
+    bool stop;
+};
+
+/* ---- from the workers ---- */
+
+static struct stream *stream_for(struct progress *p, const char *ticket)
+{
+    struct stream *free_one = NULL;
+    for (size_t i = 0; i < MAX_STREAMS; i++) {
+        if (p->streams[i].active && streq(p->streams[i].ticket, ticket))
+            return &p->streams[i];
+        if (!p->streams[i].active && !free_one)
+            free_one = &p->streams[i];
+    }
+    return free_one;
+}
+
+static void on_moved(const struct pulse *pulse, bool begun, void *ctx)
+{
+    struct progress *p = ctx;
+    pthread_mutex_lock(&p->lock);
+    struct stream *st = stream_for(p, pulse->ticket);
+    if (st) {
+        *st = (struct stream){ .active = begun, .begun_ms = clock_steady_ms(), .attempt = pulse->attempt };
+        snprintf(st->ticket, sizeof st->ticket, "%s", pulse->ticket);
+        snprintf(st->role, sizeof st->role, "%s", pulse->role);
+        snprintf(st->step, sizeof st->step, "%s", pulse->step);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void on_text(const struct pulse *pulse, const char *text, size_t len, void *ctx)
+{
+    struct progress *p = ctx;
+    pthread_mutex_lock(&p->lock);
+    struct stream *st = stream_for(p, pulse->ticket);
+    if (st && st->active) {
+        if (len > TAIL) {
+            text += len - TAIL;
+            len = TAIL;
+        }
+        if (st->len + len > TAIL) {
+            size_t drop = st->len + len - TAIL;
+            memmove(st->tail, st->tail + drop, st->len - drop);
+            st->len -= drop;
+        }
+        memcpy(st->tail + st->len, text, len);
+        st->len += len;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+struct team_watcher progress_watcher(struct progress *p)
+{
+    return (struct team_watcher){ .text = on_text, .moved = on_moved, .ctx = p };
+}
+
+/* ---- events ---- */
+
+static void print_json(struct progress *p, struct arena *a, const struct event *ev)
+{
+    json_t *o = json_object();
+    char time[32];
+    clock_format(ev->time_ms, time);
+    json_put_int(o, "seq", ev->seq);
+    json_put_text(o, "time", time);
+    json_put_text(o, "project", ev->project ? ev->project : "");
+    json_put_text(o, "ticket", ev->ticket ? ev->ticket : "");
+    json_put_text(o, "actor", ev->actor ? ev->actor : "");
+    json_put_text(o, "kind", ev->kind);
+    const char *text;
+    size_t len;
+    json_t *payload;
+    if (*ev->payload && store_blob(p->session->store, a, ev->payload, &text, &len, NULL) == 0 &&
+        json_parse(a, text, len, &payload, NULL) == 0)
+        json_put(o, "payload", json_incref(payload));
+    STR_LOCAL(line);
+    json_write(&line, json_keep(a, o));
+    fprintf(p->session->in->out, "%s\n", line.data);
+    fflush(p->session->in->out);
+}
+
+static void print_plain(struct progress *p, const struct event *ev, const char *sentence)
+{
+    STR_LOCAL(line);
+    live_duration(ev->time_ms > p->begun_ms ? ev->time_ms - p->begun_ms : 0, &line);
+    str_addf(&line, "  %s\n", sentence);
+    if (p->live) {
+        live_print(p->live, line.data);
+    } else {
+        fputs(line.data, p->session->in->out);
+        fflush(p->session->in->out);
+    }
+}
+
+/* On a terminal only what a person would miss stays as a line. */
+static bool stays(const struct event *ev)
+{
+    static const char *const kinds[] = { "ticket.blocked", "blocked", "functionality.blocked", "project.blocked",
+                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered",
+                                         "red.refused", "green.refused", NULL };
+    for (size_t i = 0; kinds[i]; i++)
+        if (streq(kinds[i], ev->kind))
+            return true;
+    return false;
+}
+
+static void show_events(struct progress *p)
+{
+    for (;;) {
+        ARENA_LOCAL(a);
+        struct event *events;
+        size_t count;
+        if (store_events(p->session->store, &a, p->seq, p->project, NULL, NULL, 200, &events, &count, NULL) < 0)
+            return;
+        for (size_t i = 0; i < count; i++) {
+            p->seq = events[i].seq;
+            if (p->style == PROGRESS_JSON) {
+                print_json(p, &a, &events[i]);
+                continue;
+            }
+            const char *sentence = event_sentence(p->session->store, &a, &events[i], false);
+            if (sentence && (!p->live || stays(&events[i])))
+                print_plain(p, &events[i], sentence);
+        }
+        if (count < 200)
+            return;
+    }
+}
+
+/* ---- the picture ---- */
+
+static enum live_state state_of(const struct ticket *t)
+{
+    if (*t->blocked)
+        return LIVE_BLOCKED;
+    switch (t->column) {
+    case COLUMN_INPROGRESS: return LIVE_WORKING;
+    case COLUMN_REVIEW: return LIVE_REVIEW;
+    case COLUMN_DONE: return LIVE_DONE;
+    default: return LIVE_WAITING;
+    }
+}
+
+static const char *note_of(struct arena *a, const struct ticket *t)
+{
+    if (*t->blocked)
+        return t->blocked;
+    if (t->column > COLUMN_TODO || !t->after.count)
+        return NULL;
+    STR_LOCAL(note);
+    for (size_t i = 0; i < t->after.count; i++)
+        str_addf(&note, "%s%s", i ? ", " : "after ", t->after.items[i]);
+    return arena_strndup(a, note.data, note.len);
+}
+
+static void fill_ticket(struct progress *p, struct arena *a, const struct ticket *t, struct live_ticket *lt)
+{
+    enum live_criterion *criteria = ARENA_ARRAY(a, enum live_criterion, t->criteria.count);
+    for (size_t i = 0; i < t->criteria.count; i++) {
+        const struct criterion *c = ticket_criterion(t, i);
+        bool without_tests = t->kind != TICKET_BEHAVIOUR && t->column == COLUMN_DONE;
+        criteria[i] = criterion_proven(c) || without_tests ? LIVE_GREEN : c->state == CRITERION_RED ? LIVE_RED : LIVE_OPEN;
+    }
+    *lt = (struct live_ticket){
+        .id = arena_printf(a, "T-%lld", (long long)t->number), .title = t->title, .state = state_of(t),
+        .criteria = criteria, .criterion_count = t->criteria.count, .phase = t->stage, .elapsed_ms = -1,
+        .note = note_of(a, t),
+    };
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < MAX_STREAMS; i++) {
+        const struct stream *st = &p->streams[i];
+        if (!st->active || !streq(st->ticket, lt->id))
+            continue;
+        lt->phase = arena_strdup(a, st->step);
+        lt->elapsed_ms = clock_steady_ms() - st->begun_ms;
+        lt->tail = arena_strndup(a, st->tail, st->len);
+        lt->tail_len = st->len;
+        size_t current = ticket_current(t);
+        if (current < t->criteria.count && (streq(st->step, "red") || streq(st->step, "green"))) {
+            lt->criterion = (int64_t)current + 1;
+            lt->attempt = t->attempt + 1;
+            lt->attempts = p->session->in->settings.attempts;
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* By the criteria proven so far; the first tells nothing yet. */
+static int64_t estimate_rest(int64_t elapsed_ms, size_t proven, size_t all)
+{
+    return proven < 2 ? -1 : elapsed_ms * (int64_t)(all - proven) / (int64_t)proven;
+}
+
+static void draw(struct progress *p, bool force)
+{
+    ARENA_LOCAL(a);
+    struct store_found found;
+    struct project project;
+    if (store_get(p->session->store, &a, &project_type, p->project, &project, NULL, NULL) < 0 ||
+        project_tickets(p->session->store, &a, p->project, &found, NULL) < 0)
+        return;
+    const struct ticket *tickets = found.docs;
+    struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, found.count);
+    struct live_view v = { .project = project.name, .headline = project_state_names[project.state],
+                           .tickets = shown, .ticket_count = found.count, .coverage_percent = -1, .cached_tokens = -1,
+                           .elapsed_ms = clock_wall_ms() - p->begun_ms };
+    size_t proven = 0, all = 0;
+    int64_t covered = 0, lines = 0;
+    for (size_t i = 0; i < found.count; i++) {
+        const struct ticket *t = &tickets[i];
+        fill_ticket(p, &a, t, &shown[i]);
+        v.tokens += t->prompt_tokens + t->completion_tokens;
+        if (t->cached_tokens)
+            v.cached_tokens = (v.cached_tokens < 0 ? 0 : v.cached_tokens) + t->cached_tokens;
+        if (t->tests_total > v.tests) {
+            v.tests = t->tests_total;
+            v.tests_passed = t->tests_passed;
+        }
+        covered += t->covered;
+        lines += t->lines;
+        all += t->criteria.count;
+        for (size_t k = 0; k < t->criteria.count; k++)
+            proven += criterion_proven(ticket_criterion(t, k));
+    }
+    if (lines)
+        v.coverage_percent = covered * 100 / lines;
+    v.rest_ms = estimate_rest(v.elapsed_ms, proven, all);
+    live_draw(p->live, &v, force);
+}
+
+static void *run(void *ctx)
+{
+    struct progress *p = ctx;
+    if (p->style == PROGRESS_LIVE)
+        p->live = live_open(&p->session->term);
+    for (;;) {
+        pthread_mutex_lock(&p->lock);
+        bool stop = p->stop;
+        pthread_mutex_unlock(&p->lock);
+        show_events(p);
+        if (p->live)
+            draw(p, stop);
+        if (stop)
+            break;
+        usleep(DRAW_MS * 1000);
+    }
+    live_close(p->live, true);
+    p->live = NULL;
+    return NULL;
+}
+
+/* ---- from the command ---- */
+
+struct progress *progress_new(struct session *s, enum progress_style style)
+{
+    struct progress *p = xcalloc(1, sizeof *p);
+    p->session = s;
+    p->style = style;
+    p->begun_ms = clock_wall_ms();
+    pthread_mutex_init(&p->lock, NULL);
+    return p;
+}
+
+void progress_begin(struct progress *p, const char *project, int64_t after_seq)
+{
+    p->project = project;
+    if (after_seq > p->seq)
+        p->seq = after_seq;
+    p->stop = false;
+    p->running = pthread_create(&p->drawer, NULL, run, p) == 0;
+}
+
+void progress_end(struct progress *p)
+{
+    if (!p->running)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->drawer, NULL);
+    p->running = false;
+}
+
+void progress_free(struct progress *p)
+{
+    if (!p)
+        return;
+    progress_end(p);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}

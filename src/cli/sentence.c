@@ -1,0 +1,108 @@
+/* sentence.c - words for events.
+ *
+ * One table from kind to words; the payload's telling members follow.
+ */
+#include "cli/sentence.h"
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/str.h"
+
+static const struct { const char *kind, *words; } table[] = {
+    { "project.created", "project begun" },
+    { "project.done", "every functionality is in DEV" },
+    { "project.blocked", "cannot go on" },
+    { "spec.written", "spec written" },
+    { "spec.approved", "spec approved" },
+    { "spec.edited", "spec edited" },
+    { "spec.change-asked", "a change of the spec was asked for" },
+    { "plan.written", "plan made" },
+    { "plan.approved", "plan approved" },
+    { "plan.edited", "plan edited" },
+    { "plan.change-asked", "a change of the plan was asked for" },
+    { "ticket.started", "begun" },
+    { "ticket.scoped", "scope fixed" },
+    { "red.witnessed", "red witnessed" },
+    { "red.refused", "red refused" },
+    { "green.witnessed", "green witnessed" },
+    { "green.refused", "green refused" },
+    { "criterion.met", "criterion is met already" },
+    { "criterion.dropped", "criterion dropped by the Architect" },
+    { "criterion.reworded", "criterion put into other words by the Architect" },
+    { "work.witnessed", "work done, the suite still passes" },
+    { "work.refused", "work refused" },
+    { "refactoring.witnessed", "refactored, the suite still passes" },
+    { "refactor.refused", "refactoring refused" },
+    { "refactoring.dropped", "refactoring dropped" },
+    { "coverage.short", "coverage is short" },
+    { "test.flaky", "a test changed its mind and is named as flaky" },
+    { "merge.witnessed", "merged with what its functionality has meanwhile" },
+    { "ticket.integrated", "measured, to the review" },
+    { "review.accepted", "review: accepted" },
+    { "review.commented", "review: sent back" },
+    { "ticket.done", "done and merged" },
+    { "ticket.blocked", "blocked" },
+    { "ticket.retried", "started again" },
+    { "functionality.accepted", "functionality accepted" },
+    { "functionality.commented", "functionality's review asks for more" },
+    { "functionality.delivered", "functionality merged into DEV" },
+    { "functionality.blocked", "functionality blocked" },
+    { "functionality.retried", "started again" },
+    { "blocked", "blocked" },
+    { "project.handed-over", "the result is handed over" },
+    { "release.made", "released" },
+};
+
+static const char *words_for(const char *kind)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (streq(table[i].kind, kind))
+            return table[i].words;
+    return NULL;
+}
+
+static void add_comments(struct str *out, const json_t *comments)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach((json_t *)comments, i, c)
+        str_addf(out, "%s%s", i ? "; " : ": ", json_text_of(c, "text", ""));
+}
+
+static void add_payload(struct str *out, const json_t *p)
+{
+    int64_t criterion = json_int_of(p, "criterion", 0);
+    if (criterion)
+        str_addf(out, ", criterion %lld", (long long)criterion);
+    const char *reason = json_text_of(p, "reason", "");
+    if (*reason)
+        str_addf(out, " by %s", reason);
+    const json_t *tests = json_object_get(p, "tests");
+    if (tests)
+        str_addf(out, " (%zu test%s)", json_array_size(tests), json_array_size(tests) == 1 ? "" : "s");
+    static const char *const telling[] = { "fault", "why", "mutation", "test", "wish", "hint", "new" };
+    for (size_t i = 0; i < sizeof telling / sizeof *telling; i++) {
+        const char *text = json_text_of(p, telling[i], "");
+        if (*text)
+            str_addf(out, ": %s", text);
+    }
+    add_comments(out, json_object_get(p, "comments"));
+}
+
+const char *event_sentence(struct store *s, struct arena *a, const struct event *ev, bool all)
+{
+    const char *words = words_for(ev->kind);
+    if (!words && !all)
+        return NULL;
+    STR_LOCAL(out);
+    if (ev->ticket && *ev->ticket)
+        str_addf(&out, "%s ", ev->ticket);
+    str_add(&out, words ? words : ev->kind);
+    const char *text;
+    size_t len;
+    json_t *payload;
+    if (*ev->payload && store_blob(s, a, ev->payload, &text, &len, NULL) == 0 &&
+        json_parse(a, text, len, &payload, NULL) == 0)
+        add_payload(&out, payload);
+    return arena_strndup(a, out.data, out.len);
+}

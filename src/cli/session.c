@@ -1,0 +1,234 @@
+/* session.c - opening what a command needs, in the order in which it can fail.
+ *
+ * Signals only set a flag and tell the team; everything is put away by the ordinary end of
+ * the command, which is quick because models and children are cancelled.
+ */
+#include "cli/session.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "repo/git.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+atomic_bool session_interrupted;
+static struct team *_Atomic team_to_stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    /* A second one while we are still at it: the person means it. */
+    if (atomic_exchange(&session_interrupted, true))
+        _exit(STATUS_FAILED);
+    struct team *t = atomic_load(&team_to_stop);
+    if (t)
+        team_stop(t);
+}
+
+static const char *who(struct arena *a)
+{
+    char name[200], email[200];
+    git_user(name, sizeof name, email, sizeof email);
+    if (*name && *email)
+        return arena_printf(a, "%s <%s>", name, email);
+    const struct passwd *pw = getpwuid(getuid());
+    return pw ? arena_strdup(a, pw->pw_name) : "person";
+}
+
+static int begin(struct session *s, struct invocation *in, struct err *e)
+{
+    *s = (struct session){ .in = in };
+    term_init(&s->term, STDIN_FILENO, STDOUT_FILENO, &in->settings);
+    s->term.cancel = &session_interrupted;
+    return invocation_home(in, &s->home, e);
+}
+
+int session_look(struct session *s, struct invocation *in, struct err *e)
+{
+    int r = begin(s, in, e);
+    if (r == 0)
+        r = store_open_reader(&s->store, s->home, team_doc_types, team_doc_type_count, e);
+    return r;
+}
+
+int session_open(struct session *s, struct invocation *in, struct err *e)
+{
+    int r = begin(s, in, e);
+    if (r == 0)
+        r = store_open(&s->store, s->home, team_doc_types, team_doc_type_count, e);
+    if (r == 0)
+        s->person = who(&in->arena);
+    return r;
+}
+
+/* ---- models ---- */
+
+static void fill_from_settings(const struct settings *set, struct model_options *o)
+{
+    o->context_tokens = set->context_tokens;
+    o->connect_ms = set->connect_s * 1000;
+    o->first_token_ms = set->first_token_s * 1000;
+    o->stall_ms = set->stall_s * 1000;
+    o->total_ms = set->total_s * 1000;
+    o->patience_ms = set->patience_s * 1000;
+    o->max_answer_bytes = set->answer_kib * 1024;
+    o->api_key_file = *set->api_key_file ? set->api_key_file : NULL;
+    o->ca_file = *set->ca_file ? set->ca_file : NULL;
+}
+
+/* "ROLE=" before a URL; all roles without. */
+static int split_role(const char *word, int *ret_role, bool *ret_heavy, const char **ret_url, struct err *e)
+{
+    size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz");
+    *ret_role = -1;
+    *ret_heavy = false;
+    *ret_url = word;
+    if (word[len] != '=')
+        return 0;
+    char name[20];
+    snprintf(name, sizeof name, "%.*s", (int)(len < 19 ? len : 19), word);
+    *ret_url = word + len + 1;
+    *ret_heavy = streq(name, "heavy");
+    *ret_role = role_parse(name);
+    if (!*ret_heavy && *ret_role <= ROLE_ENGINE)
+        return err_set(e, ERR_USAGE, "--model %s: there is no role \"%s\"; roles are pm, architect, developer, tester, "
+                                     "and heavy for the one to escalate to", word, name);
+    return 0;
+}
+
+static int open_model(struct session *s, const char *word, struct err *e)
+{
+    int role;
+    bool heavy;
+    const char *url;
+    struct model_options o = model_default_options;
+    if (s->model_count == sizeof s->models / sizeof *s->models)
+        return err_set(e, ERR_USAGE, "more than %zu models are given", s->model_count);
+    int r = split_role(word, &role, &heavy, &url, e);
+    if (r == 0)
+        r = model_options_parse(url, &s->in->arena, &o, e);
+    if (r < 0)
+        return r;
+    fill_from_settings(&s->in->settings, &o);
+    struct model *m;
+    r = model_open(&m, &o, e);
+    if (r < 0)
+        return r;
+    s->models[s->model_count++] = m;
+    if (heavy)
+        s->heavy = m;
+    else if (role > ROLE_ENGINE)
+        s->by_role[role] = m;
+    else
+        for (int i = ROLE_PM; i < ROLE_COUNT; i++)
+            if (!s->by_role[i])
+                s->by_role[i] = m;
+    return 0;
+}
+
+/* Models for single roles first, so that the one for all fills the rest. */
+static int open_models(struct session *s, const struct texts *remembered, struct err *e)
+{
+    struct texts words = option_values(s->in, "model");
+    if (!words.count && remembered)
+        words = *remembered;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < words.count; i++) {
+            const char *word = words.items[i];
+            bool single = word[strspn(word, "abcdefghijklmnopqrstuvwxyz")] == '=';
+            int r = single == (pass == 0) ? open_model(s, word, e) : 0;
+            if (r < 0)
+                return r;
+        }
+    }
+    const char *record = option_value(s->in, "record");
+    return record ? recording_start(record, e) : 0;
+}
+
+/* ---- the team ---- */
+
+static void limits_from_settings(const struct settings *set, struct team_limits *l)
+{
+    *l = team_default_limits;
+    l->attempts = set->attempts;
+    l->review_rounds = set->review_rounds;
+    l->ticket_tokens = set->ticket_tokens;
+    l->ticket_minutes = set->ticket_minutes;
+    l->map_tokens = set->map_tokens;
+    l->answer_tokens = set->answer_tokens;
+    l->suite = (struct sandbox_limits){
+        .timeout_ms = set->suite_timeout_s * 1000, .memory_mib = set->memory_mib, .processes = set->processes,
+        .file_mib = set->file_mib, .tmp_mib = set->tmp_mib, .disk_mib = set->disk_mib,
+        .max_output = (size_t)set->output_kib * 1024,
+    };
+}
+
+int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e)
+{
+    int r = open_models(s, remembered, e);
+    if (r < 0)
+        return r;
+    const struct settings *set = &s->in->settings;
+    struct team_options o = {
+        .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_NONE : SANDBOX_BWRAP,
+        .scratch = *set->scratch ? set->scratch : NULL, .heavy = s->heavy,
+    };
+    memcpy(o.models, s->by_role, sizeof o.models);
+    limits_from_settings(set, &o.limits);
+    if (w)
+        o.watcher = *w;
+    r = team_open(&s->team, s->store, &o, e);
+    if (r < 0)
+        return r;
+    atomic_store(&team_to_stop, s->team);
+    struct sigaction sa = { .sa_handler = on_signal };
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    return 0;
+}
+
+void session_close(struct session *s)
+{
+    atomic_store(&team_to_stop, NULL);
+    team_free(s->team);
+    for (size_t i = 0; i < s->model_count; i++)
+        model_free(s->models[i]);
+    recording_start(NULL, NULL);
+    store_free(s->store);
+    s->store = NULL;
+    s->team = NULL;
+    s->model_count = 0;
+}
+
+/* ---- which project ---- */
+
+int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e)
+{
+    struct arena *a = &s->in->arena;
+    if (name) {
+        int r = store_get(s->store, a, &project_type, name, ret, NULL, e);
+        if (r == ERR_NOT_FOUND)
+            return err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; tandem status lists them", name, s->home);
+        *ret_id = name;
+        return r;
+    }
+    struct store_found found;
+    struct store_query q = { 0 };
+    int r = store_find(s->store, a, &project_type, &q, &found, e);
+    if (r < 0)
+        return r;
+    if (!found.count)
+        return err_set(e, ERR_NOT_FOUND, "there is no project in %s yet; tandem run begins one", s->home);
+    const struct project *all = found.docs;
+    size_t last = 0;
+    for (size_t i = 1; i < found.count; i++)
+        if (all[i].created_ms > all[last].created_ms)
+            last = i;
+    *ret_id = found.ids[last];
+    *ret = all[last];
+    return 0;
+}

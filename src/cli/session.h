@@ -1,0 +1,50 @@
+/* cli/session.h - a command's hold on a home: the store, the models, the team.
+ *
+ * Commands that only look open the home beside its writer (session_look); commands that
+ * change something take its lock (session_open); those that work also get a team.
+ */
+#ifndef TANDEM_CLI_SESSION_H
+#define TANDEM_CLI_SESSION_H
+
+#include "cli/command.h"
+#include "cli/term.h"
+#include "store/store.h"
+#include "team/team.h"
+
+struct session {
+    struct invocation *in;
+    const char *home;
+    struct store *store;
+    struct term term;
+    struct team *team;                /* NULL until session_team */
+    struct model *models[16];         /* opened, each once */
+    size_t model_count;
+    struct model *by_role[ROLE_COUNT], *heavy;
+    const char *person;               /* "Name <email>", or the login name */
+};
+
+/* Options of commands that talk to models: --model, --record, --yes, --json. */
+#define MODEL_OPTIONS                                                                             \
+    { .name = "model", .letter = 'm', .argument = "[ROLE=]URL[#NAME]", .is_repeated = true,       \
+      .doc = "the model for all roles, for one role (pm, architect, developer, tester), or to escalate to (heavy); " \
+             "replay:DIR plays a recording" },                                                    \
+    { .name = "record", .argument = "DIR", .kind = ARGUMENT_DIR,                                  \
+      .doc = "keep every model call as a file below DIR" }
+#define TALK_OPTIONS                                                                              \
+    { .name = "yes", .letter = 'y', .doc = "accept spec and plan without asking" },               \
+    { .name = "json", .doc = "print events as JSON, one a line" }
+
+int session_look(struct session *s, struct invocation *in, struct err *e);
+int session_open(struct session *s, struct invocation *in, struct err *e);
+/* Opens the models that --model names (or else `remembered`) and starts the team. */
+int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
+void session_close(struct session *s);
+
+/* The project an operand or --project names, or the home's only one, or the one last
+ * created.  ERR_NOT_FOUND says what there is. */
+int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e);
+
+/* Set by SIGINT and SIGTERM once session_team was called. */
+extern atomic_bool session_interrupted;
+
+#endif

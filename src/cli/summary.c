@@ -1,0 +1,109 @@
+/* summary.c - numbers from the documents and from the clocks of this process. */
+#include "cli/summary.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/live.h"
+#include "os/process.h"
+#include "repo/git.h"
+
+static void print_blocked(struct session *s, const struct store_found *tickets, const struct store_found *functionalities)
+{
+    const struct ticket *t = tickets->docs;
+    const struct functionality *f = functionalities->docs;
+    for (size_t i = 0; i < tickets->count; i++)
+        if (*t[i].blocked)
+            fprintf(s->in->out, "\nT-%lld is blocked: %s\n  tandem show T-%lld shows its last output; tandem retry T-%lld "
+                                "--hint \"...\" starts it again\n",
+                    (long long)t[i].number, t[i].blocked, (long long)t[i].number, (long long)t[i].number);
+    for (size_t i = 0; i < functionalities->count; i++)
+        if (*f[i].blocked)
+            fprintf(s->in->out, "\nF-%lld is blocked: %s\n", (long long)f[i].number, f[i].blocked);
+}
+
+static int count_commits(struct session *s, const char *project, const struct project *p, size_t *ret, struct err *e)
+{
+    struct repo *repo;
+    struct oid dev, base = { "" }, *list;
+    int r = repo_open(&repo, project_repo_path(&s->in->arena, s->home, project), e);
+    if (r < 0)
+        return r;
+    snprintf(base.hex, sizeof base.hex, "%s", p->base);
+    *ret = 0;
+    if (repo_ref(repo, "refs/heads/DEV", &dev, NULL) == 0)
+        r = repo_log(repo, &s->in->arena, &dev, &base, 10000, &list, ret, e);
+    repo_free(repo);
+    return r;
+}
+
+static void print_times(struct session *s, int64_t model_us, int64_t suite_us)
+{
+    struct process_times times = process_times_total();
+    STR_LOCAL(text);
+    const struct { const char *name; int64_t us; } rows[] = {
+        { "models", model_us }, { "tests", suite_us }, { "git", times.wall_us[PROCESS_KIND_GIT] } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        str_addf(&text, "%s%s %.1f s", i ? ", " : "", rows[i].name, (double)rows[i].us / 1e6);
+    fprintf(s->in->out, "Time       %s\n", text.data);
+}
+
+int summary_print(struct session *s, const char *project, struct err *e)
+{
+    struct store_found tickets, functionalities;
+    struct project p;
+    size_t commits = 0;
+    struct arena *a = &s->in->arena;
+    int r = session_project(s, project, &project, &p, e);
+    if (r == 0)
+        r = project_tickets(s->store, a, project, &tickets, e);
+    if (r == 0)
+        r = project_functionalities(s->store, a, project, &functionalities, e);
+    if (r == 0 && *p.base)
+        r = count_commits(s, project, &p, &commits, e);
+    if (r < 0)
+        return r;
+    const struct ticket *t = tickets.docs;
+    size_t done = 0, criteria = 0, proven = 0;
+    int64_t tests = 0, passed = 0, covered = 0, lines = 0, prompt = 0, cached = 0, answered = 0, model_us = 0, suite_us = 0;
+    for (size_t i = 0; i < tickets.count; i++) {
+        done += t[i].column == COLUMN_DONE;
+        criteria += t[i].criteria.count;
+        for (size_t k = 0; k < t[i].criteria.count; k++)
+            proven += criterion_proven(ticket_criterion(&t[i], k));
+        if (t[i].tests_total >= tests) {
+            tests = t[i].tests_total;
+            passed = t[i].tests_passed;
+        }
+        covered += t[i].covered;
+        lines += t[i].lines;
+        prompt += t[i].prompt_tokens;
+        cached += t[i].cached_tokens;
+        answered += t[i].completion_tokens;
+        model_us += t[i].model_us;
+        suite_us += t[i].suite_us;
+    }
+    FILE *out = s->in->out;
+    fprintf(out, "\n%s\n", p.name);
+    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", done, tickets.count, proven, criteria);
+    fprintf(out, "Tests      %lld of %lld pass", (long long)passed, (long long)tests);
+    if (lines)
+        fprintf(out, ", %lld %% of the lines covered", (long long)(covered * 100 / lines));
+    fprintf(out, "\nCommits    %zu on DEV\n", commits);
+    STR_LOCAL(tokens);
+    live_count(prompt, &tokens);
+    str_add(&tokens, " in, ");
+    live_count(answered, &tokens);
+    str_add(&tokens, " out");
+    if (cached > 0) {
+        str_add(&tokens, ", ");
+        live_count(cached, &tokens);
+        str_add(&tokens, " of them from the cache");
+    }
+    fprintf(out, "Tokens     %s\n", tokens.data);
+    print_times(s, model_us, suite_us);
+    print_blocked(s, &tickets, &functionalities);
+    if (*p.blocked)
+        fprintf(out, "\nThe project is blocked: %s\n", p.blocked);
+    fprintf(out, "\n");
+    return 0;
+}

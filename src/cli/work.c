@@ -1,0 +1,143 @@
+/* work.c - the loop between team and person.
+ *
+ * The team runs until a gate; the person answers on the terminal; the team goes on.
+ */
+#include "cli/work.h"
+
+#include "base/str.h"
+#include "cli/progress.h"
+#include "cli/summary.h"
+
+#include <unistd.h>
+
+int work_open(struct work *w, struct invocation *in, struct err *e)
+{
+    *w = (struct work){ .progress = NULL };
+    w->accept = option_given(in, "yes");
+    return session_open(&w->session, in, e);
+}
+
+int work_begin(struct work *w, const struct texts *models, struct err *e)
+{
+    enum progress_style style = option_given(w->session.in, "json")         ? PROGRESS_JSON
+                                : w->session.term.is_terminal    ? PROGRESS_LIVE
+                                                                 : PROGRESS_PLAIN;
+    w->progress = progress_new(&w->session, style);
+    struct team_watcher watcher = progress_watcher(w->progress);
+    return session_team(&w->session, models, &watcher, e);
+}
+
+void work_close(struct work *w)
+{
+    progress_free(w->progress);
+    session_close(&w->session);
+}
+
+/* ---- gates ---- */
+
+static int change(struct work *w, const char *project, struct err *e)
+{
+    STR_LOCAL(wish);
+    int r = term_ask_line(&w->session.term, "What should be different? ", "use tandem resume on a terminal", &wish, e);
+    if (r == 0 && wish.len)
+        r = team_change(w->session.team, project, wish.data, w->session.person, e);
+    return r;
+}
+
+static int edit(struct work *w, const char *project, bool is_spec, struct err *e)
+{
+    const char *text;
+    STR_LOCAL(edited);
+    int r = team_under_approval(w->session.team, &w->session.in->arena, project, true, &text, e);
+    if (r == 0)
+        r = term_edit(&w->session.term, is_spec ? "spec.md" : "plan.json", text, strlen(text), &edited, e);
+    if (r == ERR_CANCELLED) {
+        fprintf(w->session.in->out, "Left as it was.\n");
+        return 0;
+    }
+    if (r < 0 || streq(edited.data, text))
+        return r;
+    r = team_edit(w->session.team, project, edited.data, w->session.person, e);
+    if (r == ERR_INVALID) {
+        /* The person's work is not lost: it is said what is wrong, and they can edit again. */
+        fprintf(w->session.in->out, "Not taken: %s\n", e->text);
+        return 0;
+    }
+    return r;
+}
+
+/* *ret_stop: the person wants to stop here. */
+static int ask_person(struct work *w, const char *project, bool is_spec, bool *ret_stop, struct err *e)
+{
+    static const struct choice choices[] = { { 'a', "accept" }, { 'e', "edit" }, { 'c', "change" }, { 's', "stop" } };
+    const char *text;
+    int r = team_under_approval(w->session.team, &w->session.in->arena, project, false, &text, e);
+    if (r < 0)
+        return r;
+    const char *what = is_spec ? "specification" : "plan";
+    fprintf(w->session.in->out, "\n%s\n\n", text);
+    char answer;
+    r = term_ask(&w->session.term, arena_printf(&w->session.in->arena, "This is the %s.", what), choices, 4,
+                 arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume` on a terminal, or "
+                              "`tandem resume --yes` to accept it", what), &answer, e);
+    if (r < 0)
+        return r;
+    switch (answer) {
+    case 'a': return team_approve(w->session.team, project, w->session.person, e);
+    case 'e': return edit(w, project, is_spec, e);
+    case 'c': return change(w, project, e);
+    default: *ret_stop = true; return 0;
+    }
+}
+
+static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct err *e)
+{
+    struct project p;
+    const char *id;
+    int r = session_project(&w->session, project, &id, &p, e);
+    if (r < 0)
+        return r;
+    if (w->accept)
+        return team_approve(w->session.team, project, w->session.person, e);
+    return ask_person(w, project, p.state == PROJECT_SPEC_APPROVAL, ret_stop, e);
+}
+
+/* ---- the loop ---- */
+
+static int hand_over(struct work *w, const char *project, struct err *e)
+{
+    const char *note;
+    struct project p;
+    int r = session_project(&w->session, project, &project, &p, e);
+    if (r == 0)
+        r = team_hand_over(w->session.team, &w->session.in->arena, project, &note, e);
+    if (r == 0 && !option_given(w->session.in, "json"))
+        fprintf(w->session.in->out, "%sThe result is in %s, branch DEV.\n", note, *p.source ? p.source : p.out);
+    return r;
+}
+
+int work_on(struct work *w, const char *project, int64_t after_seq, struct err *e)
+{
+    bool stop = false;
+    enum team_end end = TEAM_STOPPED;
+    int r = 0;
+    while (r == 0 && !stop && !atomic_load(&session_interrupted)) {
+        progress_begin(w->progress, project, after_seq);
+        r = team_run(w->session.team, project, &end, e);
+        progress_end(w->progress);
+        if (r < 0 || end != TEAM_GATE)
+            break;
+        r = pass_gate(w, project, &stop, e);
+    }
+    if (r < 0)
+        return r;
+    if (stop || end == TEAM_STOPPED || atomic_load(&session_interrupted)) {
+        fprintf(w->session.in->out, "Stopped; nothing is lost. `tandem resume` goes on from here.\n");
+        return stop ? STATUS_OK : STATUS_FAILED;
+    }
+    if (!option_given(w->session.in, "json"))
+        r = summary_print(&w->session, project, e);
+    if (r == 0 && end == TEAM_DONE)
+        r = hand_over(w, project, e);
+    return r < 0 ? r : end == TEAM_DONE ? STATUS_OK : STATUS_BLOCKED;
+}
