@@ -26,9 +26,8 @@ struct process_hooks {
     bool (*on_control)(void *ctx); /* false: do not look at it again */
     int64_t tick_ms;          /* on_tick is called this often; 0: never */
     bool (*on_tick)(void *ctx);    /* true: end it (the result says PROCESS_CANCELLED) */
-    /* Ends it instead of killing the process group, which follows after two seconds (at once
-     * when it returns false); may be NULL. */
-    bool (*kill)(void *ctx);
+    int soft_signal;          /* to end it this goes to the child alone, and the group is killed
+                                 two seconds later; 0: the group is killed at once */
     void *ctx;
 };
 

@@ -42,7 +42,7 @@ static void end_it(struct running *r, enum process_end why)
     r->result.end = why;
     int64_t now = clock_steady_ms();
     r->give_up_ms = now + KILL_WAIT_MS;
-    if (r->h && r->h->kill && r->h->kill(r->h->ctx))
+    if (r->h && r->h->soft_signal && kill(r->child.pid, r->h->soft_signal) == 0)
         r->kill_ms = now + KILL_SOFT_MS;
     else
         kill(-r->child.pid, SIGKILL);
@@ -185,7 +185,7 @@ static void finish(struct running *r, int64_t started_us)
 int process_run_hooked(const struct process_options *o, const struct process_hooks *h, struct process_result *ret,
                        struct err *e)
 {
-    int64_t started_us = clock_steady_us(), started_ms = started_us / 1000;
+    int64_t started_us = clock_steady_us(), started_ms = (started_us + 999) / 1000;
     struct running r = {
         .o = o, .h = h, .result = { .out = STR_INIT, .err = STR_INIT },
         .max_output = o->max_output ? o->max_output : PROCESS_DEFAULT_OUTPUT,

@@ -1,10 +1,10 @@
 /* sandbox.c - opens the sandbox and runs one program in it.
  *
- * A run is bubblewrap as a child like any other (process.c), plus a socket to the first
- * process inside (init/protocol.h).  That process says READY once it will die with its
- * parent; only then it gets GO, so a Tandem that is killed at any instant leaves nothing
- * running.  To end a run its first process is killed and the kernel ends all others before
- * bubblewrap sees it go; killing bubblewrap instead would return while they still die.
+ * A run is a child like any other (process.c): the watcher of init/init.c, which starts
+ * bubblewrap and has cleaned up behind it when it ends.  A socket leads to the first
+ * process inside (init/protocol.h), which says READY once it will die with its parents;
+ * only then it gets GO.  So whichever process is killed at any instant, Tandem included,
+ * nothing is left running.
  */
 #include "os/sandbox_internal.h"
 
@@ -29,13 +29,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 50,
-    GROUP_SLACK = 4,       /* bubblewrap and the first process count in the cgroup too */
+    GROUP_SLACK = 4,       /* the watcher, bubblewrap and the first process count in the cgroup too */
     DISK_RESERVE_MIB = 64, /* a run ends rather than leave less than this on the disk */
     GONE_WAIT_MS = 5000,
 };
@@ -151,7 +150,7 @@ static int prepare(struct sandbox *s, const char *scratch, struct err *e)
 int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e)
 {
     struct sandbox *s = xcalloc(1, sizeof *s);
-    *s = (struct sandbox){ .mode = mode, .root = can_change_uid(), .scratch_fd = -1, .lock_fd = -1, .init_fd = -1,
+    *s = (struct sandbox){ .mode = mode, .root = can_change_uid(), .scratch_fd = -1, .init_fd = -1,
                            .filter_fd = { -1, -1 } };
     pthread_mutex_init(&s->lock, NULL);
     s->next_slot = (unsigned)getpid() * 37; /* two Tandems seldom share a uid */
@@ -199,7 +198,6 @@ struct under_way {
     struct cgroup *group;  /* NULL: none */
     int control[2];        /* ours, theirs */
     int filter_fd;
-    int init_pidfd;        /* -1: not READY yet */
     bool ready, ended;
     int exec_errno;        /* other than 0: the program could not be executed */
     int wait_status;
@@ -208,14 +206,9 @@ struct under_way {
     bool oom, disk, disk_low;
 };
 
-static void heard_ready(struct under_way *u, pid_t pid)
+static void heard_ready(struct under_way *u)
 {
-    if (u->ready)
-        return;
-    u->init_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    u->ready = u->init_pidfd >= 0;
-    if (!u->ready)
-        return; /* without GO it ends when we close the socket */
+    u->ready = true;
     failpoint("sandbox.ready");
     struct init_message go = { INIT_GO, 0 };
     ssize_t ignored = send(u->control[0], &go, sizeof go, MSG_NOSIGNAL);
@@ -223,28 +216,17 @@ static void heard_ready(struct under_way *u, pid_t pid)
     failpoint("sandbox.go");
 }
 
-/* One message of the first process, with its process id as we see it. */
 static bool on_control(void *ctx)
 {
     struct under_way *u = ctx;
     struct init_message m;
-    struct iovec part = { &m, sizeof m };
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(struct ucred))];
-    } extra;
-    struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &extra, .msg_controllen = sizeof extra };
-    ssize_t n = recvmsg(u->control[0], &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t n = recv(u->control[0], &m, sizeof m, MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     if (n != (ssize_t)sizeof m)
         return false;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-    struct ucred who = { 0 };
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
-        memcpy(&who, CMSG_DATA(c), sizeof who);
-    if (m.kind == INIT_READY && who.pid > 0)
-        heard_ready(u, who.pid);
+    if (m.kind == INIT_READY && !u->ready)
+        heard_ready(u);
     else if (m.kind == INIT_FAILED)
         u->exec_errno = m.value;
     else if (m.kind == INIT_ENDED) {
@@ -252,13 +234,6 @@ static bool on_control(void *ctx)
         u->wait_status = m.value;
     }
     return true;
-}
-
-static bool kill_first_process(void *ctx)
-{
-    struct under_way *u = ctx;
-    return u->init_pidfd >= 0 && u->s->mode == SANDBOX_BWRAP
-           && syscall(SYS_pidfd_send_signal, u->init_pidfd, SIGKILL, NULL, 0) == 0;
 }
 
 static bool disk_is_low(const struct under_way *u)
@@ -286,36 +261,24 @@ static bool on_tick(void *ctx)
     return u->oom || u->disk || u->disk_low;
 }
 
-static bool wait_readable(int fd, int64_t deadline_ms)
-{
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    for (int64_t left; (left = deadline_ms - clock_steady_ms()) > 0;)
-        if (poll(&p, 1, (int)left) > 0)
-            return true;
-    return false;
-}
-
-/* Waits until all that could still run in the room has died: whoever holds the other end
- * of the socket (nobody has been told to GO without a pid descriptor), then the first
- * process.  Normally all of this has happened. */
+/* The watcher has ended and with it all others, unless it was killed itself: then waits
+ * for the end of the socket, which the first process holds.  Takes its last words. */
 static void wait_until_gone(struct under_way *u)
 {
-    int64_t deadline = clock_steady_ms() + GONE_WAIT_MS;
+    int64_t deadline = clock_steady_ms() + GONE_WAIT_MS, left;
     shutdown(u->control[0], SHUT_WR);
-    char rest[64];
-    while (wait_readable(u->control[0], deadline) && recv(u->control[0], rest, sizeof rest, MSG_DONTWAIT) > 0)
-        ;
-    if (u->init_pidfd >= 0)
-        wait_readable(u->init_pidfd, deadline);
+    struct pollfd p = { .fd = u->control[0], .events = POLLIN };
+    while ((left = deadline - clock_steady_ms()) > 0) {
+        poll(&p, 1, (int)left);
+        if (p.revents && !on_control(u))
+            return;
+    }
 }
 
 static int open_control(struct under_way *u, struct err *e)
 {
-    int on = 1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, u->control) != 0)
         return err_set_errno(e, ERR_FAILED, errno, "cannot make the sandbox's socket");
-    if (setsockopt(u->control[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
-        return err_set_errno(e, ERR_FAILED, errno, "cannot set up the sandbox's socket");
     return 0;
 }
 
@@ -363,7 +326,7 @@ static int run_child(struct under_way *u, const char *const *probe_args, struct 
     struct process_hooks h = {
         .join_fds = join, .join_fd_count = u->group ? (size_t)cgroup_join_fds(u->group, join) : 0, .expendable = true,
         .control_fd = u->control[0], .on_control = on_control, .tick_ms = TICK_MS, .on_tick = on_tick,
-        .kill = kill_first_process, .ctx = u,
+        .soft_signal = SIGTERM, .ctx = u,
     };
     return process_run_hooked(&o, &h, ret, e);
 }
@@ -429,7 +392,7 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
                     struct sandbox_result *ret, struct err *e)
 {
     struct under_way u = { .s = s, .run = run, .limits = run->limits ? run->limits : &sandbox_default_limits,
-                           .control = { -1, -1 }, .filter_fd = -1, .init_pidfd = -1 };
+                           .control = { -1, -1 }, .filter_fd = -1 };
     struct sandbox_result r = { .process = { .out = STR_INIT, .err = STR_INIT } };
     int code = set_up(&u, e);
     if (code == 0)
@@ -443,7 +406,6 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
     }
     child_close(&u.control[0]);
     child_close(&u.filter_fd);
-    child_close(&u.init_pidfd);
     if (u.group)
         cgroup_give_back(s->cgroups, u.group);
     if (code < 0)

@@ -221,7 +221,12 @@ static void add_env(struct args *a, const struct sandbox *s, const struct sandbo
     a->items[count_at] = number(a, (int64_t)(a->count - count_at - 1));
 }
 
-static void add_init(struct args *a, const struct sandbox *s, const struct sandbox_run *run,
+static const char *init_path(struct args *a, const struct sandbox *s)
+{
+    return arena_printf(a->arena, "/proc/self/fd/%d", s->init_fd);
+}
+
+static void add_first(struct args *a, const struct sandbox *s, const struct sandbox_run *run,
                      const struct sandbox_limits *limits, int control_fd)
 {
     bool grouped = s->mode == SANDBOX_BWRAP && cgroup_limits_memory(s->cgroups);
@@ -233,8 +238,7 @@ static void add_init(struct args *a, const struct sandbox *s, const struct sandb
         [INIT_LIMIT_OPEN] = OPEN_FILES,
         [INIT_LIMIT_CPU] = limits->timeout_ms / 1000 + CPU_SLACK_S,
     };
-    const char mode[2] = { s->mode == SANDBOX_BWRAP ? INIT_SANDBOX : INIT_PLAIN, '\0' };
-    ADD(a, arena_printf(a->arena, "/proc/self/fd/%d", s->init_fd), arena_strdup(a->arena, mode), number(a, control_fd));
+    ADD(a, init_path(a, s), INIT_FIRST, number(a, control_fd));
     for (int i = 0; i < INIT_LIMITS; i++)
         add(a, number(a, values[i]));
     add_env(a, s, run);
@@ -245,9 +249,10 @@ const char *const *sandbox_command(const struct sandbox *s, const struct sandbox
                                    int control_fd, int filter_fd, struct arena *arena)
 {
     struct args a = { .arena = arena };
+    ADD(&a, init_path(&a, s), INIT_WATCHER);
     if (s->mode == SANDBOX_BWRAP)
         add_sandbox(&a, s, run, limits, filter_fd);
-    add_init(&a, s, run, limits, control_fd);
+    add_first(&a, s, run, limits, control_fd);
     if (probe_args)
         add(&a, INIT_PROBE);
     add_all(&a, probe_args ? probe_args : run->argv);

@@ -21,7 +21,7 @@ struct sandbox {
     enum sandbox_mode mode;
     bool root;               /* we are, and rooms have uids of their own */
     char scratch[200];
-    int scratch_fd, lock_fd;
+    int scratch_fd;          /* locked */
     int init_fd;             /* the program tandem-init */
     int filter_fd[2];        /* without and with the host's network */
     char bwrap[64];
@@ -45,7 +45,7 @@ int sandbox_room_own(const struct sandbox *s, const struct sandbox_room *room, s
 bool sandbox_is_open_to_all(const char *path);
 
 /* ---- sandbox_command.c ---- */
-/* The argv of one run: bubblewrap, the first process, the program.  `probe_args`: the
+/* The argv of one run: the watcher, bubblewrap, the first process, the program.  `probe_args`: the
  * self-test's attempts instead of a program. */
 const char *const *sandbox_command(const struct sandbox *s, const struct sandbox_run *run,
                                    const struct sandbox_limits *limits, const char *const *probe_args,

@@ -1,8 +1,8 @@
 /* sandbox_room.c - the directories in which runs take place.
  *
- * All rooms lie in one scratch directory with a random name.  A lock in it tells whether
- * its Tandem lives; the directory gets its final name only once the lock is held, so one
- * that is found by that name and is not locked was left behind.
+ * All rooms lie in one scratch directory with a random name, which its Tandem keeps locked
+ * (flock on the directory: systemd-tmpfiles leaves such alone, too).  It gets its final
+ * name only once the lock is held, so one found by that name and not locked was left behind.
  *
  * As root a room belongs to a uid of its own and is closed to all others; the scratch
  * directory lets that uid pass (0711).  Files are given to it just before a run, since the
@@ -20,7 +20,6 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,16 +37,14 @@ static void remove_dead(int base_fd, const char *name)
         return;
     struct stat st;
     bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid();
-    int lock = ours ? openat(fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
-    bool dead = lock >= 0 ? flock(lock, LOCK_EX | LOCK_NB) == 0
-                          : ours && starts_with(name, UNFINISHED) && st.st_mtime + UNFINISHED_AGE_S < time(NULL);
+    bool unfinished = starts_with(name, UNFINISHED);
+    bool dead = ours && flock(fd, LOCK_EX | LOCK_NB) == 0
+                && (!unfinished || st.st_mtime + UNFINISHED_AGE_S < time(NULL));
     if (dead) {
         cgroup_remove_dead(name);
         if (dir_empty(fd, NULL) == 0)
             unlinkat(base_fd, name, AT_REMOVEDIR);
     }
-    if (lock >= 0)
-        close(lock);
     close(fd);
 }
 
@@ -116,7 +113,7 @@ static int give_final_name(struct sandbox *s, size_t name_at, struct err *e)
 
 int sandbox_scratch_make(struct sandbox *s, const char *wanted, struct err *e)
 {
-    char base[PATH_MAX], lock[PATH_MAX + 16];
+    char base[PATH_MAX];
     int code = choose_base(s, wanted, base, sizeof base, e);
     if (code < 0)
         return code;
@@ -128,27 +125,24 @@ int sandbox_scratch_make(struct sandbox *s, const char *wanted, struct err *e)
     snprintf(s->scratch, sizeof s->scratch, "%s/" UNFINISHED "XXXXXX", base);
     if (!mkdtemp(s->scratch))
         return err_set_errno(e, ERR_UNAVAILABLE, errno, "cannot make a scratch directory in %s", base);
-    snprintf(lock, sizeof lock, "%s/lock", s->scratch);
-    code = lock_take(lock, &s->lock_fd, e);
+    code = dir_open(s->scratch, false, &s->scratch_fd, e);
+    if (code == 0 && flock(s->scratch_fd, LOCK_EX | LOCK_NB) != 0)
+        code = err_set_errno(e, ERR_UNAVAILABLE, errno, "cannot lock %s", s->scratch);
     if (code == 0)
         code = give_final_name(s, strlen(base) + 1, e);
-    if (code == 0 && chmod(s->scratch, s->root ? 0711 : 0700) != 0)
+    if (code == 0 && fchmod(s->scratch_fd, s->root ? 0711 : 0700) != 0)
         code = err_set_errno(e, ERR_UNAVAILABLE, errno, "cannot set the permissions of %s", s->scratch);
-    if (code == 0)
-        code = dir_open(s->scratch, false, &s->scratch_fd, e);
     return code;
 }
 
 void sandbox_scratch_remove(struct sandbox *s)
 {
-    if (s->scratch_fd >= 0) {
+    if (s->scratch_fd >= 0)
         dir_empty(s->scratch_fd, NULL);
-        close(s->scratch_fd);
-    }
     if (s->scratch[0])
         rmdir(s->scratch);
-    if (s->lock_fd >= 0)
-        close(s->lock_fd);
+    if (s->scratch_fd >= 0)
+        close(s->scratch_fd);
 }
 
 /* ---- rooms ---- */

@@ -27,9 +27,11 @@ static bool file_says(const char *path, char c)
     return file_read_path(path, 100, &text, NULL) == 0 && text.data[0] == c;
 }
 
-/* What to do about a sandbox that could not be set up. */
+/* What to do about a sandbox that could not be set up; NULL: the complaint says all. */
 static const char *remedy(const char *complaint)
 {
+    if (!strstr(complaint, "bwrap: "))
+        return NULL;
     if (strstr(complaint, "Unknown option"))
         return "bubblewrap is too old; version 0.8 or newer is needed";
     if (file_says("/proc/sys/kernel/unprivileged_userns_clone", '0'))
@@ -161,8 +163,8 @@ int sandbox_quick_test(struct sandbox *s, struct err *e)
     struct sandbox_result r;
     int code = run_attempts(s, &r, e);
     if (code == ERR_UNAVAILABLE) {
-        struct err cause = *e;
-        return err_set(e, ERR_UNAVAILABLE, "%s (%.500s)", remedy(cause.text), cause.text);
+        const char *advice = remedy(e->text);
+        return advice ? err_prefix(e, "%s", advice) : code;
     }
     if (code < 0)
         return code;

@@ -1,13 +1,21 @@
-/* init.c - the first process in a sandbox; a static program of its own, inside tandem's.
+/* init.c - the two processes around sandboxed code; a static program of its own, inside
+ * tandem's.
  *
- * bubblewrap brings an init, but that one arms its parent-death signal after the program
- * has begun (it can outlive a Tandem killed just then), starts the program at the end of
- * --block-fd as if it had been told to, and reports a signal as an exit status.  So this
- * is pid 1 (--as-pid-1) instead: it waits for GO, sets the limits where they count (in the
- * new user namespace), runs the program, reaps, and tells how it ended.
+ *   tandem -> watcher -> bwrap -> bwrap (sets up) = first process -> the program
+ *
+ * The watcher exists because bubblewrap alone cannot promise to leave nothing: its second
+ * half waits for its first on an eventfd that both hold, before any parent-death signal is
+ * armed, so killing the first half just then leaves the second waiting for ever.  The
+ * watcher adopts such orphans and kills them, when the first half ended or when Tandem did.
+ * Without a sandbox it does the same for what a program leaves behind.
+ *
+ * The first process is pid 1 inside (--as-pid-1) instead of bubblewrap's, which reports a
+ * signal as an exit status and can begin the program after Tandem's death.  It waits for
+ * GO, sets the limits where they count (in the new user namespace), runs the program, reaps,
+ * and tells how it ended.
  *
  * Static, so that it starts in a fraction of a millisecond and needs nothing of what is
- * mounted.  It has no environment worth reading and cannot be traced.
+ * mounted.  Neither has an environment worth reading, and neither can be traced.
  */
 #include "os/init/probe.h"
 #include "os/init/protocol.h"
@@ -20,10 +28,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SWEEPS = 200 };
+enum { SWEEPS = 2000, SWEEP_US = 500 };
 
 static int control;
 
@@ -43,7 +52,7 @@ static bool await_go(void)
     return n == (ssize_t)sizeof m && m.kind == INIT_GO;
 }
 
-/* ---- without a pid namespace: find and kill what is left ---- */
+/* ---- the watcher ---- */
 
 static void kill_children(void)
 {
@@ -65,7 +74,7 @@ static void kill_children(void)
 }
 
 /* A killed child's children become ours (PR_SET_CHILD_SUBREAPER) and are met in the next
- * sweep. */
+ * sweep.  Returns when there are none. */
 static void sweep(void)
 {
     for (int i = 0; i < SWEEPS; i++) {
@@ -75,27 +84,60 @@ static void sweep(void)
             ;
         if (pid < 0)
             return;
-        usleep(1000);
+        usleep(SWEEP_US);
     }
 }
 
-static void parent_is_gone(int sig)
+/* Tandem wants an end, or is gone. */
+static void on_term(int sig)
 {
     (void)sig;
     sweep();
     _exit(0);
 }
 
-/* ---- the program ---- */
+/* The wait status of `program`; reaps whatever else ends before. */
+static int reap_until(pid_t program)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, 0);
+        if (pid == program)
+            return status;
+        if (pid < 0 && errno != EINTR)
+            return 0;
+    }
+}
 
+static int watch(char **command)
+{
+    /* Until here the parent-death signal was SIGKILL, and there was nobody to clean up after. */
+    signal(SIGTERM, on_term);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    pid_t self = getpid(), child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGTERM, SIG_DFL);
+        if (getppid() == self)
+            execv(command[0], command);
+        _exit(127);
+    }
+    int status = child < 0 ? 0x7f00 : reap_until(child);
+    sweep();
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- the first process ---- */
+
+/* By system call, as the C libraries do not agree on the type of `resource`. */
 static void set_limit(int resource, const char *text)
 {
     long long n = strtoll(text, NULL, 10);
-    rlim_t value = n < 0 ? RLIM_INFINITY : (rlim_t)n;
-    struct rlimit old, fresh = { value, value };
-    if (getrlimit(resource, &old) == 0 && fresh.rlim_max > old.rlim_max)
+    struct rlimit old, fresh = { n < 0 ? RLIM_INFINITY : (rlim_t)n, n < 0 ? RLIM_INFINITY : (rlim_t)n };
+    if (syscall(SYS_prlimit64, 0, resource, NULL, &old) == 0 && fresh.rlim_max > old.rlim_max)
         fresh.rlim_cur = fresh.rlim_max = old.rlim_max;
-    setrlimit(resource, &fresh);
+    syscall(SYS_prlimit64, 0, resource, &fresh, NULL);
 }
 
 static void become_program(char **args)
@@ -108,7 +150,6 @@ static void become_program(char **args)
     set_limit(RLIMIT_FSIZE, args[INIT_ARG_LIMITS + INIT_LIMIT_FILE]);
     set_limit(RLIMIT_NOFILE, args[INIT_ARG_LIMITS + INIT_LIMIT_OPEN]);
     set_limit(RLIMIT_CPU, args[INIT_ARG_LIMITS + INIT_LIMIT_CPU]);
-    signal(SIGTERM, SIG_DFL);
 
     char **env = args + INIT_ARG_ENV_COUNT + 1;
     long env_count = strtol(args[INIT_ARG_ENV_COUNT], NULL, 10);
@@ -126,32 +167,10 @@ static void become_program(char **args)
     _exit(127);
 }
 
-/* The program's wait status; reaps whatever else ends before. */
-static int reap_until(pid_t program)
+static int first(char **argv)
 {
-    for (;;) {
-        int status;
-        pid_t pid = waitpid(-1, &status, 0);
-        if (pid == program)
-            return status;
-        if (pid < 0 && errno != EINTR)
-            return 0;
-    }
-}
-
-int main(int argc, char **argv)
-{
-    if (argc <= INIT_ARG_ENV_COUNT + 1)
-        return 64;
-    bool plain = argv[INIT_ARG_MODE][0] == INIT_PLAIN;
     control = (int)strtol(argv[INIT_ARG_SOCKET], NULL, 10);
-    prctl(PR_SET_NAME, "tandem-init");
-    prctl(PR_SET_DUMPABLE, 0);
-    if (plain) {
-        signal(SIGTERM, parent_is_gone);
-        prctl(PR_SET_CHILD_SUBREAPER, 1);
-    }
-    prctl(PR_SET_PDEATHSIG, plain ? SIGTERM : SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     fcntl(control, F_SETFD, FD_CLOEXEC);
     if (control > 3)
         close_range(3, (unsigned)control - 1, 0);
@@ -163,13 +182,20 @@ int main(int argc, char **argv)
     pid_t program = fork();
     if (program == 0)
         become_program(argv);
-    if (program < 0) {
+    if (program < 0)
         say(INIT_FAILED, errno);
-        return 0;
-    }
-    int status = reap_until(program);
-    if (plain)
-        sweep();
-    say(INIT_ENDED, status);
+    else
+        say(INIT_ENDED, reap_until(program));
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    prctl(PR_SET_NAME, "tandem-init");
+    prctl(PR_SET_DUMPABLE, 0);
+    if (argc > INIT_ARG_COMMAND && strcmp(argv[INIT_ARG_ROLE], INIT_WATCHER) == 0)
+        return watch(argv + INIT_ARG_COMMAND);
+    if (argc > INIT_ARG_ENV_COUNT + 1 && strcmp(argv[INIT_ARG_ROLE], INIT_FIRST) == 0)
+        return first(argv);
+    return 64;
 }

@@ -313,7 +313,7 @@ static void kernel_interfaces(void)
 static void must_have_limit(int resource, const char *name)
 {
     struct rlimit r;
-    if (getrlimit(resource, &r) != 0 || r.rlim_max == RLIM_INFINITY)
+    if (syscall(SYS_prlimit64, 0, resource, NULL, &r) != 0 || r.rlim_max == RLIM_INFINITY)
         wrong("%s is not limited", name);
 }
 

@@ -21,13 +21,13 @@ struct init_message {
     int32_t kind, value;
 };
 
-/* The arguments: [0] name, [1] mode, [2] descriptor of the socket, then INIT_LIMITS
- * numbers (-1: unlimited), [n] count of environment strings, those, the program's argv
- * (for INIT_PROBE: probe.h's). */
-enum init_mode {
-    INIT_SANDBOX = 's', /* first process of a pid namespace: all others die with it */
-    INIT_PLAIN = 'p',   /* no sandbox: finds and kills what the program left behind itself */
-};
+/* The arguments: [0] any, [1] a role, then
+ *   INIT_WATCHER  the argv to run and to clean up after;
+ *   INIT_FIRST    the descriptor of the socket, INIT_LIMITS numbers (-1: unlimited), the
+ *                 count of environment strings, those, the program's argv (probe.h's for
+ *                 INIT_PROBE). */
+#define INIT_WATCHER "watch"
+#define INIT_FIRST "first"
 enum init_limit {
     INIT_LIMIT_MEMORY,    /* address space, bytes */
     INIT_LIMIT_PROCESSES,
@@ -36,7 +36,7 @@ enum init_limit {
     INIT_LIMIT_CPU,       /* seconds, of each process */
     INIT_LIMITS,
 };
-enum { INIT_ARG_MODE = 1, INIT_ARG_SOCKET, INIT_ARG_LIMITS, INIT_ARG_ENV_COUNT = INIT_ARG_LIMITS + INIT_LIMITS };
+enum { INIT_ARG_ROLE = 1, INIT_ARG_SOCKET, INIT_ARG_COMMAND = INIT_ARG_SOCKET, INIT_ARG_LIMITS, INIT_ARG_ENV_COUNT = INIT_ARG_LIMITS + INIT_LIMITS };
 
 /* As argv[0] of the program: run the escape attempts of probe.c instead. */
 #define INIT_PROBE ":probe:"
