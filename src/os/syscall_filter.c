@@ -84,16 +84,21 @@ static int refuse_ioctl(scmp_filter_ctx f, unsigned long request)
                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xFFFFFFFFUL, request));
 }
 
+static struct scmp_arg_cmp family_is(enum scmp_compare op, unsigned family)
+{
+    return (struct scmp_arg_cmp){ .arg = 0, .op = op, .datum_a = family };
+}
+
 /* Unix, IPv4, IPv6 and routing netlink are what a test needs; the rest (vsock reaches the
  * hypervisor, whatever the network namespace) is refused. */
 static int refuse_sockets(scmp_filter_ctx f, bool network)
 {
     const uint32_t how = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-    int code = seccomp_rule_add(f, how, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+    int code = seccomp_rule_add(f, how, SCMP_SYS(socket), 1, family_is(SCMP_CMP_GT, AF_NETLINK));
     for (unsigned family = 0; !code && family < AF_NETLINK; family++) {
         bool wanted = family == AF_INET || family == AF_INET6 || (family == AF_UNIX && !network);
         if (!wanted)
-            code = seccomp_rule_add(f, how, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
+            code = seccomp_rule_add(f, how, SCMP_SYS(socket), 1, family_is(SCMP_CMP_EQ, family));
     }
     return code;
 }

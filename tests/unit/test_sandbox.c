@@ -21,6 +21,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+/* Some tests fork while there are threads, which ThreadSanitizer allows only when asked. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 static struct tmpdir base; /* of all scratch directories here */
 static struct sandbox *box;
 
