@@ -1,0 +1,168 @@
+/* The repository map: symbols by real ctags in the real sandbox, ranking, budget. */
+#include "check.h"
+#include "git_fixture.h"
+
+#include "base/str.h"
+#include "repo/map.h"
+
+static struct sandbox *sandbox;
+
+static struct map built(struct fixture *f, const struct oid *tree)
+{
+    struct map m;
+    check_ok(map_build(f->r, sandbox, tree, &f->s.arena, &m, &f->e), &f->e);
+    return m;
+}
+
+static struct oid sample_tree(struct fixture *f)
+{
+    struct oid empty = { "" };
+    return TREE(f, &empty, "src/units.h", "#ifndef U\n#define U\nstruct unit { int factor; };\ndouble convert(double value, char unit);\n#endif\n",
+                "src/units.c", "#include \"units.h\"\n\ndouble convert(double value, char unit)\n{\n    int local = unit;\n    return value * local;\n}\n",
+                "table.py", "LIMIT = 3\n\n\nclass HttpTable:\n    def addRow(self, row, *, at=None):\n        pass\n\n\ndef load_table(path):\n    return HttpTable()\n",
+                "README.md", "# Units\n\n## convert\n", "data.bin", "\x01\x02\x03", "empty.py", "", "bad.py", "\xff\xfe def x(:\n");
+}
+
+static void symbols_have_signatures_scopes_and_lines(void **state)
+{
+    struct fixture *f = *state;
+    struct oid tree = sample_tree(f);
+    struct map m = built(f, &tree);
+    assert_int_equal(m.count, 7);
+    const struct map_symbol *s = map_symbol_find(&m, "src/units.c", "convert");
+    assert_non_null(s);
+    assert_string_equal(s->kind, "function");
+    assert_string_equal(s->type, "double");
+    assert_string_equal(s->signature, "(double value,char unit)");
+    assert_int_equal(s->line, 3);
+    assert_int_equal(s->end_line, 7);
+    assert_string_equal(map_symbol_find(&m, "src/units.h", "convert")->kind, "prototype");
+    assert_null(map_symbol_find(&m, "src/units.c", "local"));
+    s = map_symbol_find(&m, "table.py", "HttpTable.addRow");
+    assert_non_null(s);
+    assert_string_equal(s->scope, "HttpTable");
+    assert_string_equal(s->signature, "(self, row, *, at=None)");
+    assert_ptr_equal(s, map_symbol_find(&m, "table.py", "addRow"));
+    assert_ptr_equal(s, map_symbol_find(&m, "table.py", "HttpTable::addRow"));
+    assert_null(map_symbol_find(&m, "table.py", "HttpTable.load_table"));
+    assert_null(map_symbol_find(&m, "gone.py", "x"));
+    assert_int_equal(map_find(&m, "README.md")->count, 0);
+    assert_int_equal(map_find(&m, "empty.py")->size, 0);
+    assert_null(map_find(&m, "gone.py"));
+}
+
+static void an_unchanged_file_is_not_parsed_again(void **state)
+{
+    struct fixture *f = *state;
+    struct oid tree = sample_tree(f);
+    struct map m = built(f, &tree);
+    /* Without a sandbox only what is cached can be had. */
+    struct map again;
+    check_ok(map_build(f->r, NULL, &tree, &f->s.arena, &again, &f->e), &f->e);
+    assert_int_equal(again.count, m.count);
+    assert_string_equal(map_symbol_find(&again, "table.py", "addRow")->signature, "(self, row, *, at=None)");
+    struct oid changed = TREE(f, &tree, "table.py", "def other(): pass\n");
+    m = built(f, &changed);
+    assert_null(map_symbol_find(&m, "table.py", "addRow"));
+    assert_non_null(map_symbol_find(&m, "table.py", "other"));
+}
+
+static void the_language_is_part_of_what_is_cached(void **state)
+{
+    struct fixture *f = *state;
+    struct oid empty = { "" }, tree = TREE(f, &empty, "a.py", "def same(): pass\n", "a.txt", "def same(): pass\n");
+    struct map m = built(f, &tree);
+    assert_int_equal(map_find(&m, "a.py")->count, 1);
+    assert_int_equal(map_find(&m, "a.txt")->count, 0);
+}
+
+static void the_whole_map_reads_well(void **state)
+{
+    struct fixture *f = *state;
+    struct oid tree = sample_tree(f);
+    struct map m = built(f, &tree);
+    const char *text = map_render(&m, &f->s.arena, "convert units", 2000);
+    assert_string_equal(text,
+        "README.md\nbad.py\n  x(:\ndata.bin\nempty.py\n"
+        "src/units.c\n  double convert(double value,char unit)\n"
+        "src/units.h\n  macro U\n  struct unit\n    int factor\n  double convert(double value,char unit)\n"
+        "table.py\n  LIMIT\n  class HttpTable\n    addRow(self, row, *, at=None)\n  load_table(path)\n");
+    assert_string_equal(map_render(&m, &f->s.arena, "", 2000), text);
+}
+
+static struct map many_files(struct arena *a)
+{
+    struct map m = { ARENA_ARRAY(a, struct map_file, 300), 300 };
+    for (size_t i = 0; i < m.count; i++) {
+        struct map_file *file = &m.files[i];
+        file->path = arena_printf(a, "src/file_%03zu.c", i);
+        file->count = 5;
+        file->symbols = ARENA_ARRAY(a, struct map_symbol, file->count);
+        for (size_t n = 0; n < file->count; n++)
+            file->symbols[n] = (struct map_symbol){ .name = arena_printf(a, i == 200 && n == 3 ? "parseTemperatureScale" : "helper_%zu", n),
+                                                    .kind = "function", .type = "int", .signature = "(int value)", .scope = "" };
+    }
+    return m;
+}
+
+static void the_relevant_file_is_kept_within_the_budget(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct map m = many_files(&a);
+    static const int64_t budgets[] = { 60, 100, 500, 2000 };
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        const char *text = map_render(&m, &a, "Read temperatures in several scales", budgets[i]);
+        if (budgets[i] > 60)
+            assert_non_null(strstr(text, "  int parseTemperatureScale(int value)\n"));
+        assert_true((int64_t)strlen(text) <= budgets[i] * 3);
+        assert_non_null(strstr(text, " files left out"));
+    }
+    assert_null(strstr(map_render(&m, &a, "something else", 500), "parseTemperature"));
+    assert_string_equal(map_render(&m, &a, "x", 0), "");
+    assert_string_equal(map_render(&m, &a, "x", -5), "");
+    assert_string_equal(map_render(&(struct map){ 0 }, &a, "x", 100), "");
+}
+
+static void rendering_is_the_same_each_time(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct map m = many_files(&a);
+    const char *first = map_render(&m, &a, "temperature helper 7 file", 700);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(map_render(&m, &a, "temperature helper 7 file", 700), first);
+    STR_LOCAL(query);
+    for (int i = 0; i < 20000; i++)
+        str_add(&query, "words ");
+    str_add(&query, "\xff\xfe aVeryLongWordWithoutHumpsaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    map_render(&m, &a, query.data, 700);
+}
+
+static int open_sandbox(void **state)
+{
+    (void)state;
+    struct err e;
+    check_ok(sandbox_open(&sandbox, SANDBOX_BWRAP, NULL, &e), &e);
+    return 0;
+}
+
+static int close_sandbox(void **state)
+{
+    (void)state;
+    sandbox_free(sandbox);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_repo(symbols_have_signatures_scopes_and_lines),
+        with_repo(an_unchanged_file_is_not_parsed_again),
+        with_repo(the_language_is_part_of_what_is_cached),
+        with_repo(the_whole_map_reads_well),
+        cmocka_unit_test(the_relevant_file_is_kept_within_the_budget),
+        cmocka_unit_test(rendering_is_the_same_each_time),
+    };
+    return cmocka_run_group_tests(tests, open_sandbox, close_sandbox);
+}
