@@ -320,6 +320,7 @@ static void small_faults_of_json_are_mended(void **state)
     reads("{\"text\":\"a\",}", "a");
     reads("{\"text\":\"a\", // why\n \"good\": True}", "a");
     reads("{\"text\":\"a\nb\"}", "a\nb");
+    reads("{\"text\":\"a\r\n\tb\x01 \\\" c\"}", "a\n\tb\x01 \" c");
     reads("{/* x */ \"text\": \"a, } True // no\"}", "a, } True // no");
 }
 

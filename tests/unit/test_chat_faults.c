@@ -242,6 +242,45 @@ static void a_full_context_is_recognised_in_every_servers_words(void **state)
     assert_int_equal(upstream_count(f->server, CHAT), 5);
 }
 
+static void a_server_that_does_not_know_stream_options_is_spared_them(void **state)
+{
+    struct fixture *f = *state;
+    list_model(f, "fake-7b");
+    reply(f, (struct upstream_reply){ .status = 422, .body = "{\"detail\":\"Extra inputs are not permitted: stream_options\"}" });
+    reply_text(f, "ok");
+    check_ok(ask(f), &f->err);
+    check_ok(ask(f), &f->err);
+    assert_non_null(json_object_get(request_body(f, 0), "stream_options"));
+    assert_null(json_object_get(request_body(f, 1), "stream_options"));
+    assert_null(json_object_get(request_body(f, 2), "stream_options"));
+}
+
+static void a_failure_that_names_the_schema_is_mended_and_another_is_not(void **state)
+{
+    struct fixture *f = *state;
+    list_model(f, "fake-7b");
+    reply(f, (struct upstream_reply){ .status = 500, .body = "{\"error\":{\"message\":\"failed to parse grammar\"}}" });
+    reply_text(f, "{\"text\":\"a\"}");
+    check_ok(ask_with(f, (struct chat_request){ .schema = &verdict_record }), &f->err);
+    assert_null(json_object_get(request_body(f, 1), "response_format"));
+    assert_int_equal(f->answer.retries, 0);
+    model_free(f->model);
+    f->model = NULL;
+    reply(f, (struct upstream_reply){ .status = 500, .body = "out of memory \xFF\xE4" });
+    reply_text(f, "{\"text\":\"a\"}");
+    check_ok(ask_with(f, (struct chat_request){ .schema = &verdict_record }), &f->err);
+    assert_non_null(json_object_get(request_body(f, 3), "response_format"));
+    assert_int_equal(f->answer.retries, 1);
+}
+
+static void a_model_that_has_gone_since_it_was_listed_is_named(void **state)
+{
+    struct fixture *f = *state;
+    list_model(f, "fake-7b");
+    reply(f, (struct upstream_reply){ .status = 404, .body = "{\"error\":{\"message\":\"model \\\"fake-7b\\\" not found, try pulling it first\"}}" });
+    check_err(ask(f), ERR_NOT_FOUND, &f->err, "try pulling it first");
+}
+
 /* ---- slow and endless answers ---- */
 
 static void no_first_token_is_a_time_out(void **state)
@@ -371,6 +410,9 @@ int main(void)
         CHAT_TEST(bytes_that_are_not_utf8_are_replaced),
         CHAT_TEST(an_error_within_the_stream_is_understood),
         CHAT_TEST(a_full_context_is_recognised_in_every_servers_words),
+        CHAT_TEST(a_server_that_does_not_know_stream_options_is_spared_them),
+        CHAT_TEST(a_failure_that_names_the_schema_is_mended_and_another_is_not),
+        CHAT_TEST(a_model_that_has_gone_since_it_was_listed_is_named),
         CHAT_TEST(no_first_token_is_a_time_out),
         CHAT_TEST(headers_that_never_come_are_a_time_out),
         CHAT_TEST(an_answer_that_stalls_is_asked_again),
