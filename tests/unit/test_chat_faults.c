@@ -1,4 +1,5 @@
 /* Asking models that are not ready, slow, dying or lying. */
+#include "canceller.h"
 #include "chat_fixture.h"
 #include "check.h"
 
@@ -57,20 +58,6 @@ static void a_server_that_is_not_there_is_named(void **state)
     check_err(ask(f), ERR_UNAVAILABLE, &f->err, "Connection refused");
     assert_non_null(strstr(f->err.text, "is the model server running?"));
     assert_true(clock_steady_ms() - start >= 250);
-}
-
-struct canceller {
-    atomic_bool flag;
-    int64_t at_ms;
-};
-
-static void *cancel_soon(void *argument)
-{
-    struct canceller *c = argument;
-    usleep(100000);
-    c->at_ms = clock_steady_ms();
-    atomic_store(&c->flag, true);
-    return NULL;
 }
 
 static void is_cancelled_soon(struct fixture *f)

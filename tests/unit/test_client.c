@@ -1,4 +1,5 @@
 /* HTTP requests against a scripted server. */
+#include "canceller.h"
 #include "check.h"
 #include "upstream.h"
 
@@ -249,20 +250,6 @@ static void half_a_body_is_a_broken_connection(void **state)
     check_err(ask(f, (struct http_request){ 0 }), ERR_FAILED, &f->err, "broke");
     serve(f, (struct upstream_reply){ .body = "abcdef", .cut = 3, .end = UPSTREAM_RESET });
     check_err(ask(f, (struct http_request){ 0 }), ERR_FAILED, &f->err, "broke");
-}
-
-struct canceller {
-    atomic_bool flag;
-    int64_t at_ms;
-};
-
-static void *cancel_soon(void *argument)
-{
-    struct canceller *c = argument;
-    usleep(100000);
-    c->at_ms = clock_steady_ms();
-    atomic_store(&c->flag, true);
-    return NULL;
 }
 
 static void a_silent_request_is_cancelled_at_once(void **state)
