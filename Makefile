@@ -31,7 +31,7 @@ $(RELEASE)/build.ninja: options := --buildtype=release -Doptimization=2 -Dwerror
 	-Dtests=disabled
 
 .NOTPARALLEL:
-.PHONY: setup setup-test demo build test test-peers bench fuzz crash lint install clean
+.PHONY: setup setup-test demo build test test-peers bench fuzz crash rerecord lint install clean
 
 build: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -41,7 +41,7 @@ setup:
 
 demo: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
-	@$(BUILD)/src/tandem demo
+	@TANDEM_HOME=$${TANDEM_HOME:-$(abspath build/demo)} $(BUILD)/src/tandem demo
 
 setup-test:
 	@tools/setup test
@@ -64,6 +64,11 @@ bench: setup $(RELEASE)/build.ninja
 fuzz:
 	@tools/setup fuzz
 	@tools/fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+# Renews recorded prompts; shows what changed.
+rerecord: setup $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
+	@tools/rerecord $(abspath $(BUILD)/src/tandem) $(EXAMPLES)
 
 crash: setup-test $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) src/tandem

@@ -4,6 +4,7 @@
  * as in any run.
  */
 #include "base/str.h"
+#include "base/yaml.h"
 #include "cli/commands.h"
 #include "cli/work.h"
 #include "os/files.h"
@@ -91,15 +92,43 @@ static void show_result(struct work *w, const struct project *p)
     fprintf(w->session.in->out, "\n");
 }
 
+/* examples/NAME/example.yaml */
+struct example {
+    const char *summary, *stack;
+};
+static const struct field example_fields[] = {
+    FIELD(struct example, summary, FIELD_TEXT, .required = true, .max = 200),
+    FIELD(struct example, stack, FIELD_TEXT, .required = true, .max = 40),
+};
+static const struct record example_record = RECORD("example", struct example, example_fields);
+
+static int read_example(struct arena *a, const char *dir, const char *name, struct example *ret, const char **ret_spec,
+                        struct err *e)
+{
+    STR_LOCAL(spec);
+    STR_LOCAL(yaml);
+    const char *path = arena_printf(a, "%s/%s/example.yaml", dir, name);
+    int r = file_read_path(arena_printf(a, "%s/%s/spec.md", dir, name), 1 << 20, &spec, e);
+    if (r == 0)
+        r = file_read_path(path, 1 << 16, &yaml, e);
+    if (r == 0)
+        r = yaml_read_record(path, yaml.data, yaml.len, &example_record, a, ret, e);
+    *ret_spec = arena_strndup(a, spec.data, spec.len);
+    return r;
+}
+
 static int play(struct work *w, const char *dir, const char *name, struct err *e)
 {
     struct invocation *in = w->session.in;
     struct arena *a = &in->arena;
-    STR_LOCAL(spec);
-    int r = file_read_path(arena_printf(a, "%s/%s/spec.md", dir, name), 1 << 20, &spec, e);
+    struct example example;
+    const char *spec;
+    int r = read_example(a, dir, name, &example, &spec, e);
     if (r < 0)
         return r;
-    struct project_wish wish = { .spec = spec.data, .name = name, .pairs = in->settings.pairs,
+    if (!option_given(in, "json"))
+        fprintf(in->out, "\n%s: %s\n", name, example.summary);
+    struct project_wish wish = { .spec = spec, .name = name, .stack = example.stack, .pairs = in->settings.pairs,
                                  .coverage_target = in->settings.coverage_target, .models = option_values(in, "model") };
     if (!wish.models.count)
         texts_add(&wish.models, a, arena_printf(a, "replay:%s/%s/recording", dir, name));
@@ -129,8 +158,6 @@ static int run(struct invocation *in, struct err *e)
         r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         struct work w;
-        if (!option_given(in, "json"))
-            fprintf(in->out, "\n== %s ==\n", names.items[i]);
         r = work_open(&w, in, e);
         w.accept = true;
         if (r == 0)

@@ -66,6 +66,8 @@ int session_open(struct session *s, struct invocation *in, struct err *e)
 
 /* ---- models ---- */
 
+const char *const drift_choices[] = { "warn", "fail", NULL };
+
 static void fill_from_settings(const struct settings *set, struct model_options *o)
 {
     o->context_tokens = set->context_tokens;
@@ -113,6 +115,8 @@ static int open_model(struct session *s, const char *word, struct err *e)
     if (r < 0)
         return r;
     fill_from_settings(&s->in->settings, &o);
+    const char *drift = option_value(s->in, "drift");
+    o.drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN;
     struct model *m;
     r = model_open(&m, &o, e);
     if (r < 0)
@@ -191,12 +195,24 @@ int session_team(struct session *s, const struct texts *remembered, const struct
     return 0;
 }
 
+/* Prompts that are not what they were when the conversation was recorded. */
+static void tell_drift(struct model *m)
+{
+    STR_LOCAL(diff);
+    int64_t count = replay_drift(m, &diff);
+    if (count > 0)
+        fprintf(stderr, "tandem: warning: %lld prompt%s differ%s from the recording; the first:\n%s\n", (long long)count,
+                count == 1 ? "" : "s", count == 1 ? "s" : "", diff.data);
+}
+
 void session_close(struct session *s)
 {
     atomic_store(&team_to_stop, NULL);
     team_free(s->team);
-    for (size_t i = 0; i < s->model_count; i++)
+    for (size_t i = 0; i < s->model_count; i++) {
+        tell_drift(s->models[i]);
         model_free(s->models[i]);
+    }
     recording_start(NULL, NULL);
     store_free(s->store);
     s->store = NULL;

@@ -23,13 +23,16 @@ struct session {
     const char *person;               /* "Name <email>", or the login name */
 };
 
-/* Options of commands that talk to models: --model, --record, --yes, --json. */
+/* Options of commands that talk to models: --model, --record, --drift; --yes, --json. */
+extern const char *const drift_choices[];
 #define MODEL_OPTIONS                                                                             \
     { .name = "model", .letter = 'm', .argument = "[ROLE=]URL[#NAME]", .is_repeated = true,       \
       .doc = "the model for all roles, for one role (pm, architect, developer, tester), or to escalate to (heavy); " \
              "replay:DIR plays a recording" },                                                    \
     { .name = "record", .argument = "DIR", .kind = ARGUMENT_DIR,                                  \
-      .doc = "keep every model call as a file below DIR" }
+      .doc = "keep every model call as a file below DIR" },                                      \
+    { .name = "drift", .argument = "WHAT", .choices = drift_choices,                              \
+      .doc = "what a prompt is that differs from the recorded one: warn (without this) or fail" }
 #define TALK_OPTIONS                                                                              \
     { .name = "yes", .letter = 'y', .doc = "accept spec and plan without asking" },               \
     { .name = "json", .doc = "print events as JSON, one a line" }
