@@ -11,6 +11,7 @@
 #include "os/files.h"
 #include "os/process.h"
 #include "os/sandbox.h"
+#include "repo/stack.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -225,6 +226,50 @@ static struct sandbox *check_sandbox(struct examination *x)
     return s;
 }
 
+/* ---- stacks ---- */
+
+/* A language that nobody uses here may lack its tools: a note, unless nothing can run. */
+static bool check_stack(struct examination *x, const char *name, const char *const *override_dirs,
+                        struct sandbox *sandbox)
+{
+    struct err e;
+    struct stack *stack;
+    STR_LOCAL(what);
+    str_addf(&what, "stack %s", name);
+    if (stack_load(&stack, name, override_dirs, &e) < 0) {
+        report(x, MISSING, what.data, e.text, "mend the file, or remove it to have ours again");
+        return false;
+    }
+    const char *lacks = "";
+    bool usable = false;
+    if (stack_doctor(stack, sandbox, &x->in->arena, &lacks, &usable, &e) < 0)
+        report(x, NOTE, what.data, e.text, "");
+    else if (*lacks)
+        report(x, NOTE, what.data, usable ? "tests can be run, but not all is there" : "cannot be used", lacks);
+    else
+        report(x, FINE, what.data, "", "");
+    stack_free(stack);
+    return usable;
+}
+
+static void check_stacks(struct examination *x, struct sandbox *sandbox)
+{
+    struct err e;
+    struct texts names = { 0 };
+    const char *home, *override_dirs[2] = { NULL, NULL };
+    if (invocation_home(x->in, &home, &e) == 0)
+        override_dirs[0] = home;
+    if (stack_names(&x->in->arena, override_dirs, &names, &e) < 0) {
+        report(x, MISSING, "stacks", e.text, "");
+        return;
+    }
+    bool any = false;
+    for (size_t i = 0; i < names.count; i++)
+        any |= check_stack(x, names.items[i], override_dirs, sandbox);
+    if (!any)
+        report(x, MISSING, "stacks", "no language's tests can be run here", "install what one of them lacks");
+}
+
 static int run_doctor(struct invocation *in, struct err *e)
 {
     (void)e;
@@ -239,7 +284,10 @@ static int run_doctor(struct invocation *in, struct err *e)
     check_scratch(&x);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         check_program(&x, &programs[i]);
-    sandbox_free(check_sandbox(&x));
+    struct sandbox *sandbox = check_sandbox(&x);
+    if (sandbox)
+        check_stacks(&x, sandbox);
+    sandbox_free(sandbox);
     if (x.rows) {
         STR_LOCAL(text);
         json_write(&text, x.rows);
