@@ -5,7 +5,8 @@
  * beside it.  What works is found by trying: mount options, delegation and containers make
  * every rule about it wrong somewhere.
  *
- * Groups are reused because removing one waits for the kernel to forget its pages.
+ * Groups are reused: moving a process (here once, the thread that makes the children)
+ * waits for all readers in the kernel, eight milliseconds on a busy machine.
  */
 #include "os/cgroup.h"
 
@@ -13,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "os/files.h"
+#include "os/spawn.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,8 +30,9 @@ static const char *const controller_names[CONTROLLERS] = { "memory", "pids" };
 
 struct cgroup {
     struct cgroup *next;
-    int dir_fd[CONTROLLERS];  /* -1: none.  The same directory opened twice for v2. */
-    int join_fd[CONTROLLERS]; /* -1: none; v2 has only the first */
+    int dir_fd[CONTROLLERS]; /* -1: none.  The same directory opened twice for v2. */
+    int born_fd;             /* of them, the one for v2; 0: none */
+    struct spawner *spawner; /* sits in those of v1; NULL: none */
     int64_t oom_before, memory_bytes, processes;
     char name[32];
 };
@@ -249,12 +252,9 @@ bool cgroup_limits_processes(const struct cgroup_pool *p)
 
 static void close_group(struct cgroup *c)
 {
-    for (int i = 0; i < CONTROLLERS; i++) {
+    for (int i = 0; i < CONTROLLERS; i++)
         if (c->dir_fd[i] >= 0)
             close(c->dir_fd[i]);
-        if (c->join_fd[i] >= 0)
-            close(c->join_fd[i]);
-    }
     free(c);
 }
 
@@ -267,6 +267,7 @@ static void remove_dir(const char *path)
 
 static void remove_group(struct cgroup_pool *p, struct cgroup *c)
 {
+    spawner_free(c->spawner);
     for (int i = 0; i < CONTROLLERS; i++) {
         if (!p->dir[i] || (i && p->dir[0] && streq(p->dir[i], p->dir[0])))
             continue;
@@ -277,26 +278,50 @@ static void remove_group(struct cgroup_pool *p, struct cgroup *c)
     close_group(c);
 }
 
+static int start_spawner(struct cgroup_pool *p, struct cgroup *c, struct err *e)
+{
+    int tasks[CONTROLLERS];
+    size_t count = 0;
+    int code = 0;
+    for (int i = 0; i < CONTROLLERS && code == 0; i++) {
+        if (c->dir_fd[i] < 0 || p->v2[i])
+            continue;
+        tasks[count] = openat(c->dir_fd[i], "tasks", O_WRONLY | O_CLOEXEC);
+        if (tasks[count] < 0)
+            code = err_set_errno(e, ERR_FAILED, errno, "cannot join the control group %s/%s", p->dir[i], c->name);
+        else
+            count++;
+    }
+    if (code == 0 && count)
+        code = spawner_new(&c->spawner, tasks, count, e);
+    while (count)
+        close(tasks[--count]);
+    return code;
+}
+
 static int make_group(struct cgroup_pool *p, unsigned number, struct cgroup **ret, struct err *e)
 {
     struct cgroup *c = xcalloc(1, sizeof *c);
-    *c = (struct cgroup){ .dir_fd = { -1, -1 }, .join_fd = { -1, -1 } };
+    *c = (struct cgroup){ .dir_fd = { -1, -1 } };
     snprintf(c->name, sizeof c->name, "run-%u", number);
-    for (int i = 0; i < CONTROLLERS; i++) {
+    int code = 0;
+    for (int i = 0; i < CONTROLLERS && code == 0; i++) {
         if (!p->dir[i])
             continue;
         STR_LOCAL(path);
         str_addf(&path, "%s/%s", p->dir[i], c->name);
         if (mkdir(path.data, 0755) == 0 || errno == EEXIST)
             c->dir_fd[i] = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        bool joined = i && p->v2[i] && p->v2[0] && p->dir[0];
-        if (c->dir_fd[i] >= 0 && !joined)
-            c->join_fd[i] = openat(c->dir_fd[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
-        if (c->dir_fd[i] < 0 || (!joined && c->join_fd[i] < 0)) {
-            int code = err_set_errno(e, ERR_FAILED, errno, "cannot make the control group %s", path.data);
-            remove_group(p, c);
-            return code;
-        }
+        if (c->dir_fd[i] < 0)
+            code = err_set_errno(e, ERR_FAILED, errno, "cannot make the control group %s", path.data);
+        else if (p->v2[i])
+            c->born_fd = c->dir_fd[i];
+    }
+    if (code == 0)
+        code = start_spawner(p, c, e);
+    if (code < 0) {
+        remove_group(p, c);
+        return code;
     }
     *ret = c;
     return 0;
@@ -363,13 +388,14 @@ int cgroup_take(struct cgroup_pool *p, int64_t memory_bytes, int64_t processes, 
     return 0;
 }
 
-int cgroup_join_fds(const struct cgroup *c, int fds[2])
+struct spawner *cgroup_spawner(const struct cgroup *c)
 {
-    int count = 0;
-    for (int i = 0; i < CONTROLLERS; i++)
-        if (c->join_fd[i] >= 0)
-            fds[count++] = c->join_fd[i];
-    return count;
+    return c->spawner;
+}
+
+int cgroup_dir_fd(const struct cgroup *c)
+{
+    return c->born_fd;
 }
 
 int64_t cgroup_oom_kills(const struct cgroup *c)
@@ -382,15 +408,19 @@ int64_t cgroup_oom_kills(const struct cgroup *c)
     return now - c->oom_before;
 }
 
+/* But for the thread of ours that sits in it. */
 static bool is_empty(const struct cgroup *c)
 {
     for (int i = 0; i < CONTROLLERS; i++) {
-        char byte;
-        int fd = c->dir_fd[i] < 0 ? -1 : openat(c->dir_fd[i], "cgroup.procs", O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? 0 : read(fd, &byte, 1);
+        char text[64];
+        const char *file = c->dir_fd[i] == c->born_fd ? "cgroup.procs" : "tasks";
+        int fd = c->dir_fd[i] < 0 ? -1 : openat(c->dir_fd[i], file, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
         if (fd >= 0)
             close(fd);
-        if (n != 0)
+        text[n > 0 ? n : 0] = '\0';
+        const char *second = strchr(text, '\n');
+        if (c->dir_fd[i] == c->born_fd ? n != 0 : second && second[1])
             return false;
     }
     return true;

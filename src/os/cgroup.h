@@ -14,6 +14,7 @@
 struct err;
 struct cgroup_pool;
 struct cgroup;
+struct spawner;
 
 /* `name` becomes the name of the directories.  ERR_UNAVAILABLE: neither controller can be used. */
 int cgroup_pool_open(struct cgroup_pool **ret, const char *name, struct err *e);
@@ -27,8 +28,10 @@ bool cgroup_limits_processes(const struct cgroup_pool *p);
 
 /* An empty group with these limits. */
 int cgroup_take(struct cgroup_pool *p, int64_t memory_bytes, int64_t processes, struct cgroup **ret, struct err *e);
-/* Files a process writes "0" to in order to join; returns how many (at most 2). */
-int cgroup_join_fds(const struct cgroup *c, int fds[2]);
+/* How a child is born in it (spawn.h): by a thread that sits there (v1), into the directory
+ * (v2), or both; NULL and 0 when not so. */
+struct spawner *cgroup_spawner(const struct cgroup *c);
+int cgroup_dir_fd(const struct cgroup *c);
 /* Processes killed for memory since it was taken. */
 int64_t cgroup_oom_kills(const struct cgroup *c);
 void cgroup_give_back(struct cgroup_pool *p, struct cgroup *c);

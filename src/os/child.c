@@ -100,8 +100,7 @@ int child_start(const struct process_options *o, const struct process_hooks *h, 
         .path = path, .argv = o->argv, .env = o->env, .cwd = o->cwd,
         .stdio = { d.theirs[0], d.theirs[1], o->merge_stderr ? d.theirs[1] : d.theirs[2] },
         .keep_fds = o->keep_fds, .keep_fd_count = o->keep_fd_count,
-        .join_fds = h ? h->join_fds : NULL, .join_fd_count = h ? h->join_fd_count : 0,
-        .expendable = h && h->expendable,
+        .spawner = h ? h->spawner : NULL, .cgroup_fd = h ? h->cgroup_fd : 0, .expendable = h && h->expendable,
         .uid = o->uid,
     };
     code = spawn_child(&s, &c.pid, &c.pidfd, e);

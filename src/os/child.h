@@ -19,9 +19,9 @@ struct child_pipes {
 
 /* What the sandbox needs of a run beyond process.h. */
 struct process_hooks {
-    const int *join_fds;      /* see spawn.h */
-    size_t join_fd_count;
-    bool expendable;          /* see spawn.h */
+    struct spawner *spawner;  /* these three: see spawn.h */
+    int cgroup_fd;
+    bool expendable;
     int control_fd;           /* on_control is called when it is readable; -1: none */
     bool (*on_control)(void *ctx); /* false: do not look at it again */
     int64_t tick_ms;          /* on_tick is called this often; 0: never */

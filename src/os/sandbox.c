@@ -34,7 +34,7 @@
 
 enum {
     TICK_MS = 50,
-    GROUP_SLACK = 4,       /* the watcher, bubblewrap and the first process count in the cgroup too */
+    GROUP_SLACK = 5,       /* a thread of ours, the watcher, bubblewrap and the first process count, too */
     DISK_RESERVE_MIB = 64, /* a run ends rather than leave less than this on the disk */
     GONE_WAIT_MS = 5000,
 };
@@ -322,9 +322,9 @@ static int run_child(struct under_way *u, const char *const *probe_args, struct 
         .keep_fd_count = s->mode == SANDBOX_NONE ? 2 : 3, .uid = s->root ? u->run->room->uid : 0,
         .kind = PROCESS_KIND_SANDBOX,
     };
-    int join[2];
     struct process_hooks h = {
-        .join_fds = join, .join_fd_count = u->group ? (size_t)cgroup_join_fds(u->group, join) : 0, .expendable = true,
+        .spawner = u->group ? cgroup_spawner(u->group) : NULL, .cgroup_fd = u->group ? cgroup_dir_fd(u->group) : 0,
+        .expendable = true,
         .control_fd = u->control[0], .on_control = on_control, .tick_ms = TICK_MS, .on_tick = on_tick,
         .soft_signal = SIGTERM, .ctx = u,
     };

@@ -61,12 +61,13 @@ static const struct {
     { "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n" },
     { "etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n" },
     { "etc/resolv.conf", "" },
+    { "etc/ssl/openssl.cnf", "" }, /* the openssl command complains without */
 };
 
 /* Of the host's, where they are there.  No secrets: everybody may read these. */
-static const char *const etc_host[] = { "alternatives", "ld.so.cache", "ssl/openssl.cnf", "java-*" };
+static const char *const etc_host[] = { "alternatives", "ld.so.cache", "java-*" };
 /* And these where the network is shared. */
-static const char *const etc_network[] = { "hosts", "resolv.conf", "ssl/certs" };
+static const char *const etc_network[] = { "hosts", "resolv.conf", "ssl/openssl.cnf", "ssl/certs" };
 
 /* Directories of the scratch directory that everybody may enter. */
 static int make_dirs(struct sandbox *s, const char *path, struct err *e)
@@ -120,7 +121,7 @@ static int add_etc(struct sandbox *s, const char *pattern, struct err *e)
 
 int sandbox_etc_make(struct sandbox *s, struct err *e)
 {
-    int code = make_dirs(s, "etc", e);
+    int code = make_dirs(s, "etc/ssl", e);
     for (size_t i = 0; i < sizeof etc_files / sizeof *etc_files && code == 0; i++)
         code = file_create(s->scratch_fd, etc_files[i].path, etc_files[i].text, strlen(etc_files[i].text), 0644, e);
     for (size_t i = 0; i < sizeof etc_host / sizeof *etc_host && code == 0; i++)

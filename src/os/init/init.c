@@ -115,11 +115,10 @@ static int watch(char **command)
     signal(SIGTERM, on_term);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    pid_t self = getpid(), child = fork();
+    pid_t self = getpid(), child = vfork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGTERM, SIG_DFL);
-        if (getppid() == self)
+        if (getppid() == self) /* executing puts SIGTERM back to its default */
             execv(command[0], command);
         _exit(127);
     }
@@ -140,10 +139,10 @@ static void set_limit(int resource, const char *text)
     syscall(SYS_prlimit64, 0, resource, &fresh, NULL);
 }
 
+/* In a child that shares our memory (vfork), but for the probe, which runs on in it. */
 static void become_program(char **args)
 {
     setpgid(0, 0);
-    prctl(PR_SET_DUMPABLE, 1);
     set_limit(RLIMIT_CORE, "0");
     set_limit(RLIMIT_AS, args[INIT_ARG_LIMITS + INIT_LIMIT_MEMORY]);
     set_limit(RLIMIT_NPROC, args[INIT_ARG_LIMITS + INIT_LIMIT_PROCESSES]);
@@ -159,6 +158,7 @@ static void become_program(char **args)
         own[i] = env[i];
     environ = own;
     if (strcmp(argv[0], INIT_PROBE) == 0) {
+        prctl(PR_SET_DUMPABLE, 1);
         close(control);
         _exit(probe(argv + 1));
     }
@@ -179,7 +179,8 @@ static int first(char **argv)
     say(INIT_READY, 0);
     if (!await_go())
         return 0;
-    pid_t program = fork();
+    char **command = argv + INIT_ARG_ENV_COUNT + 1 + strtol(argv[INIT_ARG_ENV_COUNT], NULL, 10);
+    pid_t program = strcmp(command[0], INIT_PROBE) == 0 ? fork() : vfork();
     if (program == 0)
         become_program(argv);
     if (program < 0)
