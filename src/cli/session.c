@@ -163,6 +163,8 @@ static void limits_from_settings(const struct settings *set, struct team_limits 
     l->ticket_minutes = set->ticket_minutes;
     l->map_tokens = set->map_tokens;
     l->answer_tokens = set->answer_tokens;
+    l->queue.attempts = set->task_attempts;
+    l->queue.lease_ms = set->lease_s * 1000;
     l->suite = (struct sandbox_limits){
         .timeout_ms = set->suite_timeout_s * 1000, .memory_mib = set->memory_mib, .processes = set->processes,
         .file_mib = set->file_mib, .tmp_mib = set->tmp_mib, .disk_mib = set->disk_mib,

@@ -4,6 +4,9 @@
  * store: every transition is an update with an expected version, so that two holders can
  * never both finish a task.  The heartbeat only matters to other processes that look at the
  * same store; a restart does not wait for leases to run out, because the epoch tells.
+ *
+ * Pauses are stored as wall time, for a restart, and measured here by the steady clock:
+ * wall time stands still after it was set back, and nobody should wait for it.
  */
 #include "team/queue.h"
 
@@ -20,7 +23,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MAX_HELD = 64 };
+enum { MAX_HELD = 64, MAX_PAUSE_FACTOR = 64 };
+
+const struct queue_limits queue_default_limits = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 };
 
 struct held {
     char *id; /* NULL: free */
@@ -28,14 +33,24 @@ struct held {
     bool finishing; /* its version is about to change: the heartbeat keeps off */
 };
 
+/* When a task's pause ends by the steady clock. */
+struct pause {
+    char *id;
+    int64_t not_before_ms; /* of the document: a new pause of the same task is another one */
+    int64_t steady_ms;
+};
+
 struct queue {
     struct store *store;
+    struct queue_limits limits;
     int64_t epoch;
-    pthread_mutex_t lock; /* guards held, stop; held across the pick of a task */
+    pthread_mutex_t lock; /* guards held, pauses, stop; held across the pick of a task */
     pthread_cond_t wake;
     pthread_t heartbeat;
     bool stop;
     struct held held[MAX_HELD];
+    struct pause *pauses;
+    size_t pause_count, pause_cap;
 };
 
 static struct held *held_find(struct queue *q, const char *id)
@@ -105,7 +120,7 @@ static void beat_once(struct queue *q)
         int64_t version;
         if (store_get(q->store, &a, &task_type, h->id, &t, &version, &e) < 0 || version != h->version)
             continue;
-        t.lease_until_ms = clock_wall_ms() + QUEUE_LEASE_MS;
+        t.lease_until_ms = clock_wall_ms() + q->limits.lease_ms;
         struct batch *b = batch_new();
         batch_event(b, &(struct event){ .project = t.project, .ticket = t.ticket, .actor = "engine",
                                         .kind = "task.heartbeat", .on_behalf = h->id });
@@ -125,7 +140,9 @@ static void *beat(void *ctx)
     while (!q->stop) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += QUEUE_LEASE_MS / 3000;
+        int64_t beat_ms = q->limits.lease_ms / 3, ns = until.tv_nsec + beat_ms % 1000 * 1000000;
+        until.tv_sec += beat_ms / 1000 + ns / 1000000000;
+        until.tv_nsec = ns % 1000000000;
         if (pthread_cond_timedwait(&q->wake, &q->lock, &until) != 0 && !q->stop)
             beat_once(q);
     }
@@ -133,11 +150,12 @@ static void *beat(void *ctx)
     return NULL;
 }
 
-int queue_open(struct queue **ret, struct store *s, struct err *e)
+int queue_open(struct queue **ret, struct store *s, const struct queue_limits *limits, struct err *e)
 {
     ARENA_LOCAL(a);
     struct queue *q = xcalloc(1, sizeof *q);
     q->store = s;
+    q->limits = limits ? *limits : queue_default_limits;
     struct batch *b = batch_new();
     size_t count = 0;
     int r = raise_epoch(q, &a, b, e);
@@ -179,6 +197,9 @@ void queue_free(struct queue *q)
     pthread_join(q->heartbeat, NULL);
     for (size_t i = 0; i < MAX_HELD; i++)
         free(q->held[i].id);
+    for (size_t i = 0; i < q->pause_count; i++)
+        free(q->pauses[i].id);
+    free(q->pauses);
     pthread_cond_destroy(&q->wake);
     pthread_mutex_destroy(&q->lock);
     free(q);
@@ -203,7 +224,7 @@ static int lease_one(struct queue *q, const char *id, int64_t version, struct ta
     t->state = TASK_LEASED;
     t->owner = owner;
     t->epoch = q->epoch;
-    t->lease_until_ms = clock_wall_ms() + QUEUE_LEASE_MS;
+    t->lease_until_ms = clock_wall_ms() + q->limits.lease_ms;
     struct batch *b = batch_new();
     batch_event(b, &(struct event){ .project = t->project, .ticket = t->ticket, .actor = owner,
                                     .kind = "task.leased", .on_behalf = id });
@@ -217,6 +238,41 @@ static int lease_one(struct queue *q, const char *id, int64_t version, struct ta
     return r;
 }
 
+/* After the n-th failure, n from 1. */
+static int64_t pause_after(const struct queue *q, int64_t failures)
+{
+    int64_t factor = 1;
+    for (int64_t i = 1; i < failures && factor < MAX_PAUSE_FACTOR; i++)
+        factor *= 4;
+    return q->limits.pause_ms * factor;
+}
+
+/* How long the task still has to wait; 0: no more. */
+static int64_t rest_of_pause(struct queue *q, const char *id, const struct task *t)
+{
+    if (!t->not_before_ms)
+        return 0;
+    int64_t now = clock_steady_ms();
+    for (size_t i = 0; i < q->pause_count; i++) {
+        struct pause *p = &q->pauses[i];
+        if (!streq(p->id, id))
+            continue;
+        if (p->not_before_ms == t->not_before_ms)
+            return p->steady_ms > now ? p->steady_ms - now : 0;
+        free(p->id);
+        *p = q->pauses[--q->pause_count];
+        break;
+    }
+    int64_t rest = t->not_before_ms - clock_wall_ms(), most = pause_after(q, t->attempt);
+    if (rest <= 0)
+        return 0;
+    if (rest > most)
+        rest = most;
+    XGROW(q->pauses, q->pause_cap, q->pause_count);
+    q->pauses[q->pause_count++] = (struct pause){ xstrdup(id), t->not_before_ms, now + rest };
+    return rest;
+}
+
 static int pick(struct queue *q, struct arena *a, const char *project, const char *owner,
                 queue_may_run *may_run, void *ctx, const char **ret_id, struct task *ret,
                 int64_t *ret_wait_ms, struct err *e)
@@ -227,11 +283,10 @@ static int pick(struct queue *q, struct arena *a, const char *project, const cha
     int r = store_find(q->store, a, &task_type, &query, &found, e);
     if (r < 0)
         return r;
-    int64_t now = clock_wall_ms();
     *ret_wait_ms = -1;
     struct task *tasks = found.docs;
     for (size_t i = 0; i < found.count; i++) {
-        int64_t wait = tasks[i].not_before_ms - now;
+        int64_t wait = rest_of_pause(q, found.ids[i], &tasks[i]);
         if (wait > 0) {
             if (*ret_wait_ms < 0 || wait < *ret_wait_ms)
                 *ret_wait_ms = wait;
@@ -306,7 +361,9 @@ int queue_finish(struct queue *q, const char *id, struct batch *b, struct err *e
     return r;
 }
 
-static int hand_back(struct queue *q, const char *id, const char *why, bool *ret_dead, struct err *e)
+/* `why` NULL: it did not fail, we were asked to stop. */
+static int hand_back(struct queue *q, const char *id, const char *why, struct batch *if_dead, bool *ret_dead,
+                     struct err *e)
 {
     ARENA_LOCAL(a);
     int64_t version;
@@ -316,39 +373,40 @@ static int hand_back(struct queue *q, const char *id, const char *why, bool *ret
         r = store_get(q->store, &a, &task_type, id, &t, NULL, e);
     if (r < 0)
         return r;
-    struct batch *b = batch_new();
     t.owner = "";
     t.lease_until_ms = 0;
     t.state = TASK_READY;
     const char *kind = "task.released";
     if (why) {
-        static const int64_t pauses_ms[] = { 1000, 4000 };
         t.error = why;
-        if (++t.attempt >= QUEUE_MAX_ATTEMPTS)
+        if (++t.attempt >= q->limits.attempts)
             t.state = TASK_DEAD;
         else
-            t.not_before_ms = clock_wall_ms() + pauses_ms[t.attempt - 1];
+            t.not_before_ms = clock_wall_ms() + pause_after(q, t.attempt);
         kind = t.state == TASK_DEAD ? "task.dead" : "task.failed";
     }
+    struct batch *own = batch_new(), *b = t.state == TASK_DEAD && if_dead ? if_dead : own;
     json_t *payload = json_object();
     json_put_text(payload, "why", why ? why : "stopped");
     batch_event(b, &(struct event){ .project = t.project, .ticket = t.ticket, .actor = "engine", .kind = kind,
                                     .on_behalf = id, .payload_json = json_keep(&a, payload) });
     batch_update(b, &task_type, id, version, &t);
     r = store_commit(q->store, b, NULL, e);
-    batch_free(b);
+    failpoint("queue.given-back");
+    batch_free(own);
     held_drop(q, id);
     if (r == 0 && ret_dead)
         *ret_dead = t.state == TASK_DEAD;
     return r;
 }
 
-int queue_give_back(struct queue *q, const char *id, const char *why, bool *ret_dead, struct err *e)
+int queue_give_back(struct queue *q, const char *id, const char *why, struct batch *if_dead, bool *ret_dead,
+                    struct err *e)
 {
-    return hand_back(q, id, why, ret_dead, e);
+    return hand_back(q, id, why, if_dead, ret_dead, e);
 }
 
 int queue_release(struct queue *q, const char *id, struct err *e)
 {
-    return hand_back(q, id, NULL, NULL, e);
+    return hand_back(q, id, NULL, NULL, NULL, e);
 }

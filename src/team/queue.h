@@ -5,7 +5,8 @@
  * it while the worker lives.  Opening the queue raises the epoch: whatever a dead process
  * held becomes ready again, and a result that comes with an old epoch is refused.
  *
- * A task whose handler fails three times, with growing pauses, is dead-lettered.
+ * A task whose handler fails again and again, with growing pauses, is dead-lettered; what
+ * that means for others goes into the same commit.
  *
  * Threads: any number of workers on one queue.
  */
@@ -17,11 +18,19 @@
 struct arena;
 struct err;
 struct queue;
+struct batch;
+struct store;
 
-enum { QUEUE_LEASE_MS = 120000, QUEUE_MAX_ATTEMPTS = 3 };
+struct queue_limits {
+    int64_t attempts; /* failures of a task's handler after which it is dead */
+    int64_t lease_ms; /* three heartbeats */
+    int64_t pause_ms; /* after the first failure; four times as long after each further one */
+};
+extern const struct queue_limits queue_default_limits;
 
-/* Raises the epoch and takes back all leases, in one commit; starts the heartbeat. */
-int queue_open(struct queue **ret, struct store *s, struct err *e);
+/* Raises the epoch and takes back all leases, in one commit; starts the heartbeat.  `limits`
+ * NULL: default. */
+int queue_open(struct queue **ret, struct store *s, const struct queue_limits *limits, struct err *e);
 void queue_free(struct queue *q);
 int64_t queue_epoch(const struct queue *q);
 
@@ -39,9 +48,12 @@ int queue_lease(struct queue *q, struct arena *a, const char *project, const cha
  * document changed; nothing was written. */
 int queue_finish(struct queue *q, const char *id, struct batch *b, struct err *e);
 
-/* Gives a task back: to be run again after a pause, or dead after the third failure;
- * *ret_dead says which.  An event tells why. */
-int queue_give_back(struct queue *q, const char *id, const char *why, bool *ret_dead, struct err *e);
+/* Gives a task back: to be run again after a pause, or dead after too many failures;
+ * *ret_dead says which.  An event tells why.  `if_dead` (may be NULL) is committed together
+ * with the death, so that no crash leaves a dead task that nobody was told of; otherwise it
+ * is left as it is. */
+int queue_give_back(struct queue *q, const char *id, const char *why, struct batch *if_dead, bool *ret_dead,
+                    struct err *e);
 /* Gives it back as it was, because we are asked to stop. */
 int queue_release(struct queue *q, const char *id, struct err *e);
 

@@ -46,6 +46,7 @@ struct team {
     struct site *sites;
     atomic_bool stop;
     int64_t busy;         /* workers with a task */
+    int64_t changes;      /* tasks that ended */
     bool ended;
     struct err failure;   /* the first error of Tandem itself */
 };

@@ -33,6 +33,7 @@ int role_parse(const char *name)
 const struct team_limits team_default_limits = {
     .attempts = 8, .review_rounds = 3, .ticket_tokens = 0, .ticket_minutes = 0, .map_tokens = 1500,
     .answer_tokens = 0,
+    .queue = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 },
     .suite = { .timeout_ms = 120000, .memory_mib = 2048, .processes = 256, .file_mib = 256, .tmp_mib = 256,
                .disk_mib = 1024, .max_output = 4 << 20 },
 };
@@ -53,7 +54,7 @@ int team_open(struct team **ret, struct store *s, const struct team_options *o, 
     pthread_condattr_destroy(&attr);
     int r = sandbox_open(&t->sandbox, o->sandbox, o->scratch, e);
     if (r == 0)
-        r = queue_open(&t->queue, s, e);
+        r = queue_open(&t->queue, s, &o->limits.queue, e);
     if (r < 0) {
         team_free(t);
         return r;
@@ -276,40 +277,35 @@ static void pulse(const struct crew *c, const struct task *task, bool begun)
 }
 
 /* A dead task leaves its thing blocked, with the last error as the reason. */
-static int block_dead(struct team *t, const char *project, const struct task *task, const char *why, struct err *e)
+static int block_dead(struct team *t, struct arena *a, struct batch *b, const char *project, const struct task *task,
+                      const char *why, struct err *e)
 {
-    ARENA_LOCAL(a);
     int64_t version;
-    struct batch *b = batch_new();
     int r;
-    const char *id = arena_printf(&a, "%s/%s", project, task->ticket);
+    const char *id = arena_printf(a, "%s/%s", project, task->ticket);
     if (starts_with(task->ticket, "T-")) {
         struct ticket doc;
-        r = store_get(t->store, &a, &ticket_type, id, &doc, &version, e);
+        r = store_get(t->store, a, &ticket_type, id, &doc, &version, e);
         doc.blocked = why;
         if (r == 0)
             batch_update(b, &ticket_type, id, version, &doc);
     } else if (starts_with(task->ticket, "F-")) {
         struct functionality doc;
-        r = store_get(t->store, &a, &functionality_type, id, &doc, &version, e);
+        r = store_get(t->store, a, &functionality_type, id, &doc, &version, e);
         doc.blocked = why;
         if (r == 0)
             batch_update(b, &functionality_type, id, version, &doc);
     } else {
         struct project doc;
-        r = store_get(t->store, &a, &project_type, project, &doc, &version, e);
+        r = store_get(t->store, a, &project_type, project, &doc, &version, e);
         doc.blocked = why;
         if (r == 0)
             batch_update(b, &project_type, project, version, &doc);
     }
-    if (r == 0) {
-        json_t *payload = json_object();
-        json_put_text(payload, "why", why);
-        batch_event(b, &(struct event){ .project = project, .ticket = task->ticket, .actor = "engine",
-                                        .kind = "blocked", .payload_json = json_keep(&a, payload) });
-        r = store_commit(t->store, b, NULL, e);
-    }
-    batch_free(b);
+    json_t *payload = json_object();
+    json_put_text(payload, "why", why);
+    batch_event(b, &(struct event){ .project = project, .ticket = task->ticket, .actor = "engine",
+                                    .kind = "blocked", .payload_json = json_keep(a, payload) });
     return r;
 }
 
@@ -325,18 +321,25 @@ static int after_error(const struct crew *c, const char *id, const struct task *
         return code;
     }
     log_info("%s: %s", id, why->text);
-    bool dead = false;
-    int r = queue_give_back(t->queue, id, why->text, &dead, e);
-    return r == 0 && dead ? block_dead(t, c->project, task, why->text, e) : r;
+    ARENA_LOCAL(a);
+    struct batch *blocked = batch_new();
+    int r = block_dead(t, &a, blocked, c->project, task, why->text, e);
+    if (r == 0)
+        r = queue_give_back(t->queue, id, why->text, blocked, NULL, e);
+    batch_free(blocked);
+    return r;
 }
 
-static int do_one(const struct crew *c, struct arena *a, const char *owner, int64_t *ret_wait_ms, struct err *e)
+/* *ret_changes: how many tasks had ended when it was decided that none can run. */
+static int do_one(const struct crew *c, struct arena *a, const char *owner, int64_t *ret_wait_ms, int64_t *ret_changes,
+                  struct err *e)
 {
     struct picture picture;
     struct task task;
     const char *id;
     struct team *t = c->team;
     pthread_mutex_lock(&t->lock);
+    *ret_changes = t->changes;
     int r = take_picture(c, a, &picture, e);
     if (r == 0)
         r = queue_lease(t->queue, a, c->project, owner, may_run, &picture, &id, &task, ret_wait_ms, e);
@@ -353,16 +356,21 @@ static int do_one(const struct crew *c, struct arena *a, const char *owner, int6
     pulse(c, &task, false);
     pthread_mutex_lock(&t->lock);
     t->busy--;
+    t->changes++;
     pthread_cond_broadcast(&t->wake);
     pthread_mutex_unlock(&t->lock);
     return r;
 }
 
-/* Nothing may run now: wait for another worker or a paused task.  Ends the run when there
- * is neither. */
-static void wait_for_work(struct team *t, int64_t wait_ms)
+/* Nothing could run: wait for another worker or a paused task.  Ends the run when there is
+ * neither.  A task that ended after we looked may have made others ready: look again. */
+static void wait_for_work(struct team *t, int64_t wait_ms, int64_t changes)
 {
     pthread_mutex_lock(&t->lock);
+    if (t->changes != changes) {
+        pthread_mutex_unlock(&t->lock);
+        return;
+    }
     if (!t->busy && wait_ms < 0) {
         t->ended = true;
         pthread_cond_broadcast(&t->wake);
@@ -392,15 +400,15 @@ static void *work(void *ctx)
     for (;;) {
         ARENA_LOCAL(a);
         struct err e;
-        int64_t wait_ms = -1;
+        int64_t wait_ms = -1, changes = 0;
         pthread_mutex_lock(&t->lock);
         bool ended = t->ended || atomic_load(&t->stop);
         pthread_mutex_unlock(&t->lock);
         if (ended)
             return NULL;
-        int r = do_one(w->crew, &a, w->owner, &wait_ms, &e);
+        int r = do_one(w->crew, &a, w->owner, &wait_ms, &changes, &e);
         if (r == ERR_NOT_FOUND) {
-            wait_for_work(t, wait_ms);
+            wait_for_work(t, wait_ms, changes);
         } else if (r < 0) {
             pthread_mutex_lock(&t->lock);
             if (!t->failure.code)

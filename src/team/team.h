@@ -14,6 +14,7 @@
 #include "os/sandbox.h"
 #include "repo/git.h"
 #include "team/docs.h"
+#include "team/queue.h"
 
 struct arena;
 struct err;
@@ -45,6 +46,7 @@ struct team_limits {
     int64_t ticket_minutes;   /* 0: none */
     int64_t map_tokens;
     int64_t answer_tokens;    /* 0: a quarter of the context */
+    struct queue_limits queue;
     struct sandbox_limits suite;
 };
 extern const struct team_limits team_default_limits;
