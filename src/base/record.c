@@ -122,6 +122,15 @@ static int read_enum(struct reading *rd, const struct field *f, const json_t *v,
     return fault(rd, "is \"%.60s\"; allowed: %s", word, allowed);
 }
 
+/* What texts_add takes to be there: the next power of two. */
+static size_t texts_room(size_t count)
+{
+    size_t room = 1;
+    while (room < count)
+        room *= 2;
+    return room;
+}
+
 static int read_list(struct reading *rd, const struct field *f, const json_t *v, void *ret)
 {
     if (!json_is_array(v))
@@ -133,7 +142,8 @@ static int read_list(struct reading *rd, const struct field *f, const json_t *v,
     if ((int64_t)count < f->min)
         return fault(rd, "has %zu items; at least %" PRId64 " are needed", count, f->min);
     size_t size = f->kind == FIELD_TEXTS ? sizeof(char *) : f->of->size;
-    char *items = arena_alloc_array(rd->arena, count, size);
+    size_t room = f->kind == FIELD_TEXTS ? texts_room(count) : count;
+    char *items = arena_alloc_array(rd->arena, room, size);
     size_t where_len = strlen(rd->where);
     for (size_t i = 0; i < count; i++) {
         snprintf(rd->where + where_len, sizeof rd->where - where_len, "[%zu]", i);

@@ -101,7 +101,8 @@ const struct field *record_field(const struct record *r, const char *name);
 
 /* ---- texts ---- */
 bool texts_has(const struct texts *t, const char *item);
-/* Appends; the array is copied into the arena. */
+/* Appends; the array is copied into the arena.  For lists that were read or began empty; one
+ * pointed at an array of the caller's must have a power of two of items. */
 void texts_add(struct texts *t, struct arena *a, const char *item);
 
 #endif

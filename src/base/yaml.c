@@ -187,19 +187,20 @@ static int remember_anchor(struct reading *rd, struct fy_token *anchor, struct n
     return 0;
 }
 
-/* libfyaml 0.7.12 loses its place after two quotes escaped in a row ('a''''b'), so that
- * single-quoted texts are unescaped here; those of several lines, which also need folding,
- * are left to it where it gets them right. */
-static int unquote(struct reading *rd, struct fy_token *value, struct node *n)
+/* libfyaml 0.7.12 loses its place (and memory) after two quotes escaped in a row
+ * ('a''''b'), so that single-quoted texts are unescaped here; those of several lines, which
+ * also need folding, are left to it where it gets them right. */
+static int read_quoted(struct reading *rd, struct fy_token *value, struct node *n)
 {
     const struct fy_mark *start = fy_token_start_mark(value), *end = fy_token_end_mark(value);
     if (!start || !end || start->input_pos > end->input_pos || end->input_pos > rd->len)
-        return 0;
+        return fault_at(rd->yaml, n->line, rd->err, "this text cannot be read");
     const char *raw = rd->text + start->input_pos;
     size_t raw_len = end->input_pos - start->input_pos;
     if (memchr(raw, '\n', raw_len) || memchr(raw, '\r', raw_len)) {
         if (memmem(raw, raw_len, "''''", 4))
             return fault_at(rd->yaml, n->line, rd->err, "two quotes in a row in a quoted text of several lines; use | instead");
+        n->text = token_text(rd, value, &n->len);
         return 0;
     }
     STR_LOCAL(plain);
@@ -221,8 +222,9 @@ static int on_scalar(struct reading *rd, const struct fy_event *ev)
     struct node *n = node_new(rd, is_plain ? NODE_PLAIN : NODE_TEXT, value);
     if (!value && rd->depth)
         n->line = rd->key_line[rd->depth - 1] ? rd->key_line[rd->depth - 1] : rd->stack[rd->depth - 1]->line;
-    n->text = token_text(rd, value, &n->len);
-    if (!is_plain && fy_token_scalar_style(value) == FYSS_SINGLE_QUOTED && unquote(rd, value, n) < 0)
+    if (is_plain || fy_token_scalar_style(value) != FYSS_SINGLE_QUOTED)
+        n->text = token_text(rd, value, &n->len);
+    else if (read_quoted(rd, value, n) < 0)
         return ERR_INVALID;
     if (memchr(n->text, '\0', n->len))
         return fault_at(rd->yaml, n->line, rd->err, "a text contains a NUL character");

@@ -1,9 +1,14 @@
-/* fuzz_stack.c - YAML files that people write, on any bytes. */
+/* fuzz_stack.c - stack files, on any bytes: as YAML, and as a description of a stack.
+ *
+ * What loads is used: its patterns meet a text, so that their limits are tried too.
+ */
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "base/yaml.h"
+#include "repo/stack.h"
 
 #include <stdint.h>
 
@@ -16,6 +21,23 @@ const char *__lsan_default_suppressions(void)
     return "leak:libfyaml";
 }
 
+static void use(const struct stack *s, struct arena *a)
+{
+    static const char text[] = "class T:\n    def test_a(self): pass  # '\"x\"'\nTEST(a) { }\nAssertionError: 1 != 2\n";
+    struct err e;
+    struct texts ids;
+    struct failure failure;
+    struct tree_change file = { .path = "a.py", .bytes = text, .len = sizeof text - 1 };
+    if (stack_list_tests(s, a, "tests/test_a.py", text, sizeof text - 1, &ids, &e) < 0)
+        abort();
+    stack_judge(s, stack_sources_make(s, a, &file, 1), a, text, &failure);
+    if (failure.kind < 0 || failure.kind > FAILURE_FAULT || !failure.reason || !failure.advice)
+        abort();
+    const char *stripped = stack_strip(s, a, text, sizeof text - 1);
+    if (!utf8_valid(stripped, strlen(stripped), NULL))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ARENA_LOCAL(a);
@@ -24,6 +46,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (yaml_parse(&a, "x.yaml", (const char *)data, size, &y, &e) == 0) {
         STR_LOCAL(out);
         json_write(&out, yaml_json(y, &a));
+    }
+    struct stack *s;
+    if (stack_parse(&s, "mine", (const char *)data, size, NULL, &e) == 0) {
+        use(s, &a);
+        stack_free(s);
+    } else if (!utf8_valid(e.text, strlen(e.text), NULL)) {
+        abort();
     }
     return 0;
 }

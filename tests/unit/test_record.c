@@ -102,6 +102,21 @@ static void the_shape_says_the_same_in_few_words(void **state)
         "\"steps\": [{\"text\": text, \"attempts\"?: whole number}]}");
 }
 
+static void texts_that_were_read_can_grow(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    struct plan p;
+    check_ok(read_plan(&a, "{\"title\":\"x\",\"after\":[\"1\",\"2\",\"3\"],\"steps\":[{\"text\":\"y\"}]}", &p, &e), &e);
+    const char *behind = arena_strdup(&a, "behind");
+    for (int i = 0; i < 5; i++)
+        texts_add(&p.after, &a, "more");
+    assert_string_equal(behind, "behind");
+    assert_int_equal(p.after.count, 8);
+    assert_string_equal(p.after.items[2], "3");
+}
+
 static void texts_grow_without_moving_what_was_read(void **state)
 {
     (void)state;
@@ -122,6 +137,7 @@ int main(void)
         cmocka_unit_test(errors_name_the_member_and_what_is_allowed),
         cmocka_unit_test(schema_lists_what_is_required_and_nothing_more),
         cmocka_unit_test(the_shape_says_the_same_in_few_words),
+        cmocka_unit_test(texts_that_were_read_can_grow),
         cmocka_unit_test(texts_grow_without_moving_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
