@@ -9,6 +9,7 @@ const struct command *const command_table[] = {
     &command_show,
     &command_runs,
     &command_retry,
+    &command_verify,
     &command_demo,
     &command_doctor,
     &command_help,

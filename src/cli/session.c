@@ -172,11 +172,8 @@ static void limits_from_settings(const struct settings *set, struct team_limits 
     };
 }
 
-int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e)
+static int start_team(struct session *s, const struct team_watcher *w, bool works, struct err *e)
 {
-    int r = open_models(s, remembered, e);
-    if (r < 0)
-        return r;
     const struct settings *set = &s->in->settings;
     struct team_options o = {
         .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_NONE : SANDBOX_BWRAP,
@@ -186,7 +183,7 @@ int session_team(struct session *s, const struct texts *remembered, const struct
     limits_from_settings(set, &o.limits);
     if (w)
         o.watcher = *w;
-    r = team_open(&s->team, s->store, &o, e);
+    int r = works ? team_open(&s->team, s->store, &o, e) : team_look(&s->team, s->store, &o, e);
     if (r < 0)
         return r;
     atomic_store(&team_to_stop, s->team);
@@ -195,6 +192,22 @@ int session_team(struct session *s, const struct texts *remembered, const struct
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     return 0;
+}
+
+int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e)
+{
+    int r = open_models(s, remembered, e);
+    return r < 0 ? r : start_team(s, w, true, e);
+}
+
+int session_team_by_hand(struct session *s, struct err *e)
+{
+    return start_team(s, NULL, true, e);
+}
+
+int session_team_look(struct session *s, struct err *e)
+{
+    return start_team(s, NULL, false, e);
 }
 
 /* Prompts that are not what they were when the conversation was recorded. */

@@ -41,6 +41,10 @@ int session_look(struct session *s, struct invocation *in, struct err *e);
 int session_open(struct session *s, struct invocation *in, struct err *e);
 /* Opens the models that --model names (or else `remembered`) and starts the team. */
 int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
+/* A team without models, for what a person does (resolve, release). */
+int session_team_by_hand(struct session *s, struct err *e);
+/* A team that only looks, for session_look. */
+int session_team_look(struct session *s, struct err *e);
 void session_close(struct session *s);
 
 /* The project an operand or --project names, or the home's only one, or the one last

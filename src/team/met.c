@@ -45,6 +45,13 @@ static bool any_fails(const struct suite_run *run, const struct texts *tests)
     return false;
 }
 
+bool met_is_shown(const struct suite_run *run, const struct texts *tests, bool mutated)
+{
+    if (!run->completed)
+        return false;
+    return mutated ? any_fails(run, tests) : all_fail(run, tests, run->broken.count > 0);
+}
+
 /* The ticket's base with the new tests put in. */
 static int base_tree_with_tests(const struct met *m, const char **ret, struct err *e)
 {
@@ -88,7 +95,7 @@ static int try_base(const struct met *m, const char **ret_met_by, struct err *e)
         return r;
     struct suite_run run;
     r = run_on(s, arena_printf(s->arena, "met-%zu-base", m->index + 1), tree, &run, e);
-    if (r == 0 && run.completed && all_fail(&run, &m->red->tests, run.broken.count > 0))
+    if (r == 0 && met_is_shown(&run, &m->red->tests, false))
         *ret_met_by = tree;
     return r;
 }
@@ -143,7 +150,7 @@ static int try_mutants(const struct met *m, const char **ret_met_by, const char 
                 r = run_on(s, arena_printf(s->arena, "met-%zu-mutant-%zu", m->index + 1, tried), mutated.hex, &run, e);
             if (r < 0)
                 return r;
-            if (run.completed && any_fails(&run, &m->red->tests)) {
+            if (met_is_shown(&run, &m->red->tests, true)) {
                 *ret_met_by = arena_strdup(s->arena, mutated.hex);
                 *ret_mutation = arena_printf(s->arena, "%s:%lld: %s", files.items[i], (long long)mutant->line, mutant->what);
                 return 0;
@@ -154,6 +161,14 @@ static int try_mutants(const struct met *m, const char **ret_met_by, const char 
 }
 
 /* ---- the three ends ---- */
+
+/* No branch holds the tree on which the tests failed; a ref of its own keeps it for verify. */
+static int keep_tree(const struct met *m, const char *met_by, struct err *e)
+{
+    struct oid tree = oid_of(met_by);
+    const char *ref = arena_printf(m->s->arena, "refs/tandem/met/%s/%zu", m->s->task.ticket, m->index + 1);
+    return repo_ref_move(m->s->site->repo, ref, NULL, &tree, e);
+}
 
 /* Not a commit with an intent of its own: the tests go in with the criterion's close. */
 static int close_as_met(const struct met *m, const char *met_by, const char *mutation, const char *run_id, struct err *e)
@@ -175,8 +190,11 @@ static int close_as_met(const struct met *m, const char *met_by, const char *mut
         batch_update(s->batch, &evidence_type, id, version, &ev);
     else
         batch_insert(s->batch, &evidence_type, id, &ev);
-    json_t *payload = json_object();
+    json_t *payload = json_object(), *tests = json_array();
     json_put_int(payload, "criterion", (int64_t)m->index + 1);
+    for (size_t i = 0; i < ev.tests.count; i++)
+        json_array_append_new(tests, json_string(ev.tests.items[i]));
+    json_put(payload, "tests", tests);
     json_put_text(payload, "failed_on", met_by);
     json_put_text(payload, "mutation", mutation);
     struct commit_wish w = {
@@ -185,7 +203,9 @@ static int close_as_met(const struct met *m, const char *met_by, const char *mut
         .verb = "Already met", .text = c->text,
         .event_kind = "criterion.met", .payload = payload,
     };
-    int r = commit_intend(s, &w, e);
+    int r = keep_tree(m, met_by, e);
+    if (r == 0)
+        r = commit_intend(s, &w, e);
     return r < 0 ? r : met_complete(s, m->index, e);
 }
 

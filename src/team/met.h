@@ -12,6 +12,10 @@
 int met_decide(struct step *s, struct conversation_use *tester, size_t index, const char *head_tree,
                const char *tree, const struct red_judgement *j, const char *run_id, struct err *e);
 
+/* Whether a run shows that the criterion is not met on its tree: on the ticket's base every
+ * test fails or cannot be run, on a mutant at least one fails. */
+bool met_is_shown(const struct suite_run *run, const struct texts *tests, bool mutated);
+
 /* The second half of closing as met: makes the intended commit (also after a crash). */
 int met_complete(struct step *s, size_t index, struct err *e);
 

@@ -40,7 +40,7 @@ const struct team_limits team_default_limits = {
 
 /* ---- opening ---- */
 
-int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
+static int open_team(struct team **ret, struct store *s, const struct team_options *o, bool works, struct err *e)
 {
     struct team *t = xcalloc(1, sizeof *t);
     t->store = s;
@@ -53,7 +53,7 @@ int team_open(struct team **ret, struct store *s, const struct team_options *o, 
     pthread_cond_init(&t->wake, &attr);
     pthread_condattr_destroy(&attr);
     int r = sandbox_open(&t->sandbox, o->sandbox, o->scratch, e);
-    if (r == 0)
+    if (r == 0 && works)
         r = queue_open(&t->queue, s, &o->limits.queue, e);
     if (r < 0) {
         team_free(t);
@@ -61,6 +61,16 @@ int team_open(struct team **ret, struct store *s, const struct team_options *o, 
     }
     *ret = t;
     return 0;
+}
+
+int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
+{
+    return open_team(ret, s, o, true, e);
+}
+
+int team_look(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
+{
+    return open_team(ret, s, o, false, e);
 }
 
 static void site_free(struct site *site)

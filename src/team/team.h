@@ -63,6 +63,8 @@ struct team_options {
 
 /* Takes the queue over, ends what a dead process left, opens the sandbox. */
 int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
+/* A team that only looks (verify.h): `s` may be a reader, beside a writer at work. */
+int team_look(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
 void team_free(struct team *t);
 
 /* ---- projects ---- */

@@ -1,0 +1,95 @@
+"""A fake model server for the black-box tests: answers from a table, over the real protocol.
+
+A model that gives the same answers every time cannot be had; what is fake here is only what
+it says.  Start the program with `fake.words()`: every role then has a model of its own name,
+so that a rule can say who is asked.
+"""
+import http.server
+import json
+import threading
+
+ROLES = ("pm", "architect", "developer", "tester")
+
+
+def files(**texts):
+    """An answer with whole files; "__" in a name stands for "/", "_py" at the end for ".py"."""
+    named = {name.replace("__", "/").removesuffix("_py") + ".py": text for name, text in texts.items()}
+    return "\n".join(f"### {path}\n```python\n{text}```\n" for path, text in named.items())
+
+
+class FakeModel:
+    """`table`: rows (role, words that the last request holds, answer or list of answers).
+
+    The first row that fits answers; of a list the first answer first, the last for good.  An
+    answer that is not a string is sent as JSON; a function is called with the messages.
+    """
+
+    def __init__(self, table):
+        self.table = [(role, words if isinstance(words, tuple) else (words,),
+                       list(answer) if isinstance(answer, list) else [answer]) for role, words, answer in table]
+        self.asked = []  # (role, last request, answer)
+        self.lock = threading.Lock()
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def send(self, kind, body):
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                models = [{"id": role, "object": "model"} for role in ROLES]
+                self.send("application/json", json.dumps({"object": "list", "data": models}).encode())
+
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                text = fake.answer(request["model"], request["messages"])
+                self.send("text/event-stream", stream(request["model"], text))
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def words(self):
+        return [word for role in ROLES for word in ("--model", f"{role}={self.url}#{role}")]
+
+    def answer(self, role, messages):
+        last = messages[-1]["content"]
+        with self.lock:
+            for who, words, answers in self.table:
+                if who == role and all(word in last for word in words):
+                    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                    break
+            else:
+                answer = "The fake model has no answer to this."
+            if callable(answer):
+                answer = answer(messages)
+            if not isinstance(answer, str):
+                answer = json.dumps(answer)
+            self.asked.append((role, last, answer))
+            return answer
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def stream(model, text):
+    """The answer as server-sent events, in pieces."""
+    def chunk(delta, finish=None, **more):
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}] if delta is not None else []
+        return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": choices, **more}
+
+    chunks = [chunk({"role": "assistant", "content": ""})]
+    chunks += [chunk({"content": text[at:at + 200]}) for at in range(0, len(text), 200)]
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    chunks += [chunk({}, "stop"), chunk(None, usage=usage)]
+    return "".join(f"data: {json.dumps(c)}\n\n" for c in chunks).encode() + b"data: [DONE]\n\n"
