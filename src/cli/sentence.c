@@ -37,6 +37,8 @@ static const struct { const char *kind, *words; } table[] = {
     { "coverage.short", "coverage is short" },
     { "test.flaky", "a test changed its mind and is named as flaky" },
     { "merge.witnessed", "merged with what its functionality has meanwhile" },
+    { "conflict.opened", "conflict opened for a person" },
+    { "merge.resolved", "merged by a person, the suite passes" },
     { "ticket.integrated", "measured, to the review" },
     { "review.accepted", "review: accepted" },
     { "review.commented", "review: sent back" },

@@ -12,7 +12,7 @@ static const char *trailers(struct step *s)
         str_addf(&t, "Ticket: T-%lld\n", (long long)s->ticket.number);
     if (s->functionality_id)
         str_addf(&t, "Functionality: F-%lld\n", (long long)s->functionality.number);
-    str_addf(&t, "Role: %s\n", role_names[s->role]);
+    str_addf(&t, "Role: %s\n", s->person ? "person" : role_names[s->role]);
     struct model *m = s->team->options.models[s->role];
     const char *name;
     int64_t context;
@@ -47,7 +47,7 @@ int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
         .project = s->project_id, .ref = w->ref, .expected = w->expected, .tree = w->tree,
         .parent = w->parent, .second_parent = w->second_parent,
         .message = arena_printf(s->arena, "%s\n\n%s", first_lines(s, w->verb, w->text), trailers(s)),
-        .role = role_names[s->role], .time_s = clock_wall_ms() / 1000, .commit = "",
+        .role = role_names[s->role], .author = s->person ? s->person : "", .time_s = clock_wall_ms() / 1000, .commit = "",
     };
     json_put_text(w->payload, "task", s->task_id);
     json_put_text(w->payload, "tree", w->tree);
@@ -100,6 +100,22 @@ static int witness_hash(struct step *s, const struct intent *intent, const char 
     return 0;
 }
 
+/* "Name <email>", or a name alone; the role's for what a person did not write. */
+static void author_of(struct step *s, const struct intent *intent, const char **ret_name, const char **ret_email)
+{
+    const char *open = strchr(intent->author, '<'), *close = open ? strchr(open, '>') : NULL;
+    if (!*intent->author) {
+        *ret_name = arena_printf(s->arena, "Tandem %c%s", intent->role[0] - 'a' + 'A', intent->role + 1);
+        *ret_email = arena_printf(s->arena, "%s@tandem.invalid", intent->role);
+    } else if (close && open > intent->author + 1) {
+        *ret_name = arena_strndup(s->arena, intent->author, (size_t)(open - 1 - intent->author));
+        *ret_email = arena_strndup(s->arena, open + 1, (size_t)(close - open - 1));
+    } else {
+        *ret_name = intent->author;
+        *ret_email = "person@tandem.invalid";
+    }
+}
+
 int commit_make(struct step *s, const char **ret_commit, struct err *e)
 {
     struct intent intent;
@@ -110,12 +126,12 @@ int commit_make(struct step *s, const char **ret_commit, struct err *e)
         r = witness_hash(s, &intent, &hash, e);
     if (r < 0)
         return r;
-    const char *role = intent.role;
+    const char *name, *email;
+    author_of(s, &intent, &name, &email);
     struct commit_intent c = {
         .tree = oid_of(intent.tree), .parents = { oid_of(intent.parent), oid_of(intent.second_parent) },
         .message = arena_printf(s->arena, "%sEvidence: %s\n", intent.message, hash),
-        .author_name = arena_printf(s->arena, "Tandem %c%s", role[0] - 'a' + 'A', role + 1),
-        .author_email = arena_printf(s->arena, "%s@tandem.invalid", role),
+        .author_name = name, .author_email = email,
         .committer_name = "Tandem", .committer_email = "engine@tandem.invalid",
         .time_s = intent.time_s,
     };

@@ -220,6 +220,7 @@ static const struct field intent_fields[] = {
     TEXT(intent, second_parent),
     TEXT(intent, message, .required = true),
     TEXT(intent, role),
+    TEXT(intent, author),
     INT(intent, event),
     INT(intent, time_s),
     TEXT(intent, commit),

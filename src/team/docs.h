@@ -218,6 +218,7 @@ struct intent {
     const char *tree, *parent, *second_parent;
     const char *message;  /* without the Evidence trailer */
     const char *role;
+    const char *author;   /* the person whose work it is, "Name <email>"; "": the role's */
     int64_t event;        /* whose hash the trailer carries; 0: none */
     int64_t time_s;
     const char *commit;   /* "" until made */

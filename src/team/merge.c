@@ -21,7 +21,7 @@ static int show_conflicts(struct step *s, struct conversation_use *c, const stru
     return r;
 }
 
-static bool has_markers(const char *bytes, size_t len)
+bool merge_has_markers(const char *bytes, size_t len)
 {
     for (const char *p = bytes; p && p < bytes + len; p = memchr(p, '\n', (size_t)(bytes + len - p)), p = p ? p + 1 : NULL)
         if ((size_t)(bytes + len - p) >= 8 && (memcmp(p, "<<<<<<< ", 8) == 0 || memcmp(p, ">>>>>>> ", 8) == 0))
@@ -42,7 +42,7 @@ static int apply_resolution(struct step *s, const struct merge_result *m, const 
             *ret_fault = arena_printf(s->arena, "%s has no conflict; answer only with the files that do", f->path);
             return 0;
         }
-        if (has_markers(f->bytes ? f->bytes : "", f->len)) {
+        if (merge_has_markers(f->bytes ? f->bytes : "", f->len)) {
             *ret_fault = arena_printf(s->arena, "%s still has conflict markers", f->path);
             return 0;
         }

@@ -23,4 +23,16 @@ struct merge_made {
  * what was wrong; call again with the next attempt. */
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e);
 
+/* Whether a text holds conflict markers. */
+bool merge_has_markers(const char *bytes, size_t len);
+
+/* What must pass after a merge: of a ticket with its functionality, everything that passed
+ * before it and what either side has proven (step_integrate.c); of DEV with the step's
+ * functionality, all that proves what is in DEV and what comes now (step_deliver.c). */
+int integrate_must_pass(struct step *s, struct texts *ret, struct err *e);
+int deliver_must_pass(struct step *s, struct texts *ret, struct err *e);
+
+/* Where the branch of the step's functionality stands; the project's base until its first merge. */
+int feature_tip(struct step *s, const char **ret, struct err *e);
+
 #endif

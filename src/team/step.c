@@ -96,7 +96,8 @@ int step_save(struct step *s, struct err *e)
 void step_event(struct step *s, const char *kind, json_t *payload)
 {
     batch_event(s->batch, &(struct event){
-        .project = s->project_id, .ticket = s->task.ticket, .actor = role_names[s->role], .kind = kind,
+        .project = s->project_id, .ticket = s->task.ticket, .actor = s->person ? s->person : role_names[s->role],
+        .kind = kind,
         .on_behalf = s->task_id, .payload_json = payload ? json_keep(s->arena, payload) : NULL });
 }
 
@@ -234,4 +235,30 @@ int step_run(struct team *t, struct site *site, const char *task_id, const struc
     int r = run_loaded(&s, e);
     batch_free(s.batch);
     return r;
+}
+
+int step_by_hand(struct team *t, struct arena *a, const char *project, const char *thing, const char *name,
+                 const char *person, struct step *ret, struct err *e)
+{
+    struct step s = { .team = t, .arena = a, .task_id = "", .task = { .project = project, .ticket = thing, .stage = name },
+                      .project_id = project, .person = *person ? person : "person", .cancel = &t->stop };
+    struct stage *stage = ARENA_NEW(a, struct stage);
+    *stage = (struct stage){ .name = name, .step = name, .role = role_names[ROLE_ENGINE] };
+    s.stage = stage;
+    int r = site_get(t, project, &s.site, e);
+    if (r == 0)
+        r = load(&s, e);
+    if (r == ERR_NOT_FOUND)
+        return err_set(e, r, "project %s has no %s; tandem status %s lists its tickets", project, thing, project);
+    if (r < 0)
+        return r;
+    s.batch = batch_new();
+    *ret = s;
+    return 0;
+}
+
+void step_by_hand_free(struct step *s)
+{
+    batch_free(s->batch);
+    s->batch = NULL;
 }

@@ -68,6 +68,7 @@ struct step {
     struct task task;
     const struct stage *stage;
     enum role role;
+    const char *person; /* who does it by hand; NULL: the role does it */
 
     const char *project_id;
     struct project project;
@@ -103,6 +104,13 @@ int step_run(struct team *t, struct site *site, const char *task_id, const struc
 
 /* Commits what the step gathered so far, without ending its task. */
 int step_save(struct step *s, struct err *e);
+
+/* A step outside the queue, for what a person does (resolve.h, release.h): loads what `thing`
+ * ("T-3", "F-1"; "": the project) is.  The caller names it (task_id, for its intent) and ends
+ * it with step_save.  No worker is at it: the person's command holds the home. */
+int step_by_hand(struct team *t, struct arena *a, const char *project, const char *thing, const char *name,
+                 const char *person, struct step *ret, struct err *e);
+void step_by_hand_free(struct step *s);
 
 /* ---- helpers for steps ---- */
 static inline struct oid oid_of(const char *hex)

@@ -6,8 +6,7 @@
 
 static const char dev_ref[] = "refs/heads/DEV";
 
-/* Every test that proves a criterion of what is in DEV or comes now. */
-static int proven_tests(struct step *s, struct texts *ret, struct err *e)
+int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
 {
     struct store_found functionalities, tickets;
     int r = project_functionalities(s->team->store, s->arena, s->project_id, &functionalities, e);
@@ -89,7 +88,7 @@ int step_deliver(struct step *s, struct err *e)
             .ours = dev.hex, .theirs = feature.hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
             .step_name = "deliver", .must_pass = &must_pass, .attempt = s->functionality.attempt,
         };
-        r = proven_tests(s, &must_pass, e);
+        r = deliver_must_pass(s, &must_pass, e);
         if (r == 0)
             r = merge_attempt(s, &w, &made, e);
         if (r < 0)

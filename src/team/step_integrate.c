@@ -14,8 +14,7 @@ static const char *feature_ref(struct step *s)
     return arena_printf(s->arena, "refs/heads/%s", s->functionality.branch);
 }
 
-/* Where the functionality stands; the project's base until its first merge. */
-static int feature_tip(struct step *s, const char **ret, struct err *e)
+int feature_tip(struct step *s, const char **ret, struct err *e)
 {
     struct oid tip;
     int r = repo_ref(s->site->repo, feature_ref(s), &tip, e);
@@ -28,8 +27,7 @@ static int feature_tip(struct step *s, const char **ret, struct err *e)
     return r;
 }
 
-/* Everything that earlier tickets of the functionality proved must hold as well. */
-static int must_pass_merged(struct step *s, struct texts *ret, struct err *e)
+int integrate_must_pass(struct step *s, struct texts *ret, struct err *e)
 {
     *ret = ticket_must_pass(s);
     struct store_found found;
@@ -174,7 +172,7 @@ int step_integrate(struct step *s, struct err *e)
         .step_name = arena_printf(s->arena, "integrate-%lld", (long long)s->ticket.review_rounds + 1),
         .must_pass = &must_pass, .attempt = s->ticket.attempt,
     };
-    r = must_pass_merged(s, &must_pass, e);
+    r = integrate_must_pass(s, &must_pass, e);
     if (r == 0)
         r = merge_attempt(s, &w, &made, e);
     if (r < 0)

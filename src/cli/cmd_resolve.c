@@ -1,0 +1,240 @@
+/* cmd_resolve.c - tandem resolve: a person does the merge that nobody else managed. */
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "cli/text.h"
+#include "team/resolve.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct option options[] = {
+    { .name = "dir", .letter = 'd', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where to open it; ./T-N-conflict without it" },
+    { .name = "done", .doc = "take the files as they are there now" },
+    { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
+    { NULL },
+};
+
+enum { MAX_IN_EDITOR = 3, MAX_ROUNDS = 20, SHOWN_OUTPUT = 6000 };
+
+struct resolving {
+    struct session session;
+    struct resolve merge;
+    const char *dir; /* absolute; what --dir says, or where it was opened, or the default */
+};
+
+static int find_dir(struct resolving *w, struct err *e)
+{
+    struct invocation *in = w->session.in;
+    const char *given = option_value(in, "dir");
+    char cwd[4096];
+    if (!given && *w->merge.dir) {
+        w->dir = w->merge.dir;
+        return 0;
+    }
+    const char *name = given ? given : arena_printf(&in->arena, "%s-conflict", w->merge.thing);
+    if (*name != '/' && !getcwd(cwd, sizeof cwd))
+        return err_set_errno(e, ERR_FAILED, errno, "the current directory");
+    w->dir = *name == '/' ? name : arena_printf(&in->arena, "%s/%s", cwd, name);
+    return 0;
+}
+
+/* ---- taking the result ---- */
+
+/* The end of what the tests printed says what is wrong. */
+static void print_output(struct resolving *w, const char *output)
+{
+    size_t len = strlen(output);
+    if (len)
+        fprintf(w->session.in->out, "%s%s\n", len > SHOWN_OUTPUT ? "...\n" : "", output + (len > SHOWN_OUTPUT ? len - SHOWN_OUTPUT : 0));
+}
+
+static int take(struct resolving *w, const struct tree_change *changes, size_t count, const char **ret_fault, struct err *e)
+{
+    FILE *out = w->session.in->out;
+    const char *output;
+    fprintf(out, "Running the whole suite on the merge ...\n");
+    fflush(out);
+    int r = team_resolve_take(w->session.team, &w->session.in->arena, &w->merge, changes, count, w->session.person, ret_fault,
+                              &output, e);
+    if (r < 0)
+        return r;
+    if (**ret_fault)
+        print_output(w, output);
+    else
+        fprintf(out, "%s is merged with %s and goes on: tandem resume %s\n", w->merge.thing, w->merge.theirs_name, w->merge.project);
+    return 0;
+}
+
+static int done(struct resolving *w, struct err *e)
+{
+    FILE *out = w->session.in->out;
+    struct tree_change *changes;
+    size_t count;
+    struct texts left_out;
+    const char *fault;
+    int r = team_resolve_read(w->session.team, &w->session.in->arena, &w->merge, w->dir, &changes, &count, &left_out, e);
+    if (r == ERR_NOT_FOUND && !*w->merge.dir)
+        return err_set(e, r, "%s was not opened yet: tandem resolve %s opens it", w->merge.thing, w->merge.thing);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < left_out.count && i < 10; i++)
+        fprintf(out, "Not taken, for it is not part of the merge: %s\n", left_out.items[i]);
+    if (left_out.count > 10)
+        fprintf(out, "Not taken either: %zu more files\n", left_out.count - 10);
+    r = take(w, changes, count, &fault, e);
+    return r < 0 || !*fault ? r : err_set(e, ERR_REFUSED, "not taken: %s. Change it in %s and say --done again", fault, w->dir);
+}
+
+/* ---- opening a clone ---- */
+
+static int open_clone(struct resolving *w, struct err *e)
+{
+    FILE *out = w->session.in->out;
+    const struct resolve *m = &w->merge;
+    struct stat st;
+    bool is_ticket = m->thing[0] == 'T';
+    if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0)
+        return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run tandem resolve %s --done, or delete the directory to "
+                                      "open it anew", w->dir, m->thing);
+    int r = team_resolve_open(w->session.team, m, w->dir, w->session.person, e);
+    if (r == ERR_EXISTS)
+        return err_set(e, r, "%s is not empty: name another directory with --dir", w->dir);
+    if (r < 0)
+        return r;
+    fprintf(out, "%s: %s\n\nOpened in %s: a clone in which the merge is under way.\n\n", m->thing, m->why, w->dir);
+    fprintf(out, "  ours    %s, %s\n", m->ours_name, is_ticket ? "the ticket's work" : "the functionality's work");
+    fprintf(out, "  theirs  %s, %s\n", m->theirs_name, is_ticket ? "what its functionality has meanwhile" : "what is delivered meanwhile");
+    fprintf(out, m->conflicts.count ? "\nFiles with conflicts:\n" : "\nGit merges them without conflict, but then tests fail.\n");
+    for (size_t i = 0; i < m->conflicts.count; i++)
+        fprintf(out, "  %s\n", m->conflicts.items[i]);
+    fprintf(out, "\nEdit them with your own tools (git status, git mergetool, any editor), then:\n  tandem resolve %s --done\n", m->thing);
+    return 0;
+}
+
+/* ---- in the editor ---- */
+
+static bool fits_editor(const struct resolving *w)
+{
+    const struct term *t = &w->session.term;
+    return t->can_ask && !option_given(w->session.in, "dir") && !*w->merge.dir && w->merge.conflicts.count &&
+           w->merge.conflicts.count <= MAX_IN_EDITOR;
+}
+
+/* Every file in turn, from what it holds after the round before. */
+static int edit_all(struct resolving *w, struct tree_change *changes, struct err *e)
+{
+    struct arena *a = &w->session.in->arena;
+    for (size_t i = 0; i < w->merge.conflicts.count; i++) {
+        const char *slash = strrchr(changes[i].path, '/');
+        STR_LOCAL(edited);
+        int r = term_edit(&w->session.term, slash ? slash + 1 : changes[i].path, changes[i].bytes, changes[i].len, &edited, e);
+        if (r < 0)
+            return r;
+        changes[i].bytes = arena_strndup(a, edited.data, edited.len);
+        changes[i].len = edited.len;
+    }
+    return 0;
+}
+
+static int load_files(struct resolving *w, struct tree_change **ret, struct err *e)
+{
+    struct arena *a = &w->session.in->arena;
+    *ret = ARENA_ARRAY(a, struct tree_change, w->merge.conflicts.count);
+    for (size_t i = 0; i < w->merge.conflicts.count; i++) {
+        struct tree_change *c = &(*ret)[i];
+        const char *bytes;
+        c->path = w->merge.conflicts.items[i];
+        int r = team_resolve_file(w->session.team, a, &w->merge, c->path, &bytes, &c->len, e);
+        if (r < 0)
+            return r;
+        c->bytes = bytes;
+    }
+    return 0;
+}
+
+static int in_editor(struct resolving *w, struct err *e)
+{
+    static const struct choice choices[] = { { 'e', "edit" }, { 's', "stop" } };
+    struct tree_change *changes;
+    const char *fault;
+    int r = load_files(w, &changes, e);
+    for (int round = 0; r == 0 && round < MAX_ROUNDS; round++) {
+        char answer;
+        r = edit_all(w, changes, e);
+        if (r == 0)
+            r = take(w, changes, w->merge.conflicts.count, &fault, e);
+        if (r < 0 || !*fault)
+            return r;
+        fprintf(w->session.in->out, "Not taken: %s.\n", fault);
+        r = term_ask(&w->session.term, "Nothing has changed yet.", choices, 2, "use a terminal", &answer, e);
+        if (r == 0 && answer == 's')
+            return STATUS_FAILED;
+    }
+    return r;
+}
+
+static int choose(struct resolving *w, struct err *e)
+{
+    static const struct choice choices[] = { { 'e', "edit" }, { 'c', "clone" }, { 's', "stop" } };
+    char answer;
+    if (!fits_editor(w))
+        return open_clone(w, e);
+    STR_LOCAL(question);
+    str_addf(&question, "%s into %s: conflicts in", w->merge.theirs_name, w->merge.ours_name);
+    for (size_t i = 0; i < w->merge.conflicts.count; i++)
+        str_addf(&question, "%s %s", i ? "," : "", w->merge.conflicts.items[i]);
+    str_add(&question, ". Edit here, or open a clone?");
+    int r = term_ask(&w->session.term, question.data, choices, 3, "say --dir DIR", &answer, e);
+    if (r < 0 || answer == 's')
+        return r < 0 ? r : STATUS_FAILED;
+    return answer == 'e' ? in_editor(w, e) : open_clone(w, e);
+}
+
+/* ---- the command ---- */
+
+static int resolve(struct resolving *w, struct err *e)
+{
+    struct invocation *in = w->session.in;
+    struct project p;
+    const char *id, *fault;
+    int r = session_project(&w->session, option_value(in, "project"), &id, &p, e);
+    if (r == 0)
+        r = session_team_by_hand(&w->session, e);
+    if (r == 0)
+        r = team_resolve_look(w->session.team, &in->arena, id, in->operands.items[0], &w->merge, e);
+    if (r == 0)
+        r = find_dir(w, e);
+    if (r < 0)
+        return r;
+    if (w->merge.pending)
+        return take(w, NULL, 0, &fault, e);
+    return option_given(in, "done") ? done(w, e) : choose(w, e);
+}
+
+static int run(struct invocation *in, struct err *e)
+{
+    struct resolving w = { .dir = NULL };
+    int r = session_open(&w.session, in, e);
+    if (r == 0)
+        r = resolve(&w, e);
+    session_close(&w.session);
+    return r;
+}
+
+const struct command command_resolve = {
+    .name = "resolve",
+    .summary = "merge by hand what the Developer could not merge",
+    .operands = "T-N|F-N",
+    .min_operands = 1, .max_operands = 1,
+    .options = options,
+    .description = "Opens both sides of a merge conflict: on a terminal, and for few files, in your editor; otherwise as a "
+                   "clone in which the merge is under way, for git mergetool or whatever you use. --done takes the files "
+                   "back: no markers may be left, and the whole suite must pass. The merge is committed in your name, and "
+                   "the ticket goes on.",
+    .examples = "tandem resolve T-3\topen it\n"
+                "tandem resolve T-3 --done\ttake the result\n"
+                "tandem resume\tgo on",
+    .run = run,
+};
