@@ -4,6 +4,14 @@ T-1 has two criteria, the second of which is met already when it comes to it; T-
 same file.  `conflict`: T-2 does not build on T-1, both make greet.py, and the model does not
 manage the merge.
 """
+import contextlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import home
 from fake_model import FakeModel, files
 
 SPEC = """# Greet
@@ -54,3 +62,51 @@ def table(conflict=False):
 
 def model(**how):
     return FakeModel(table(**how))
+
+
+class Built(home.Home):
+    """The project built once for the class, and as it was then before each test.
+
+    `self.home` is always at the same place: the log holds the path of the clone, `self.clone`.
+    """
+
+    conflict = False
+    status = 0  # of the run
+
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory(prefix="tandem-test-")
+        cls.addClassCleanup(directory.cleanup)
+        cls.place, cls.pristine = pathlib.Path(directory.name, "room"), pathlib.Path(directory.name, "pristine")
+        cls.place.mkdir()
+        maker = cls("run")
+        maker.room, maker.home = cls.place, cls.place / "home"
+        maker.build()
+        shutil.copytree(cls.place, cls.pristine, symlinks=True)
+
+    def run_words(self):
+        """More words for `tandem run`; may make a repository in self.room first."""
+        return []
+
+    def build(self):
+        (self.room / "spec.md").write_text(SPEC)
+        with contextlib.closing(model(conflict=self.conflict)) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *self.run_words(), *fake.words(), timeout=280)
+        if done.returncode != self.status:
+            raise AssertionError(done.stdout + done.stderr)
+
+    def setUp(self):
+        shutil.rmtree(self.place)
+        shutil.copytree(self.pristine, self.place, symlinks=True)
+        self.room, self.home = self.place, self.place / "home"
+        self.clone, self.bare = self.room / "greet", self.home / "projects" / "greet" / "repo.git"
+
+    def git(self, where, *words):
+        """git there, as a person with an identity of their own."""
+        done = subprocess.run(["git", "-C", str(where), "-c", "user.name=Ann", "-c", "user.email=ann@example.org", *map(str, words)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def status_of(self):
+        return json.loads(self.good("status", "greet", "--json"))[0]

@@ -1,0 +1,200 @@
+"""tandem resolve: a person does the merge that the model did not manage."""
+import contextlib
+import json
+import os
+import pty
+import select
+import subprocess
+import time
+
+import greet
+import home
+
+
+class Resolve(greet.Built):
+    conflict = True
+    status = 3
+
+    def ticket(self, number=2):
+        return self.status_of()["tickets"][number - 1]
+
+    def open(self, *words):
+        out = self.good("resolve", "T-2", *words)
+        self.work = self.room / "T-2-conflict"
+        return out
+
+    def take(self):
+        return self.good("resolve", "T-2", "--done")
+
+    def untaken(self, said, *more):
+        """The result is refused, and nothing has changed."""
+        before, branch = self.ticket(), self.git(self.bare, "rev-parse", "ticket/T-2")
+        done = self.refused(1, said, "resolve", "T-2", "--done", *more)
+        self.assertEqual(self.ticket(), before)
+        self.assertEqual(self.git(self.bare, "rev-parse", "ticket/T-2"), branch)
+        return done
+
+    def resume(self):
+        table = greet.table()
+        with contextlib.closing(greet.FakeModel(table)) as fake:
+            return self.good("resume", "--yes", *fake.words(), timeout=200)
+
+    # ---- the whole way ----
+
+    def test_a_person_merges_and_the_ticket_goes_on_to_DEV(self):
+        self.assertIn("cannot be merged", self.ticket()["blocked"])
+        out = self.open()
+        self.assertIn("ours    ticket/T-2", out)
+        self.assertIn("theirs  feature/greetings", out)
+        self.assertIn("Files with conflicts:\n  greet.py\n", out)
+        self.assertEqual(self.git(self.work, "status", "--porcelain", "greet.py"), "AA greet.py")
+        self.assertIn("<<<<<<< ours", (self.work / "greet.py").read_text())
+        (self.work / "greet.py").write_text(greet.BOTH)
+        self.assertIn("tandem resume greet", self.take())
+        self.assertEqual(self.ticket().get("blocked", ""), "")
+        self.resume()
+        self.assertEqual(self.git(self.clone, "show", "DEV:greet.py") + "\n", greet.BOTH)
+        self.assertEqual(self.status_of()["state"], "done")
+        report = json.loads(self.good("verify", "--json"))
+        self.assertEqual((report["criteria"], report["faults"]), (3, []))
+
+    def test_the_commit_is_the_persons_and_carries_its_evidence(self):
+        (self.room / ".gitconfig").write_text("[user]\nname = Ann Lee\nemail = ann@example.org\n")
+        self.open()
+        (self.work / "greet.py").write_text(greet.BOTH)
+        self.take()
+        commit = self.git(self.bare, "log", "-1", "--format=%an <%ae>|%cn|%s|%b", "ticket/T-2")
+        self.assertTrue(commit.startswith("Ann Lee <ann@example.org>|Tandem|Merge feature/greetings into ticket/T-2|Ticket: T-2\n"), commit)
+        self.assertRegex(commit, "\nRole: person\nEvidence: [0-9a-f]{64}$")
+        parents = self.git(self.bare, "log", "-1", "--format=%P", "ticket/T-2").split()
+        self.assertEqual(parents[1], self.git(self.bare, "rev-parse", "feature/greetings"))
+        events = self.good("log", "--json")
+        resolved = [json.loads(line) for line in events.splitlines() if '"merge.resolved"' in line]
+        self.assertEqual([e["actor"] for e in resolved], ["Ann Lee <ann@example.org>"])
+
+    def test_a_merge_that_the_person_committed_is_taken_as_well(self):
+        self.open()
+        (self.work / "greet.py").write_text(greet.BOTH)
+        self.git(self.work, "commit", "--quiet", "--all", "--no-edit")
+        self.take()
+
+    def test_every_kill_on_the_way_is_mended_by_doing_it_again(self):
+        self.open()
+        (self.work / "greet.py").write_text(greet.BOTH)
+        for point in ("commit.intended", "commit.made", "commit.ref-moved", "resolve.end"):
+            with self.subTest(point):
+                self.setUp()
+                self.open()
+                (self.work / "greet.py").write_text(greet.BOTH)
+                done = self.tandem("resolve", "T-2", "--done", env={"TANDEM_FAILPOINT": point})
+                if done.returncode == 0:
+                    self.skipTest("built without failpoints")
+                self.assertEqual(done.returncode, -9)
+                self.take()
+                self.assertEqual(self.git(self.bare, "rev-list", "--count", "--merges", "feature/greetings..ticket/T-2"), "1")
+                events = [json.loads(line)["kind"] for line in self.good("log", "--json").splitlines()]
+                self.assertEqual(events.count("merge.resolved"), 1)
+                self.assertEqual(json.loads(self.good("verify", "--json"))["faults"], [])
+
+    # ---- what is not taken ----
+
+    def test_markers_that_are_left_are_named(self):
+        self.open()
+        self.untaken("not taken: greet.py still has conflict markers")
+
+    def test_a_merge_under_which_a_test_fails_is_refused_with_its_output(self):
+        self.open()
+        (self.work / "greet.py").write_text(greet.HELLO)
+        done = self.untaken("tests that passed before fail now: tests/test_bye.py::ByeTest::test_bye")
+        self.assertIn("AttributeError", done.stdout)
+        (self.work / "greet.py").write_text(greet.BOTH)
+        self.take()
+
+    def test_other_files_stay_behind_and_are_named(self):
+        self.open()
+        (self.work / "greet.py").write_text(greet.BOTH)
+        (self.work / "greet.py.orig").write_text("backup")
+        self.assertIn("Not taken, for it is not part of the merge: greet.py.orig", self.take())
+        self.assertNotIn("orig", self.git(self.bare, "ls-tree", "--name-only", "ticket/T-2"))
+
+    def test_a_file_that_is_missing_is_named(self):
+        self.open()
+        (self.work / "greet.py").write_text(greet.BOTH)
+        (self.work / "tests" / "test_hello.py").unlink()
+        self.untaken("tests/test_hello.py is missing, and it has no conflict")
+
+    def test_a_link_in_the_place_of_a_file_is_refused(self):
+        self.open()
+        (self.work / "greet.py").unlink()
+        (self.work / "greet.py").symlink_to("/etc/passwd")
+        self.untaken("greet.py")
+
+    # ---- opening ----
+
+    def test_it_is_opened_where_the_person_says(self):
+        self.good("resolve", "T-2", "--dir", "somewhere/else")
+        (self.room / "somewhere" / "else" / "greet.py").write_text(greet.BOTH)
+        self.take()  # it is remembered where
+
+    def test_it_is_not_opened_over_anything(self):
+        (self.room / "T-2-conflict").mkdir()
+        (self.room / "T-2-conflict" / "mine").write_text("")
+        self.refused(1, "not empty: name another directory with --dir", "resolve", "T-2")
+        self.open("--dir", "other")
+        self.refused(1, "edit there and run tandem resolve T-2 --done", "resolve", "T-2")
+
+    def test_only_what_is_blocked_by_a_merge_is_resolved(self):
+        self.refused(1, "T-1 is not blocked", "resolve", "T-1")
+        self.refused(1, "F-1 is not blocked", "resolve", "F-1")
+        self.refused(1, "has no T-9", "resolve", "T-9")
+        self.refused(1, "was not opened yet", "resolve", "T-2", "--done")
+        self.refused(2, "T-N|F-N", "resolve")
+
+    # ---- on a terminal ----
+
+    def on_terminal(self, editor, keys):
+        """Runs resolve with a person at it who types `keys` when they are asked; its output."""
+        script = self.room / "editor"
+        script.write_text(f"#!/bin/sh\n{editor}\n")
+        script.chmod(0o755)
+        main, side = pty.openpty()
+        env = self.environment(EDITOR=str(script), TERM="xterm", ROUND=str(self.room / "round"))
+        child = subprocess.Popen([home.TANDEM, "resolve", "T-2"], stdin=side, stdout=side, stderr=side, cwd=self.room, env=env,
+                                 start_new_session=True)
+        os.close(side)
+        out, end = b"", time.monotonic() + 60
+        try:
+            while time.monotonic() < end:
+                if keys and out.rstrip().endswith(b"top") or keys and out.endswith((b"? ", b"> ")):
+                    os.write(main, keys.pop(0).encode() + b"\n")
+                if select.select([main], [], [], 0.2)[0]:
+                    try:
+                        piece = os.read(main, 65536)
+                    except OSError:
+                        break
+                    out += piece
+                elif child.poll() is not None:
+                    break
+                elif keys and b"?" in out:
+                    os.write(main, keys.pop(0).encode() + b"\n")
+        finally:
+            child.kill() if child.poll() is None and time.monotonic() >= end else None
+            child.wait(10)
+            os.close(main)
+        return child.returncode, out.decode()
+
+    def test_in_the_editor(self):
+        (self.room / "both.py").write_text(greet.BOTH)
+        status, out = self.on_terminal(f'cp "{self.room}/both.py" "$1"', ["e"])
+        self.assertEqual(status, 0, out)
+        self.assertIn("T-2 is merged with feature/greetings", out)
+
+    def test_in_the_editor_a_refused_text_is_edited_further(self):
+        editor = f'grep -q "<<<<" "$1" && echo "{greet.BYE}" >"$1" || printf \'{greet.HELLO}\\n\\n\' >>"$1"'
+        status, out = self.on_terminal(editor.replace('"Bye', '\\"Bye').replace('}"\n', '}\\"\n'), ["e", "e"])
+        self.assertIn("Not taken: tests that passed before fail now", out)
+        self.assertEqual(status, 0, out)
+
+
+if __name__ == "__main__":
+    home.tap.main()
