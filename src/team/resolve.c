@@ -15,12 +15,13 @@
 #include "team/commit.h"
 #include "team/judge.h"
 #include "team/merge.h"
+#include "team/render.h"
 #include "team/suite.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 16 << 20, MAX_ENTRIES = 100000 };
+enum { MAX_FILE = 16 << 20, MAX_ENTRIES = 100000, MAX_SHOWN = 8000 };
 
 /* ---- which merge ---- */
 
@@ -304,7 +305,7 @@ static int run_suite(struct step *s, const char *tree, const char **ret_run_id, 
         return r;
     struct green_question q = { .run = &run, .tests = &none, .must_pass = &must_pass };
     *ret_fault = developer_is_satisfactory(s->arena, &q, &j);
-    *ret_output = run.output;
+    *ret_output = render_failures(s->arena, &run.results, run.output, MAX_SHOWN);
     suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
     return **ret_fault ? step_save(s, e) : 0;
 }

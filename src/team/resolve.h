@@ -41,7 +41,7 @@ int team_resolve_file(struct team *t, struct arena *a, const struct resolve *w, 
                       size_t *ret_len, struct err *e);
 
 /* Takes the changes: *ret_fault is "" when the merge is made and the ticket goes on, else one
- * sentence why not (*ret_output: what the tests printed), and nothing has changed. */
+ * sentence why not (*ret_output: which tests failed and why), and nothing has changed. */
 int team_resolve_take(struct team *t, struct arena *a, const struct resolve *w, const struct tree_change *changes,
                       size_t count, const char *person, const char **ret_fault, const char **ret_output, struct err *e);
 

@@ -5,7 +5,6 @@ import os
 import pty
 import select
 import subprocess
-import time
 
 import greet
 import home
@@ -26,12 +25,15 @@ class Resolve(greet.Built):
     def take(self):
         return self.good("resolve", "T-2", "--done")
 
-    def untaken(self, said, *more):
+    def state(self):
+        ticket = self.ticket()
+        return [ticket[k] for k in ("blocked", "stage", "head", "steps")], self.git(self.bare, "rev-parse", "ticket/T-2")
+
+    def untaken(self, said):
         """The result is refused, and nothing has changed."""
-        before, branch = self.ticket(), self.git(self.bare, "rev-parse", "ticket/T-2")
-        done = self.refused(1, said, "resolve", "T-2", "--done", *more)
-        self.assertEqual(self.ticket(), before)
-        self.assertEqual(self.git(self.bare, "rev-parse", "ticket/T-2"), branch)
+        before = self.state()
+        done = self.refused(1, said, "resolve", "T-2", "--done")
+        self.assertEqual(self.state(), before)
         return done
 
     def resume(self):
@@ -152,48 +154,47 @@ class Resolve(greet.Built):
 
     # ---- on a terminal ----
 
-    def on_terminal(self, editor, keys):
-        """Runs resolve with a person at it who types `keys` when they are asked; its output."""
+    def on_terminal(self, editor, *answers):
+        """Runs resolve with a person at it who answers what they are asked; status and output."""
         script = self.room / "editor"
         script.write_text(f"#!/bin/sh\n{editor}\n")
         script.chmod(0o755)
         main, side = pty.openpty()
-        env = self.environment(EDITOR=str(script), TERM="xterm", ROUND=str(self.room / "round"))
-        child = subprocess.Popen([home.TANDEM, "resolve", "T-2"], stdin=side, stdout=side, stderr=side, cwd=self.room, env=env,
-                                 start_new_session=True)
+        self.addCleanup(os.close, main)
+        child = subprocess.Popen([home.TANDEM, "resolve", "T-2"], stdin=side, stdout=side, stderr=side, cwd=self.room,
+                                 env=self.environment(EDITOR=str(script), TERM="xterm", NO_COLOR="1"), start_new_session=True)
         os.close(side)
-        out, end = b"", time.monotonic() + 60
-        try:
-            while time.monotonic() < end:
-                if keys and out.rstrip().endswith(b"top") or keys and out.endswith((b"? ", b"> ")):
-                    os.write(main, keys.pop(0).encode() + b"\n")
-                if select.select([main], [], [], 0.2)[0]:
-                    try:
-                        piece = os.read(main, 65536)
-                    except OSError:
-                        break
-                    out += piece
-                elif child.poll() is not None:
-                    break
-                elif keys and b"?" in out:
-                    os.write(main, keys.pop(0).encode() + b"\n")
-        finally:
-            child.kill() if child.poll() is None and time.monotonic() >= end else None
-            child.wait(10)
-            os.close(main)
-        return child.returncode, out.decode()
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        out, answers = "", list(answers)
+        while select.select([main], [], [], 60)[0]:
+            try:
+                piece = os.read(main, 65536)
+            except OSError:  # the child has closed the other side
+                return child.wait(10), out
+            out += piece.decode()
+            if out.rstrip(" >").endswith("[s]top") and answers:
+                os.write(main, answers.pop(0).encode() + b"\n")
+        self.fail(out)
 
     def test_in_the_editor(self):
         (self.room / "both.py").write_text(greet.BOTH)
-        status, out = self.on_terminal(f'cp "{self.room}/both.py" "$1"', ["e"])
-        self.assertEqual(status, 0, out)
+        status, out = self.on_terminal('cp both.py "$1"', "e")
+        self.assertIn("conflicts in greet.py", out)
         self.assertIn("T-2 is merged with feature/greetings", out)
+        self.assertEqual(status, 0, out)
 
     def test_in_the_editor_a_refused_text_is_edited_further(self):
-        editor = f'grep -q "<<<<" "$1" && echo "{greet.BYE}" >"$1" || printf \'{greet.HELLO}\\n\\n\' >>"$1"'
-        status, out = self.on_terminal(editor.replace('"Bye', '\\"Bye').replace('}"\n', '}\\"\n'), ["e", "e"])
+        (self.room / "bye.py").write_text(greet.BYE)
+        (self.room / "both.py").write_text(greet.BOTH)
+        status, out = self.on_terminal('if grep -q "<<<<<<<" "$1"; then cp bye.py "$1"; else cp both.py "$1"; fi', "e", "e")
         self.assertIn("Not taken: tests that passed before fail now", out)
         self.assertEqual(status, 0, out)
+
+    def test_a_person_may_stop_and_nothing_is_changed(self):
+        before = self.state()
+        status, out = self.on_terminal("exit 1", "s")
+        self.assertEqual((status, self.state()), (1, before), out)
 
 
 if __name__ == "__main__":
