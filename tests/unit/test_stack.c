@@ -298,9 +298,9 @@ static void volatile_text_is_stripped(void **state)
     (void)state;
     ARENA_LOCAL(a);
     struct stack *s = loaded("python");
-    const char *text = "File \"/stack/x.py\" <f at 0x7fec1e6e3f60> /tmp/tmpab12_x/y in 0.013s 2026-11-20T13:24:12.358565 pid 4711\xff\x1b[0m";
+    const char *text = "File \"/stack/x.py\" /tmp/tandem-sandbox-ZOyPX8/room-1/work/a.py <f at 0x7fec1e6e3f60> /tmp/tmpab12_x/y in 0.013s 2026-11-20T13:24:12.358565 pid 4711\xff\x1b[0m";
     assert_string_equal(stack_strip(s, &a, text, strlen(text)),
-                        "File \"x.py\" <f at 0x...> /tmp/.../y in ... s (time) pid ...\xef\xbf\xbd?[0m");
+                        "File \"x.py\" a.py <f at 0x...> /tmp/.../y in ... s (time) pid ...\xef\xbf\xbd?[0m");
     stack_free(s);
 }
 
