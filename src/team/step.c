@@ -163,7 +163,8 @@ static const struct stage *next_stage(struct step *s)
     unsigned holds = 0;
     if (s->ticket_id) {
         criteria_left = ticket_current(&s->ticket) < s->ticket.criteria.count;
-        if (s->ticket.kind != TICKET_BEHAVIOUR && !*s->ticket.head)
+        /* Its own work comes once, before anything else was committed. */
+        if (s->ticket.kind != TICKET_BEHAVIOUR && streq(s->ticket.head, s->ticket.base))
             holds |= 1u << WHEN_NO_BEHAVIOUR;
         if (*s->ticket.comment)
             holds |= 1u << WHEN_ASKED;
