@@ -1,6 +1,7 @@
 /* docs.c - the descriptions of all documents of the team layer. */
 #include "team/docs.h"
 
+#include "base/arena.h"
 #include "base/str.h"
 
 const char *const project_state_names[] = { "spec", "spec-approval", "plan", "plan-approval",
@@ -257,6 +258,26 @@ size_t ticket_current(const struct ticket *t)
             return i;
     }
     return t->criteria.count;
+}
+
+static bool builds_on_stuck(const struct ticket *t, const struct ticket *before, const bool *stuck, size_t count)
+{
+    for (size_t i = 0; i < t->after.count; i++) {
+        long long number = 0;
+        parse_int(t->after.items[i] + 2, 1, INT32_MAX, &number);
+        for (size_t k = 0; k < count; k++)
+            if (before[k].number == number && stuck[k])
+                return true;
+    }
+    return false;
+}
+
+const bool *tickets_stuck(struct arena *a, const struct ticket *tickets, size_t count)
+{
+    bool *stuck = ARENA_ARRAY(a, bool, count);
+    for (size_t i = 0; i < count; i++) /* what a ticket builds on comes before it */
+        stuck[i] = *tickets[i].blocked || builds_on_stuck(&tickets[i], tickets, stuck, i);
+    return stuck;
 }
 
 static int find_all(struct store *s, struct arena *a, const struct doc_type *type, const char *project,

@@ -247,6 +247,10 @@ int project_tickets(struct store *s, struct arena *a, const char *project, struc
 int project_functionalities(struct store *s, struct arena *a, const char *project, struct store_found *ret,
                             struct err *e);
 
+/* Which of a project's tickets (all of them, in plan order) cannot go on without a person: they
+ * are blocked, or build on one that is. */
+const bool *tickets_stuck(struct arena *a, const struct ticket *tickets, size_t count);
+
 /* Index of the criterion being worked on, or the count when all are through.  The planned
  * criteria of a ticket without behaviour are for its review, not for red and green. */
 size_t ticket_current(const struct ticket *t);

@@ -168,6 +168,7 @@ struct picture {
     struct site *site;
     const struct ticket *tickets;
     size_t ticket_count;
+    const bool *stuck; /* of each ticket: blocked, or waiting for one that is */
     const struct functionality *functionalities;
     size_t functionality_count;
     int64_t pairs;
@@ -212,7 +213,7 @@ static bool may_integrate(const struct picture *p, const struct ticket *t)
     for (size_t i = 0; i < p->ticket_count; i++) {
         const struct ticket *other = &p->tickets[i];
         if (other->functionality == t->functionality && other->number < t->number &&
-            other->column != COLUMN_DONE && !*other->blocked)
+            other->column != COLUMN_DONE && !p->stuck[i])
             return false;
     }
     return true;
@@ -223,11 +224,13 @@ static bool waits_for_blocked(const struct picture *p, const struct functionalit
     if (*f->blocked)
         return true;
     for (size_t i = 0; i < p->ticket_count; i++)
-        if (p->tickets[i].functionality == f->number && *p->tickets[i].blocked)
+        if (p->tickets[i].functionality == f->number && p->stuck[i])
             return true;
     return false;
 }
 
+/* One functionality after the other, in plan order: a review may add a ticket, whose number
+ * must not depend on who was faster. */
 static bool may_deliver(const struct picture *p, const char *name)
 {
     long long number = 0;
@@ -252,7 +255,7 @@ static bool may_run(const char *id, const struct task *task, void *ctx)
         return t && may_start(p, t);
     if (streq(stage->step, "integrate"))
         return t && may_integrate(p, t);
-    if (streq(stage->step, "deliver"))
+    if (streq(stage->step, "appraise") || streq(stage->step, "deliver"))
         return may_deliver(p, task->ticket);
     return true;
 }
@@ -273,8 +276,8 @@ static int take_picture(const struct crew *c, struct arena *a, struct picture *r
     if (r == 0)
         r = project_functionalities(c->team->store, a, c->project, &functionalities, e);
     if (r == 0)
-        *ret = (struct picture){ c->team, c->site, tickets.docs, tickets.count, functionalities.docs,
-                                 functionalities.count, c->pairs };
+        *ret = (struct picture){ c->team, c->site, tickets.docs, tickets.count, tickets_stuck(a, tickets.docs, tickets.count),
+                                 functionalities.docs, functionalities.count, c->pairs };
     return r;
 }
 

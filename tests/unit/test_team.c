@@ -43,11 +43,71 @@ static void a_ticket_without_behaviour_is_worked_on(void **state)
     check_file(f, "DEV", "README.md", "# Numbers\n");
 }
 
+/* Tickets "a", "b", ... of functionalities "f", "g", each with one criterion. */
+#define TICKET(id, functionality, after) \
+    "{\"id\": \"" id "\", \"functionality\": \"" functionality "\", \"title\": \"Ticket " id "\", \"description\": \"module " id \
+    "\", \"after\": [" after "], \"criteria\": [{\"clause\": 1, \"text\": \"" id "() gives 1\"}]}"
+#define PLAN(functionalities, tickets) "{\"functionalities\": [" functionalities "], \"tickets\": [" tickets "]}"
+#define CORE "{\"id\": \"f\", \"title\": \"Core\"}"
+#define MORE "{\"id\": \"g\", \"title\": \"More\"}"
+
+/* Scope, red, green and review of a ticket like those above. */
+static void ticket_succeeds(struct team_fixture *f, int number, const char *module)
+{
+    struct arena *a = &f->s.arena;
+#define KEY(rest) arena_printf(a, "T-%d/" rest, number)
+    says(f, KEY("developer/scope/1"), arena_printf(a, "{\"create\": [\"%s.py\"], \"how\": \"%s() in %s.py\"}", module, module, module));
+    says(f, KEY("tester/red-1/1"),
+         arena_printf(a, "### tests/test_%s.py\n```\nimport unittest\n\nimport %s\n\n\nclass T(unittest.TestCase):\n    def test_it(self):\n"
+                         "        self.assertEqual(%s.%s(), 1)\n```\n", module, module, module, module));
+    says(f, KEY("developer/green-1/1"), arena_printf(a, "### %s.py\n```\ndef %s():\n    return 1\n```\n", module, module));
+    says(f, KEY("architect/review-1/1"), ACCEPT);
+}
+
+static void what_does_not_build_on_a_blocked_ticket_goes_on(void **state)
+{
+    struct team_fixture *f = *state;
+    f->options.limits.attempts = 1;
+    says_always(f, "T-1/developer/scope", SCOPE("a.py"));
+    says_always(f, "T-1/tester/red-1", "I cannot.");
+    ticket_succeeds(f, 3, "c");
+    ticket_succeeds(f, 4, "d");
+    says(f, "F-2/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 2, one_spec, PLAN(CORE ", " MORE, TICKET("a", "f", "") ", " TICKET("b", "f", "\"a\"") ", "
+                                       TICKET("c", "f", "") ", " TICKET("d", "g", "")), NULL);
+    run_team(f, TEAM_BLOCKED);
+    assert_true(*ticket_of(f, 1).blocked);
+    assert_int_equal(ticket_of(f, 2).column, COLUMN_BACKLOG);
+    assert_int_equal(ticket_of(f, 3).column, COLUMN_DONE); /* T-2 comes before it in the same functionality */
+    assert_int_equal(functionality_of(f, 2).state, FUNCTIONALITY_DONE);
+    check_file(f, "feature/core", "c.py", "def c():\n    return 1\n");
+    check_file(f, "DEV", "d.py", "def d():\n    return 1\n");
+}
+
+static void functionalities_are_reviewed_in_plan_order(void **state)
+{
+    struct team_fixture *f = *state;
+    ticket_succeeds(f, 1, "a");
+    ticket_succeeds(f, 2, "b");
+    ticket_succeeds(f, 3, "c");
+    ticket_succeeds(f, 4, "d");
+    says(f, "F-1/architect/appraise-1/1", "{\"accept\": false, \"comments\": [{\"kind\": \"criterion\", \"text\": \"c() gives 1\"}]}");
+    says(f, "F-2/architect/appraise-1/1", "{\"accept\": false, \"comments\": [{\"kind\": \"criterion\", \"text\": \"d() gives 1\"}]}");
+    says_always(f, "F-", ACCEPT);
+    /* The second functionality is finished long before the first. */
+    begin_project(f, 2, one_spec, PLAN(CORE ", " MORE, TICKET("b", "g", "") ", " TICKET("a", "f", "\"b\"")), NULL);
+    run_team(f, TEAM_DONE);
+    assert_int_equal(ticket_of(f, 3).functionality, 1);
+    assert_int_equal(ticket_of(f, 4).functionality, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_team(a_ticket_goes_through_red_and_green_into_dev),
         with_team(a_ticket_without_behaviour_is_worked_on),
+        with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
+        with_team(functionalities_are_reviewed_in_plan_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
