@@ -7,9 +7,11 @@
  * step costs no latency.  (curl_multi_wakeup would spare the steps, but `cancel` is a plain
  * flag that a signal handler may set, and fifty wake-ups a second do not show.)
  *
- * A handle keeps its connections.  Idle handles wait in a pool of at most POOL_MAX, most
- * recently used first, and a request prefers one that talked to the same origin: parallel
- * conversations with one server get one kept-alive connection each.
+ * A handle serves one origin and keeps its connection.  Idle handles wait in a pool of at
+ * most POOL_MAX, most recently used first, and a request takes one of its origin or makes a
+ * new one: parallel conversations with one server get one kept-alive connection each.  (A
+ * handle for many origins would leave to libcurl which connection to close when there are
+ * too many; it goes by whole milliseconds and closes the one just used now and then.)
  *
  * Threads: the pool is guarded by a mutex; a handle belongs to one request at a time.
  */
@@ -29,7 +31,7 @@
 
 enum {
     POOL_MAX = 16,
-    CONNECTIONS_PER_HANDLE = 2,
+    CONNECTIONS_PER_HANDLE = 1,
     STEP_MS = 20,
     LONGEST_WAIT_MS = 1000,
     DEFAULT_CONNECT_MS = 5000,
@@ -62,42 +64,56 @@ static struct handle *handle_new(const struct libcurl *curl)
     return h;
 }
 
+static void handle_free(const struct libcurl *curl, struct handle *h)
+{
+    curl->easy_cleanup(h->easy);
+    curl->multi_cleanup(h->multi);
+    free(h);
+}
+
 static struct handle *handle_take(const struct libcurl *curl, const char *origin)
 {
     pthread_mutex_lock(&pool_lock);
     struct handle **at = &pool;
     while (*at && !streq((*at)->origin, origin))
         at = &(*at)->next;
-    if (!*at)
-        at = &pool; /* none knows this origin: the most recently used one */
     struct handle *h = *at;
     if (h) {
         *at = h->next;
         pool_count--;
     }
     pthread_mutex_unlock(&pool_lock);
-    if (!h)
+    if (!h) {
         h = handle_new(curl);
-    snprintf(h->origin, sizeof h->origin, "%s", origin);
+        snprintf(h->origin, sizeof h->origin, "%s", origin);
+    }
     return h;
+}
+
+/* Removes the handle that was idle for longest. */
+static struct handle *pool_drop_last(void)
+{
+    struct handle **at = &pool;
+    while ((*at)->next)
+        at = &(*at)->next;
+    struct handle *last = *at;
+    *at = NULL;
+    pool_count--;
+    return last;
 }
 
 static void handle_give_back(const struct libcurl *curl, struct handle *h)
 {
+    struct handle *dropped = NULL;
     curl->easy_reset(h->easy);
     pthread_mutex_lock(&pool_lock);
-    bool keep = pool_count < POOL_MAX;
-    if (keep) {
-        h->next = pool;
-        pool = h;
-        pool_count++;
-    }
+    h->next = pool;
+    pool = h;
+    if (++pool_count > POOL_MAX)
+        dropped = pool_drop_last();
     pthread_mutex_unlock(&pool_lock);
-    if (!keep) {
-        curl->easy_cleanup(h->easy);
-        curl->multi_cleanup(h->multi);
-        free(h);
-    }
+    if (dropped)
+        handle_free(curl, dropped);
 }
 
 /* ---- one transfer ---- */
@@ -400,6 +416,10 @@ static int translate(struct transfer *t, CURLcode code)
         return give_up(t, ERR_REFUSED, "the certificate of %s is not trusted: %s; name your "
                        "company's CA file if it has one", t->where, words);
     case CURLE_SSL_CACERT_BADFILE:
+        if (!t->q->ca_file)
+            return give_up(t, ERR_INVALID, "this machine's trusted certificates cannot be read "
+                           "(%s); install the package ca-certificates, or name your company's CA "
+                           "file", words);
         return give_up(t, ERR_INVALID, "the CA file %s cannot be used: %s", t->q->ca_file, words);
     case CURLE_URL_MALFORMAT:
         return give_up(t, ERR_INVALID, "%s is not an address: %s", t->where, words);

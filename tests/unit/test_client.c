@@ -8,9 +8,12 @@
 #include "http/client.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fixture {
@@ -142,6 +145,28 @@ static void a_connection_is_used_again(void **state)
     for (int i = 0; i < 5; i++)
         check_ok(ask(f, (struct http_request){ 0 }), &f->err);
     assert_int_equal(upstream_connections(f->server), 1);
+}
+
+static void connections_to_many_servers_do_not_pile_up(void **state)
+{
+    struct fixture *f = *state;
+    enum { SERVERS = 20 };
+    struct upstream *servers[SERVERS];
+    for (int i = 0; i < SERVERS; i++) {
+        servers[i] = upstream_start();
+        upstream_on(servers[i], "/x", &(struct upstream_reply){ .body = "ok" });
+        STR_LOCAL(url);
+        str_addf(&url, "%s/x", upstream_url(servers[i]));
+        for (int k = 0; k < 2; k++)
+            check_ok(ask(f, (struct http_request){ .url = url.data }), &f->err);
+        assert_int_equal(upstream_connections(servers[i]), 1);
+    }
+    for (int i = 0; i < 500 && upstream_open_connections(servers[0]); i++)
+        usleep(10000);
+    assert_int_equal(upstream_open_connections(servers[0]), 0); /* unused for longest */
+    assert_int_equal(upstream_open_connections(servers[SERVERS - 1]), 1);
+    for (int i = 0; i < SERVERS; i++)
+        upstream_stop(servers[i]);
 }
 
 static void a_kept_connection_that_died_is_replaced_silently(void **state)
@@ -329,6 +354,62 @@ static void a_company_ca_is_needed_and_enough(void **state)
     rmdir(dir);
 }
 
+static void a_file_without_certificates_is_no_ca_file(void **state)
+{
+    struct fixture *f = *state;
+    char dir[] = "/tmp/tandem-client-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    STR_LOCAL(ca);
+    str_addf(&ca, "%s/ca.pem", dir);
+    struct upstream *server = upstream_start_tls(ca.data);
+    struct http_request q = { .url = upstream_url(server), .ca_file = "/dev/null" };
+    check_err(ask(f, q), ERR_INVALID, &f->err, "the CA file /dev/null cannot be used");
+    upstream_stop(server);
+    unlink(ca.data);
+    rmdir(dir);
+}
+
+/* In a child whose list of certificates is hidden: as on a bare machine. */
+static int ask_without_trust(struct fixture *f, const char *url)
+{
+    if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) < 0
+        || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+        || mount("tmpfs", "/etc/ssl", "tmpfs", 0, NULL) < 0)
+        return 77;
+    int r = ask(f, (struct http_request){ .url = url });
+    bool good = r == ERR_INVALID && strstr(f->err.text, "install the package ca-certificates")
+        && !strstr(f->err.text, "null");
+    if (!good)
+        fprintf(stderr, "%d: %s\n", r, f->err.text);
+    return good ? 0 : 1;
+}
+
+static void a_machine_without_certificates_is_told_what_to_install(void **state)
+{
+    struct fixture *f = *state;
+    char dir[] = "/tmp/tandem-client-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    STR_LOCAL(ca);
+    str_addf(&ca, "%s/ca.pem", dir);
+    struct upstream *server = upstream_start_tls(ca.data);
+    STR_LOCAL(url);
+    str_addf(&url, "%s/x", upstream_url(server));
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        _exit(ask_without_trust(f, url.data));
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    upstream_stop(server);
+    unlink(ca.data);
+    rmdir(dir);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip(); /* no mount namespaces here */
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void a_unix_socket_is_spoken_to(void **state)
 {
     struct fixture *f = *state;
@@ -398,6 +479,7 @@ int main(void)
         TEST(a_redirect_is_not_followed),
         TEST(proxies_of_the_environment_are_not_used),
         TEST(a_connection_is_used_again),
+        TEST(connections_to_many_servers_do_not_pile_up),
         TEST(a_kept_connection_that_died_is_replaced_silently),
         TEST(a_refused_connection_names_the_address),
         TEST(an_unknown_name_is_said_to_be_unknown),
@@ -415,6 +497,8 @@ int main(void)
         TEST(an_error_body_never_reaches_on_body),
         TEST(on_tick_can_stop_a_silent_request),
         TEST(a_company_ca_is_needed_and_enough),
+        TEST(a_file_without_certificates_is_no_ca_file),
+        TEST(a_machine_without_certificates_is_told_what_to_install),
         TEST(a_unix_socket_is_spoken_to),
         TEST(parallel_requests_do_not_disturb_each_other),
         TEST(an_origin_shows_neither_password_nor_path),

@@ -440,6 +440,16 @@ size_t upstream_connections(struct upstream *u)
     return count;
 }
 
+size_t upstream_open_connections(struct upstream *u)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&u->lock);
+    for (size_t i = 0; i < u->connection_count; i++)
+        count += u->connections[i].fd >= 0;
+    pthread_mutex_unlock(&u->lock);
+    return count;
+}
+
 static const struct request *request_at(struct upstream *u, const char *path, size_t n)
 {
     const struct request *found = NULL;

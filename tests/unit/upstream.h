@@ -57,6 +57,8 @@ void upstream_on(struct upstream *u, const char *path, const struct upstream_rep
 /* How many requests to `path` came; path NULL: all. */
 size_t upstream_count(struct upstream *u, const char *path);
 size_t upstream_connections(struct upstream *u);
+/* Of those, the ones that neither side has closed. */
+size_t upstream_open_connections(struct upstream *u);
 /* Head (request line and headers) and body of the n-th request (from 0) to `path`, valid
  * until stop. */
 const char *upstream_head(struct upstream *u, const char *path, size_t n);
