@@ -20,7 +20,7 @@ static const struct option options[] = {
     MODEL_OPTIONS,
     { .name = "yes", .letter = 'y', .doc = "as always here: accept the plan without asking" },
     { .name = "json", .doc = "print events as JSON, one a line" },
-    { NULL },
+    { 0 },
 };
 
 enum { MAX_EXAMPLES = 32 };

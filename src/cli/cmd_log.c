@@ -13,7 +13,7 @@ static const struct option options[] = {
     { .name = "all", .letter = 'a', .doc = "also what only matters to the machinery (leases, stored answers)" },
     { .name = "follow", .letter = 'f', .doc = "go on printing what happens, until interrupted" },
     { .name = "json", .doc = "print the events as they are stored, one a line" },
-    { NULL },
+    { 0 },
 };
 
 static void print_json(struct session *s, const struct event *ev)

@@ -7,7 +7,7 @@ static const struct option options[] = {
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
     MODEL_OPTIONS,
     TALK_OPTIONS,
-    { NULL },
+    { 0 },
 };
 
 static int run(struct invocation *in, struct err *e)

@@ -21,7 +21,7 @@ static const struct option run_options[] = {
     { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the clone of the result goes; ./PROJECT without it" },
     { .name = "name", .letter = 'n', .argument = "NAME", .doc = "the project's name; from the spec's title without it" },
     TALK_OPTIONS,
-    { NULL },
+    { 0 },
 };
 
 /* ---- what to build ---- */
@@ -196,7 +196,7 @@ const struct command command_run = {
 static const struct option resume_options[] = {
     MODEL_OPTIONS,
     TALK_OPTIONS,
-    { NULL },
+    { 0 },
 };
 
 static int run_resume(struct invocation *in, struct err *e)

@@ -3,12 +3,13 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/live.h"
+#include "cli/sentence.h"
 #include "cli/session.h"
 
 static const struct option show_options[] = {
     { .name = "prompt", .doc = "also the last prompt and answer of each conversation" },
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
-    { NULL },
+    { 0 },
 };
 
 static const char *name_of(const struct invocation *in)
@@ -96,6 +97,23 @@ static void print_blob(struct session *s, const char *title, const char *digest)
             term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
 }
 
+/* What happened to it, so far as the criteria above do not tell. */
+static void print_history(struct session *s, const char *project)
+{
+    struct event *events;
+    size_t count;
+    if (store_events(s->store, &s->in->arena, 0, project, name_of(s->in), NULL, 1000, &events, &count, NULL) < 0)
+        return;
+    fprintf(s->in->out, "\n");
+    for (size_t i = 0; i < count; i++) {
+        const char *sentence = event_sentence(s->store, &s->in->arena, &events[i], false);
+        char time[32];
+        clock_format(events[i].time_ms, time);
+        if (sentence)
+            fprintf(s->in->out, "%.8s  %s\n", time + 11, sentence + strlen(name_of(s->in)) + 1);
+    }
+}
+
 static int show(struct session *s, struct err *e)
 {
     const char *project, *id, *run_id;
@@ -122,6 +140,7 @@ static int show(struct session *s, struct err *e)
     for (size_t i = 0; i < t.criteria.count; i++)
         print_criterion(s, id, &t, i);
     print_list(out, "\nFlaky tests:", &t.flaky);
+    print_history(s, project);
     STR_LOCAL(numbers);
     live_count(t.prompt_tokens, &numbers);
     str_add(&numbers, " tokens in, ");
@@ -164,7 +183,7 @@ const struct command command_show = {
 
 static const struct option runs_options[] = {
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
-    { NULL },
+    { 0 },
 };
 
 static int list_runs(struct session *s, struct err *e)

@@ -8,7 +8,7 @@
 
 static const struct option options[] = {
     { .name = "json", .doc = "print documents as JSON" },
-    { NULL },
+    { 0 },
 };
 
 /* "━━─": one segment for each criterion. */

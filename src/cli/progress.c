@@ -266,7 +266,7 @@ static void draw(struct progress *p, bool force)
     }
     if (lines)
         v.coverage_percent = covered * 100 / lines;
-    v.rest_ms = estimate_rest(v.elapsed_ms, proven, all);
+    v.rest_ms = project.state == PROJECT_DONE ? -1 : estimate_rest(v.elapsed_ms, proven, all);
     live_draw(p->live, &v, force);
 }
 

@@ -44,7 +44,7 @@ static void print_times(struct session *s, int64_t model_us, int64_t suite_us)
         { "models", model_us }, { "tests", suite_us }, { "git", times.wall_us[PROCESS_KIND_GIT] } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         str_addf(&text, "%s%s %.1f s", i ? ", " : "", rows[i].name, (double)rows[i].us / 1e6);
-    fprintf(s->in->out, "Time       %s\n", text.data);
+    fprintf(s->in->out, "Time       %s (each summed over what ran in parallel)\n", text.data);
 }
 
 int summary_print(struct session *s, const char *project, struct err *e)
@@ -76,11 +76,22 @@ int summary_print(struct session *s, const char *project, struct err *e)
         }
         covered += t[i].covered;
         lines += t[i].lines;
-        prompt += t[i].prompt_tokens;
-        cached += t[i].cached_tokens;
-        answered += t[i].completion_tokens;
-        model_us += t[i].model_us;
-        suite_us += t[i].suite_us;
+    }
+    struct store_found runs;
+    struct store_query q = { .where = { { "project", project, 0 } }, .where_count = 1 };
+    r = store_find(s->store, a, &run_type, &q, &runs, e);
+    if (r < 0)
+        return r;
+    const struct run *run = runs.docs;
+    for (size_t i = 0; i < runs.count; i++) {
+        if (run[i].kind == RUN_SUITE) {
+            suite_us += run[i].total_us;
+            continue;
+        }
+        model_us += run[i].total_us;
+        prompt += run[i].prompt_tokens > 0 ? run[i].prompt_tokens : 0;
+        cached += run[i].cached_tokens > 0 ? run[i].cached_tokens : 0;
+        answered += run[i].completion_tokens > 0 ? run[i].completion_tokens : 0;
     }
     FILE *out = s->in->out;
     fprintf(out, "\n%s\n", p.name);

@@ -200,6 +200,7 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
 int ask_json(struct step *s, const struct question *q, const struct record *r, void *ret,
              answer_check *check, void *ctx, struct err *e)
 {
+    const char *last_fault = "";
     for (int64_t nth = 0; nth < MAX_VIOLATIONS; nth++) {
         struct reply reply;
         struct question again = *q;
@@ -221,7 +222,7 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
             memcpy(ret, value, r->size);
             return 0;
         }
-        err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], fault);
+        last_fault = fault;
         const char *text;
         code = prompt_make(s->arena, "json-retry", s->site->override_dirs,
                            (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
@@ -230,5 +231,5 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
         if (nth + 1 < MAX_VIOLATIONS)
             conversation_add(s, q->conversation, TURN_OBSERVATION, text);
     }
-    return ERR_INVALID;
+    return err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], last_fault);
 }

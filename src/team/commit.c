@@ -38,7 +38,9 @@ static const char *first_lines(struct step *s, const char *verb, const char *tex
         len = utf8_floor(text, len);
         return arena_printf(s->arena, "%s%.*s...\n\n%s", line.data, (int)len, text, text);
     }
-    return arena_printf(s->arena, "%s%.*s\n\n%s", line.data, (int)len, text, text);
+    if (!text[len])
+        return arena_printf(s->arena, "%s%s", line.data, text);
+    return arena_printf(s->arena, "%s%.*s\n\n%s", line.data, (int)len, text, text + len + strspn(text + len, "\n"));
 }
 
 int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
@@ -52,7 +54,10 @@ int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
     json_put_text(w->payload, "task", s->task_id);
     json_put_text(w->payload, "tree", w->tree);
     batch_insert(s->batch, &intent_type, s->task_id, &intent);
-    step_event(s, w->event_kind, w->payload);
+    /* The role wrote it; that it holds is the engine's word. */
+    batch_event(s->batch, &(struct event){ .project = s->project_id, .ticket = s->task.ticket,
+                                           .actor = role_names[ROLE_ENGINE], .kind = w->event_kind,
+                                           .on_behalf = s->task_id, .payload_json = json_keep(s->arena, w->payload) });
     int r = step_save(s, e);
     failpoint("commit.intended");
     return r;

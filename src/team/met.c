@@ -200,7 +200,7 @@ static int close_as_met(const struct met *m, const char *met_by, const char *mut
     struct commit_wish w = {
         .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
         .tree = m->tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = "Already met", .text = c->text,
+        .verb = arena_printf(s->arena, "Already met %zu", m->index + 1), .text = c->text,
         .event_kind = "criterion.met", .payload = payload,
     };
     int r = keep_tree(m, met_by, e);
@@ -221,6 +221,9 @@ int met_complete(struct step *s, size_t index, struct err *e)
         return r;
     ev.green_commit = commit;
     batch_update(s->batch, &evidence_type, id, version, &ev);
+    r = ticket_note_files(s, s->ticket.head, commit, e);
+    if (r < 0)
+        return r;
     s->ticket.head = commit;
     s->ticket_changed = true;
     step_event(s, "criterion.committed", NULL);

@@ -214,7 +214,27 @@ int plan_store(struct arena *a, const struct plan *p, const char *project, const
     return 0;
 }
 
-const char *plan_text(struct arena *a, const struct plan *p)
+static void add_uncovered(struct arena *a, struct str *out, const struct plan *p, const struct clauses *clauses)
+{
+    bool *covered = ARENA_ARRAY(a, bool, clauses->count);
+    for (size_t i = 0; i < p->tickets.count; i++) {
+        const struct records *criteria = &plan_ticket_at(p, i)->criteria;
+        for (size_t k = 0; k < criteria->count; k++) {
+            int64_t clause = ((const struct plan_criterion *)criteria->items)[k].clause;
+            if (clause >= 1 && (size_t)clause <= clauses->count)
+                covered[clause - 1] = true;
+        }
+    }
+    bool first = true;
+    for (size_t i = 0; i < clauses->count; i++) {
+        if (covered[i])
+            continue;
+        str_addf(out, "%s[%zu]", first ? "Clauses that no criterion names: " : ", ", i + 1);
+        first = false;
+    }
+}
+
+const char *plan_text(struct arena *a, const struct plan *p, const struct clauses *clauses)
 {
     STR_LOCAL(out);
     if (*p->stack)
@@ -240,6 +260,7 @@ const char *plan_text(struct arena *a, const struct plan *p)
         }
         str_add_char(&out, '\n');
     }
+    add_uncovered(a, &out, p, clauses);
     str_rtrim(&out);
     return arena_strndup(a, out.data, out.len);
 }

@@ -38,7 +38,8 @@ static inline struct plan_ticket *plan_ticket_at(const struct plan *p, size_t i)
 int plan_store(struct arena *a, const struct plan *p, const char *project, const char *stage,
                struct batch *b, struct err *e);
 
-/* The plan for people, as text: functionalities, tickets, criteria with their clauses. */
-const char *plan_text(struct arena *a, const struct plan *p);
+/* The plan for people, as text: functionalities, tickets, criteria with their clauses, and
+ * which clauses no criterion names. */
+const char *plan_text(struct arena *a, const struct plan *p, const struct clauses *clauses);
 
 #endif

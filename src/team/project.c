@@ -418,9 +418,16 @@ int team_under_approval(struct team *t, struct arena *a, const char *project, bo
         *ret = arena_printf(a, "%s\n", text);
         free(text);
     } else {
-        *ret = plan_text(a, &plan);
+        struct spec spec;
+        struct clauses clauses;
+        const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
+        r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
+        if (r == 0)
+            r = spec_clauses(a, spec.text, &clauses, e);
+        if (r == 0)
+            *ret = plan_text(a, &plan, &clauses);
     }
-    return 0;
+    return r;
 }
 
 /* ---- going on ---- */

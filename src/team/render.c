@@ -100,7 +100,7 @@ const char *render_criteria(struct arena *a, const struct ticket *t)
     STR_LOCAL(out);
     for (size_t i = 0; i < t->criteria.count; i++) {
         const struct criterion *c = ticket_criterion(t, i);
-        str_addf(&out, "%zu. %s", i + 1, c->text);
+        str_addf(&out, "%zu. %s%s", i + 1, c->text, streq(c->origin, "review") ? " (from the review)" : "");
         if (c->clause)
             str_addf(&out, " [%lld]", (long long)c->clause);
         str_add_char(&out, '\n');
@@ -151,15 +151,9 @@ const char *render_failures(struct arena *a, const struct test_results *results,
         str_add_bytes(&out, t->message, len > most ? utf8_floor(t->message, most) : len);
         str_add(&out, len ? "\n\n" : "\n");
     }
-    size_t left = max > out.len ? max - out.len : 0;
-    size_t output_len = strlen(output);
-    if (output_len && left > 200) {
-        if (output_len > left)
-            output += output_len - left + utf8_floor(output + output_len - left, 0);
-        str_addf(&out, "Printed by the run:\n%s", output);
-    }
+    /* The failures' own words say it; what was printed is for when there are none. */
     str_rtrim(&out);
-    return out.len ? render_output(a, out.data, out.len) : "";
+    return out.len ? render_output(a, out.data, out.len) : render_output(a, output, max);
 }
 
 int stored_results(struct step *s, const struct run *run, struct test_results *ret, struct err *e)
@@ -183,11 +177,19 @@ int stored_results(struct step *s, const struct run *run, struct test_results *r
     return 0;
 }
 
-const char *render_results(struct arena *a, const struct suite_run *run)
+const char *render_results(struct arena *a, const struct suite_run *run, const struct texts *own)
 {
     STR_LOCAL(out);
-    for (size_t i = 0; i < run->results.count; i++)
-        str_addf(&out, "- %s: %s\n", run->results.tests[i].id, test_outcome_names[run->results.tests[i].outcome]);
+    size_t others = 0;
+    for (size_t i = 0; i < run->results.count; i++) {
+        const struct test_result *t = &run->results.tests[i];
+        if (t->outcome == TEST_PASSED && !(own && texts_has(own, t->id)))
+            others++;
+        else
+            str_addf(&out, "- %s: %s\n", t->id, test_outcome_names[t->outcome]);
+    }
+    if (others)
+        str_addf(&out, "- %zu %stests pass\n", others, out.len ? "other " : "");
     const struct coverage *c = &run->coverage;
     for (size_t i = 0; i < c->count; i++) {
         const struct coverage_file *f = &c->files[i];

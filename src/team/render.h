@@ -19,8 +19,9 @@ const char *render_failures(struct arena *a, const struct test_results *results,
 int stored_results(struct step *s, const struct run *run, struct test_results *ret, struct err *e);
 /* Output of a run, fenced, cut to its telling end: at most `max` bytes. "" for none. */
 const char *render_output(struct arena *a, const char *output, size_t max);
-/* Ids with outcomes, then coverage: what the Architect sees. */
-const char *render_results(struct arena *a, const struct suite_run *run);
+/* Ids with outcomes (passing ones beside `own` only counted; NULL: none is own), then
+ * coverage: what the Architect sees. */
+const char *render_results(struct arena *a, const struct suite_run *run, const struct texts *own);
 const char *render_list(struct arena *a, const struct texts *t, const char *none);
 
 /* The project's context (spec and map of a tree) for a role's first turn; with a ticket

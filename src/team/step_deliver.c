@@ -44,7 +44,8 @@ static int finish_project(struct step *s, struct err *e)
     s->project.state = PROJECT_DONE;
     s->project.finished_ms = clock_wall_ms();
     s->project_changed = true;
-    step_event(s, "project.done", NULL);
+    batch_event(s->batch, &(struct event){ .project = s->project_id, .actor = role_names[ROLE_ENGINE],
+                                           .kind = "project.done", .on_behalf = s->task_id });
     return 0;
 }
 

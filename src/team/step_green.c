@@ -48,7 +48,7 @@ static int current_files(struct step *s, const char *tree, const char **ret, str
     const struct texts *lists[] = { &scope->read, &scope->change, &scope->create };
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < lists[k]->count; i++)
-            if (!texts_has(&paths, lists[k]->items[i]))
+            if (!texts_has(&paths, lists[k]->items[i]) && !stack_is_test(s->site->stack, lists[k]->items[i]))
                 texts_add(&paths, s->arena, lists[k]->items[i]);
     return render_files(s, tree, &paths, ret, e);
 }
@@ -148,7 +148,7 @@ static int intend(struct step *s, size_t index, const char *tree, const char *ru
     struct commit_wish w = {
         .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
         .tree = tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = "Green", .text = c->text,
+        .verb = arena_printf(s->arena, "Green %zu", index + 1), .text = c->text,
         .event_kind = "green.witnessed", .payload = payload,
     };
     return commit_intend(s, &w, e);
@@ -167,6 +167,9 @@ static int complete(struct step *s, size_t index, struct err *e)
     ev.green_commit = commit;
     batch_update(s->batch, &evidence_type, id, version, &ev);
     ticket_criterion(&s->ticket, index)->state = CRITERION_GREEN;
+    r = ticket_note_files(s, s->ticket.head, commit, e);
+    if (r < 0)
+        return r;
     s->ticket.head = commit;
     s->ticket_changed = true;
     step_event(s, "green.committed", NULL);

@@ -115,8 +115,15 @@ static const char *check_plan(struct step *s, const void *value, void *ctx)
 
 static int plan_request(struct step *s, bool need_stack, const char **ret, struct err *e)
 {
-    const char *stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\"; leave `stack` out.",
-                                             s->project.stack);
+    const char *stack_request = "";
+    if (!need_stack) {
+        int r = site_stack(s->team, s->site, s->project.stack, e);
+        if (r < 0)
+            return r;
+        stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\"; leave `stack` out. What its "
+                                     "Developers are told:\n\n%s\n", s->project.stack,
+                                     stack_guide(s->site->stack, s->arena, false));
+    }
     if (need_stack) {
         struct texts names;
         int r = stack_names(s->arena, s->site->override_dirs, &names, e);

@@ -14,6 +14,8 @@
 
 /* ---- asking ---- */
 
+enum { MAX_NEWS = 6000 }; /* bytes of code shown to the Tester between criteria */
+
 /* What changed since the Tester last spoke: the code that made the last criterion green. */
 static int news(struct step *s, const char **ret, struct err *e)
 {
@@ -24,16 +26,18 @@ static int news(struct step *s, const char **ret, struct err *e)
         first = ticket_criterion(&s->ticket, i)->state == CRITERION_DROPPED && index == 1;
     if (first)
         return 0;
-    struct oid base = oid_of(s->ticket.base), head = oid_of(s->ticket.head);
-    struct texts changed, production = { 0 };
-    int r = repo_changed(s->site->repo, s->arena, &base, &head, &changed, e);
+    struct texts production = { 0 };
+    for (size_t i = 0; i < s->ticket.files.count; i++)
+        if (!stack_is_test(s->site->stack, s->ticket.files.items[i]))
+            texts_add(&production, s->arena, s->ticket.files.items[i]);
+    const char *files;
+    int r = render_files(s, s->ticket.head, &production, &files, e);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < changed.count; i++)
-        if (!stack_is_test(s->site->stack, changed.items[i]))
-            texts_add(&production, s->arena, changed.items[i]);
-    *ret = arena_printf(s->arena, "The tests so far pass. Production files of this ticket: %s.",
-                        render_list(s->arena, &production, "none"));
+    *ret = strlen(files) <= MAX_NEWS
+               ? arena_printf(s->arena, "The tests so far pass. The production files of this ticket are now:\n\n%s", files)
+               : arena_printf(s->arena, "The tests so far pass. Production files of this ticket: %s.",
+                              render_list(s->arena, &production, "none"));
     return 0;
 }
 
@@ -214,7 +218,7 @@ static int intend(struct step *s, size_t index, const char *tree, const struct r
     struct commit_wish w = {
         .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
         .tree = tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = "Red", .text = c->text,
+        .verb = arena_printf(s->arena, "Red %zu", index + 1), .text = c->text,
         .event_kind = "red.witnessed", .payload = payload,
     };
     return commit_intend(s, &w, e);
@@ -234,6 +238,9 @@ static int complete(struct step *s, size_t index, struct err *e)
     ev.red_commit = commit;
     batch_update(s->batch, &evidence_type, id, version, &ev);
     ticket_criterion(&s->ticket, index)->state = CRITERION_RED;
+    r = ticket_note_files(s, s->ticket.head, commit, e);
+    if (r < 0)
+        return r;
     s->ticket.head = commit;
     s->ticket_changed = true;
     step_event(s, "red.committed", NULL);

@@ -42,20 +42,52 @@ static const char *check_review(struct step *s, const void *value, void *ctx)
 
 /* ---- a ticket ---- */
 
+/* What the ticket's changes are compared with: its base, and what the functionality had when
+ * it was integrated. */
+static int ticket_from(struct step *s, struct oid *ret, struct err *e)
+{
+    struct oid from = oid_of(s->ticket.base), tip;
+    const char *conflict;
+    int r = repo_ref(s->site->repo, arena_printf(s->arena, "refs/heads/%s", s->functionality.branch), &tip, NULL);
+    if (r == 0) {
+        r = base_fold(s, &from, tip.hex, &conflict, e);
+        if (r < 0)
+            return r;
+        if (*conflict)
+            from = tip;
+    }
+    *ret = from;
+    return 0;
+}
+
+static struct texts ticket_tests(struct step *s)
+{
+    struct texts ids = { 0 };
+    for (size_t i = 0; i < s->ticket.criteria.count; i++) {
+        const struct texts *tests = &ticket_criterion(&s->ticket, i)->tests;
+        for (size_t k = 0; k < tests->count; k++)
+            texts_add(&ids, s->arena, tests->items[k]);
+    }
+    return ids;
+}
+
 static int add_ticket_request(struct step *s, struct conversation_use *c, struct err *e)
 {
     STR_LOCAL(diff);
-    struct oid base = oid_of(s->ticket.base), head = oid_of(s->ticket.head);
+    struct oid base, head = oid_of(s->ticket.head);
     struct suite_run run = { .output = "" };
     struct run checked;
-    int r = repo_diff(s->site->repo, &base, &head, MAX_DIFF, &diff, e);
+    int r = ticket_from(s, &base, e);
+    if (r == 0)
+        r = repo_diff(s->site->repo, &base, &head, MAX_DIFF, &diff, e);
     if (r == 0)
         r = store_get(s->team->store, s->arena, &run_type, s->ticket.checked, &checked, NULL, e);
     if (r == 0)
         r = stored_results(s, &checked, &run.results, e);
     if (r < 0)
         return r;
-    const char *results = render_results(s->arena, &run), *text;
+    struct texts own = ticket_tests(s);
+    const char *results = render_results(s->arena, &run, &own), *text;
     if (s->ticket.lines)
         results = arena_printf(s->arena, "%s\n- lines of this ticket's files executed by tests: %lld of %lld", results,
                                (long long)s->ticket.covered, (long long)s->ticket.lines);
@@ -100,9 +132,15 @@ int step_review(struct step *s, struct err *e)
     const char *tree;
     struct conversation_use *c;
     bool fresh;
-    int r = tree_of(s, s->ticket.base, &tree, e);
+    int r = tree_of(s, s->ticket.head, &tree, e);
     if (r == 0)
-        r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
+        r = conversation_open(s, ROLE_ARCHITECT, &c, e);
+    if (r < 0)
+        return r;
+    /* A later review begins afresh: the criteria have changed, and the old diff is stale. */
+    if (s->ticket.review_rounds)
+        conversation_restart(c);
+    r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
     if (r == 0)
         r = add_ticket_request(s, c, e);
     if (r < 0)
@@ -165,21 +203,47 @@ static int feature_head(struct step *s, struct oid *ret, struct err *e)
     return repo_ref(s->site->repo, arena_printf(s->arena, "refs/heads/%s", s->functionality.branch), ret, e);
 }
 
+/* What a functionality's changes are compared with: what its tickets build on elsewhere. */
+static int functionality_from(struct step *s, const struct store_found *tickets, struct oid *ret, struct err *e)
+{
+    struct oid from = oid_of(s->project.base);
+    const struct ticket *t = tickets->docs;
+    for (size_t i = 0; i < tickets->count; i++) {
+        for (size_t k = 0; t[i].functionality == s->functionality.number && k < t[i].after.count; k++) {
+            long long number;
+            if (!parse_int(t[i].after.items[k] + 2, 1, (long long)tickets->count, &number) ||
+                t[number - 1].functionality == s->functionality.number)
+                continue;
+            struct oid before = from;
+            const char *conflict;
+            int r = base_fold(s, &from, t[number - 1].merged, &conflict, e);
+            if (r < 0)
+                return r;
+            if (*conflict)
+                from = before;
+        }
+    }
+    *ret = from;
+    return 0;
+}
+
 static int add_functionality_request(struct step *s, struct conversation_use *c, const struct oid *head,
                                      const struct suite_run *run, struct err *e)
 {
     STR_LOCAL(diff);
     struct store_found found;
-    struct oid base = oid_of(s->project.base);
+    struct oid base;
     const char *text;
-    int r = repo_diff(s->site->repo, &base, head, MAX_DIFF, &diff, e);
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
     if (r == 0)
-        r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+        r = functionality_from(s, &found, &base, e);
+    if (r == 0)
+        r = repo_diff(s->site->repo, &base, head, MAX_DIFF, &diff, e);
     if (r < 0)
         return r;
     struct prompt_value values[] = {
         { "title", s->functionality.title }, { "summary", s->functionality.summary },
-        { "tickets", list_tickets(s, &found) }, { "results", render_results(s->arena, run) },
+        { "tickets", list_tickets(s, &found) }, { "results", render_results(s->arena, run, NULL) },
         { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) }, { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
     r = prompt_make(s->arena, "architect-functionality", s->site->override_dirs, values, &text, e);
@@ -243,7 +307,7 @@ int step_appraise(struct step *s, struct err *e)
     if (r < 0)
         return r;
     suite_store(s, run_id, doc, run.completed ? "measured" : run.trouble);
-    r = attempt_conversation(s, ROLE_ARCHITECT, s->project.base, &c, &fresh, e);
+    r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
     if (r == 0)
         r = add_functionality_request(s, c, &head, &run, e);
     if (r < 0)

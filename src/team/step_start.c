@@ -9,11 +9,12 @@
 
 /* One more commit into the base.  Either contains the other, or they are merged; a commit
  * of fixed identity and date, so that the same dependencies always give the same base. */
-static int fold(struct step *s, struct oid *base, const char *other_hex, const char **ret_conflict, struct err *e)
+int base_fold(struct step *s, struct oid *base, const char *other_hex, const char **ret_conflict, struct err *e)
 {
     struct repo *repo = s->site->repo;
     struct oid other = oid_of(other_hex);
     bool contains = false;
+    *ret_conflict = "";
     int r = repo_is_ancestor(repo, &other, base, &contains, e);
     if (r < 0 || contains)
         return r;
@@ -56,11 +57,29 @@ static int find_base(struct step *s, struct oid *ret, const char **ret_conflict,
     for (size_t i = 0; i < found.count && !**ret_conflict; i++) {
         if (!texts_has(&s->ticket.after, arena_printf(s->arena, "T-%lld", (long long)tickets[i].number)))
             continue;
-        r = fold(s, &base, tickets[i].merged, ret_conflict, e);
+        r = base_fold(s, &base, tickets[i].merged, ret_conflict, e);
         if (r < 0)
             return r;
     }
     *ret = base;
+    return 0;
+}
+
+int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e)
+{
+    struct oid from = oid_of(parent), to = oid_of(commit);
+    struct texts changed, all = { 0 };
+    int r = repo_changed(s->site->repo, s->arena, &from, &to, &changed, e);
+    if (r < 0)
+        return r;
+    /* A copy, so that the document's array is not grown in place. */
+    for (size_t i = 0; i < s->ticket.files.count; i++)
+        texts_add(&all, s->arena, s->ticket.files.items[i]);
+    for (size_t i = 0; i < changed.count; i++)
+        if (!texts_has(&all, changed.items[i]))
+            texts_add(&all, s->arena, changed.items[i]);
+    s->ticket.files = all;
+    s->ticket_changed = true;
     return 0;
 }
 

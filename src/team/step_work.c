@@ -40,6 +40,9 @@ static int complete(struct step *s, struct err *e)
     int r = commit_make(s, &commit, e);
     if (r < 0)
         return r;
+    r = ticket_note_files(s, s->ticket.head, commit, e);
+    if (r < 0)
+        return r;
     s->ticket.head = commit;
     s->ticket.comment = "";
     s->ticket_changed = true;
