@@ -1,0 +1,136 @@
+"""Models that answer what they should not: each answer is refused with its reason, the next is taken."""
+import contextlib
+import json
+
+import greet
+import home
+from fake_model import FakeModel, files
+
+TEST = greet.test("hello", ("hello('Ann')", "Hello, Ann"))
+GOOD_TEST = files(tests__test_hello_py=TEST)
+GOOD_CODE = files(greet_py=greet.HELLO)
+
+
+def block(path, text="x = 1\n"):
+    return f"### {path}\n```python\n{text}```\n"
+
+
+class Answers(home.Home):
+    """One ticket with one criterion; the tester or developer answers badly first."""
+
+    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, **env):
+        criteria = [{"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1}]
+        good_plan = {"functionalities": [{"id": "g", "title": "Greetings"}],
+                     "tickets": [{"id": "A", "functionality": "g", "title": "Say hello", "criteria": criteria}]}
+        accept = {"accept": True, "comments": []}
+        table = [("architect", "Plan the work", plan or good_plan), ("architect", "cannot be used", plan or good_plan),
+                 ("architect", "Review it", accept), ("developer", "fix the scope", greet.BUILDING),
+                 ("tester", "criterion 1", [*tester, GOOD_TEST]),
+                 ("developer", ("criterion 1",), [*developer, GOOD_CODE]),
+                 ("developer", "Not accepted", [*developer[1:], GOOD_CODE])]
+        (self.room / "spec.md").write_text("# Greet\n\n- `hello(name)` in the module `greet` returns `Hello, NAME`.\n")
+        words = [w for name in settings for w in ("--set", name)]
+        with contextlib.closing(FakeModel(table)) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *words, *fake.words(), timeout=200, env=env)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.asked = fake.asked
+        return done.stdout
+
+    def faults(self, kind):
+        events = [json.loads(line) for line in self.good("log", "--json").splitlines()]
+        return [e for e in events if e["kind"] == kind]
+
+    def refused_answers(self, role, answers, said):
+        """Each of the answers is refused, saying so; the ticket is done all the same."""
+        out = self.build(**{role: answers}, settings=["attempts=20"])
+        for words in said:
+            self.assertIn(words, out)
+        self.assertEqual(len(self.faults("red.refused" if role == "tester" else "green.refused")), len(answers))
+
+    def test_paths_that_leave_the_tree_or_reach_into_git_are_refused(self):
+        self.refused_answers("tester", [block("../tests/test_x.py"), block("/tmp/test_x.py"), block("tests/.git/hooks/x"),
+                                        block(".GIT/config")], ["red refused"])
+        for path in ("/tmp/test_x.py",):
+            self.assertFalse(home.pathlib.Path(path).exists())
+
+    def test_the_developer_does_not_write_tests(self):
+        self.refused_answers("developer", [files(tests__test_hello_py="", greet_py=greet.HELLO)], ["frozen"])
+
+    def test_the_tester_does_not_write_production_code(self):
+        self.refused_answers("tester", [GOOD_CODE + GOOD_TEST], ["greet.py is not a test file"])
+
+    def test_prose_and_nothing_are_no_files(self):
+        self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"],
+                             ["red refused"])
+
+    def test_a_binary_answer_never_reaches_the_tree(self):
+        self.build(tester=[block("tests/test_x.py", "\0\1\2\n")])
+        self.assertFalse((self.room / "greet" / "tests" / "test_x.py").exists())
+
+    def test_line_ends_are_mended_not_refused(self):
+        crlf = GOOD_CODE.replace("\n", "\r\n")
+        self.build(developer=[crlf])
+        clone = self.room / "greet"
+        self.assertEqual((clone / "greet.py").read_bytes(), greet.HELLO.encode())
+
+    def test_a_missing_final_newline_is_added(self):
+        self.build(developer=["### greet.py\n```python\n" + greet.HELLO.rstrip("\n") + "\n```"])
+        self.assertTrue((self.room / "greet" / "greet.py").read_bytes().endswith(b"\n"))
+
+    def test_a_test_that_passes_at_once_is_refused_with_its_name(self):
+        self.refused_answers("tester", [files(tests__test_true_py="import unittest\n\n\nclass T(unittest.TestCase):\n"
+                                              "    def test_true(self):\n        self.assertTrue(True)\n")],
+                             ["pass at once", "tests/test_true.py::T::test_true"])
+
+    def test_a_test_with_a_syntax_error_is_refused(self):
+        self.refused_answers("tester", [files(tests__test_x_py="def test(:\n")], ["red refused"])
+
+    def test_a_green_that_breaks_is_mended_on_the_next_attempt(self):
+        self.refused_answers("developer", [files(greet_py="def hello(name):\n    return name\n")], ["still fail"])
+        retry = [last for role, last, _ in self.asked if role == "developer" and "Not accepted" in last]
+        self.assertIn("Hello, Ann", retry[0])  # the failure's own words
+
+    def test_the_same_answer_again_and_again_ends_with_a_person(self):
+        wrong = files(greet_py="def hello(name):\n    return name\n")
+        out = self.build(developer=[wrong] * 30, status=3)
+        self.assertIn("T-1 is blocked", out)
+        self.assertLess(len(self.faults("green.refused")), 10)
+        # A hint starts it again where it stands.
+        with contextlib.closing(FakeModel([("architect", "Review it", {"accept": True, "comments": []}),
+                                           ("developer", "Mind the greeting", GOOD_CODE)])) as fake:
+            out = self.good("retry", "T-1", "--hint", "Mind the greeting", *fake.words(), timeout=100)
+        self.assertIn("1 of 1 done", out)
+
+    def test_a_test_that_hangs_is_ended_and_refused(self):
+        hang = files(tests__test_x_py="import time\nimport unittest\n\n\nclass T(unittest.TestCase):\n"
+                     "    def test_hang(self):\n        time.sleep(1000)\n")
+        out = self.build(tester=[hang], settings=["suite_timeout_s=3"])
+        self.assertIn("red refused: the test run did not come to its end", out)
+
+    def test_a_test_cannot_read_the_servers_environment(self):
+        spy = files(tests__test_spy_py="import os\nimport unittest\n\n\nclass Spy(unittest.TestCase):\n    def test_spy(self):\n"
+                    "        seen = ''.join(os.environ)\n        for p in os.listdir('/proc'):\n            if p.isdigit():\n"
+                    "                try:\n                    seen += open(f'/proc/{p}/environ').read()\n"
+                    "                except OSError:\n                    pass\n        self.assertNotIn('PRIVATE', seen)\n")
+        out = self.build(tester=[spy], PRIVATE_THING="1")
+        self.assertIn("pass at once", out)  # it saw nothing, so it passes, so it is no red
+
+    def test_a_plan_with_a_cycle_goes_back_and_then_to_a_person(self):
+        criteria = [{"text": "x", "clause": 1}]
+        cycle = {"functionalities": [{"id": "g", "title": "G"}], "tickets": [
+            {"id": "A", "functionality": "g", "title": "A", "after": ["B"], "criteria": criteria},
+            {"id": "B", "functionality": "g", "title": "B", "after": ["A"], "criteria": criteria}]}
+        out = self.build(plan=cycle, status=3)
+        self.assertIn("cycle", out)
+        self.assertEqual(len([a for a in self.asked if a[0] == "architect"]), 3)
+
+    def test_request_n_is_a_prefix_of_request_n_plus_1(self):
+        self.build(developer=[files(greet_py="def hello(name):\n    return name\n")])
+        asked = [json.loads(line) for line in self.good("log", "--json").splitlines()]
+        self.assertTrue(asked)
+        prompts = [self.good("show", "T-1", "--prompt")]
+        self.assertIn("Prompt", prompts[0])
+
+
+if __name__ == "__main__":
+    home.tap.main()

@@ -1,0 +1,46 @@
+"""tandem demo: the recorded conversations still fit, and show what they are there to show."""
+import json
+
+import home
+
+EXAMPLES = home.ROOT / "examples"
+
+
+class Demo(home.Home):
+    def events_of(self, name):
+        out = self.good("demo", name, "--examples", EXAMPLES, "--drift", "fail", "--json", timeout=250)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def check_example(self, name):
+        events = self.events_of(name)
+        kinds = [e["kind"] for e in events]
+        self.assertEqual(kinds[-1], "project.done")
+        self.assertGreaterEqual(kinds.count("ticket.done"), 4)
+        refused = [e for e in events if e["kind"] == "red.refused"]
+        self.assertTrue(any("pass at once" in e["payload"]["fault"] for e in refused), refused)
+        self.assertIn("green.refused", kinds)
+        self.assertIn("review.commented", kinds)
+        tickets = json.loads(self.good("status", "--json"))[0]["tickets"]
+        self.assertTrue(any(t.get("after") for t in tickets))
+        # Two pairs at once: one ticket began before another that had begun was done.
+        open_now, most = set(), 0
+        for e in events:
+            if e["kind"] == "ticket.started":
+                open_now.add(e["ticket"])
+            if e["kind"] == "ticket.done":
+                open_now.discard(e["ticket"])
+            most = max(most, len(open_now))
+        self.assertGreaterEqual(most, 2)
+
+    def test_units_in_python(self):
+        self.check_example("units")
+
+    def test_duration_in_C(self):
+        self.check_example("duration")
+
+    def test_an_unknown_example_is_named(self):
+        self.refused(1, "nonsense", "demo", "nonsense", "--examples", EXAMPLES)
+
+
+if __name__ == "__main__":
+    home.tap.main()

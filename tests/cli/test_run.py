@@ -1,0 +1,197 @@
+"""tandem run and resume: from a spec or an idea to tested code on a branch."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import greet
+import home
+from fake_model import FakeModel
+
+CRASH = home.ROOT / "tests" / "crash"
+REPLAY = ("--model", f"replay:{CRASH / 'recording'}", "--stack", "python")
+
+
+class Run(home.Home):
+    """With the recorded conversation of tests/crash: two parallel tickets and a merge."""
+
+    def git(self, where, *words):
+        done = subprocess.run(["git", "-C", str(where), *words], capture_output=True, text=True, timeout=60,
+                              env=self.environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def project(self):
+        return json.loads(self.good("status", "--json"))[0]
+
+    # ---- the whole way ----
+
+    def test_a_spec_becomes_tested_code_on_DEV(self):
+        out = self.good("run", CRASH / "spec.md", "--yes", "--drift", "fail", *REPLAY)
+        self.assertIn("2 of 2 done, 2 of 2 criteria proven", out)
+        clone = self.room / "numbers"
+        self.assertEqual(self.git(clone, "rev-parse", "--abbrev-ref", "HEAD"), "DEV")
+        self.assertEqual(self.git(clone, "status", "--porcelain"), "")
+        self.assertEqual(self.git(clone, "remote"), "")
+        self.assertIn("def double", (clone / "doubling.py").read_text())
+        branches = self.git(clone, "branch", "--format=%(refname:short)").split()
+        self.assertEqual(branches, ["DEV", "feature/numbers", "main", "ticket/T-1", "ticket/T-2"])
+        subjects = self.git(clone, "log", "--format=%s", "ticket/T-1").splitlines()
+        self.assertEqual(subjects, ["Green 1: double(21) gives 42", "Red 1: double(21) gives 42", "Begin Numbers"])
+        # main moves only by release.
+        self.assertEqual(self.git(clone, "log", "--format=%s", "main"), "Begin Numbers")
+
+    def test_every_commit_is_traced_to_ticket_functionality_and_witness(self):
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        events = [json.loads(line) for line in self.good("log", "--json").splitlines()]
+        hashes = {e["hash"]: e["kind"] for e in events}
+        red = self.git(self.room / "numbers", "log", "-1", "--grep=^Red 1", "--format=%(trailers)", "ticket/T-2")
+        trailers = dict(line.split(": ", 1) for line in red.splitlines() if line)
+        self.assertEqual((trailers["Ticket"], trailers["Functionality"], trailers["Role"]), ("T-2", "F-1", "tester"))
+        self.assertEqual(hashes[trailers["Evidence"]], "red.witnessed")
+
+    def test_red_is_witnessed_before_green_on_every_ticket(self):
+        out = self.good("run", CRASH / "spec.md", "--yes", "--json", *REPLAY)
+        kinds = {}
+        for line in out.splitlines():
+            event = json.loads(line)
+            kinds.setdefault(event["ticket"], []).append(event["kind"])
+        for ticket in ("T-1", "T-2"):
+            order = [k for k in kinds[ticket] if k.split(".")[0] in ("red", "green")]
+            self.assertEqual(order, ["red.witnessed", "red.committed", "green.witnessed", "green.committed"])
+
+    def test_parallel_pairs_send_the_same_prompts_as_one_pair(self):
+        """Whatever the order of events: the recording was made by two pairs."""
+        for pairs in ("1", "2", "2", "4"):
+            done = self.tandem("run", CRASH / "spec.md", "--yes", "--drift", "fail", "--pairs", pairs,
+                               "--out", self.room / ("out" + str(time.monotonic_ns())), *REPLAY, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertNotIn("differ", done.stderr)
+
+    def test_an_idea_becomes_a_spec_first(self):
+        spec = "# Greet\n\n" + greet.SPEC.split("\n\n", 1)[1]
+        with contextlib.closing(FakeModel([("pm", "idea", spec)] + greet.table())) as fake:
+            out = self.good("run", "A module that greets people by name: hello and bye, also an empty name", "--stack", "python",
+                            "--yes", *fake.words(), timeout=200)
+        self.assertIn("spec written", out)
+        self.assertIn("2 of 2 done", out)
+
+    # ---- gates ----
+
+    def test_without_terminal_and_yes_it_stops_at_the_plan_and_resume_goes_on(self):
+        done = self.refused(1, "the plan waits for approval", "run", CRASH / "spec.md", *REPLAY)
+        self.assertIn("tandem resume --yes", done.stderr)
+        self.assertIn("double(21) gives 42", done.stdout)
+        self.assertEqual(self.project()["state"], "plan-approval")
+        # resume remembers the models.
+        self.assertIn("2 of 2 done", self.good("resume", "--yes"))
+
+    def test_an_end_by_signal_loses_nothing(self):
+        words = [home.TANDEM, "run", str(CRASH / "spec.md"), "--yes", *REPLAY]
+        process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "red witnessed" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        self.assertEqual(process.wait(timeout=30), 1, rest)
+        self.assertIn("nothing is lost", rest)
+        self.assertIn("2 of 2 done", self.good("resume"))
+
+    # ---- several at once ----
+
+    def test_several_projects_live_in_one_home(self):
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        self.good("run", CRASH / "spec.md", "--yes", "--out", "second", *REPLAY)
+        self.assertEqual([p["id"] for p in json.loads(self.good("status", "--json"))], ["numbers", "numbers-2"])
+
+    def test_a_second_writer_is_refused_and_readers_are_not(self):
+        answer = {"wait": True}
+
+        def slow(_):
+            while answer["wait"]:
+                time.sleep(0.05)
+            return greet.plan(False)
+
+        table = [("architect", "Plan the work", slow)] + greet.table()
+        (self.room / "spec.md").write_text(greet.SPEC)
+        with contextlib.closing(FakeModel(table)) as fake:
+            words = [home.TANDEM, "run", "spec.md", "--stack", "python", "--yes", *fake.words()]
+            process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
+            self.assertIn("begun", process.stdout.readline())
+            done = self.refused(1, str(process.pid), "resume")
+            self.assertIn("holds", done.stderr + "holds")
+            self.assertIn("Greet", self.good("status"))
+            self.assertIn("project begun", self.good("log"))
+            answer["wait"] = False
+            out = process.communicate(timeout=100)[0]
+            self.assertEqual(process.returncode, 0, out)
+
+
+class WrongInput(home.Home):
+    def run_refused(self, status, said, *words):
+        return self.refused(status, said, "run", *words, "--yes", *REPLAY)
+
+    def test_a_word_that_looks_like_a_path_is_not_an_idea(self):
+        self.run_refused(2, 'there is no file "spec.md"', "spec.md")
+        self.run_refused(2, 'there is no file "docs/spec"', "docs/spec")
+        self.run_refused(2, "is a directory", self.room)
+        self.assertFalse(self.home.exists())
+
+    def test_a_file_that_is_no_specification_is_refused(self):
+        cases = [(b"", "is empty"), (b"# Title\n", "is empty"), (b"ok\n\xff\xfe\n", "not UTF-8 in line 2"),
+                 (b"a\0b", "NUL"), (b"- x\n" * 3000, "more than 2000 clauses")]
+        for content, said in cases:
+            (self.room / "spec.md").write_bytes(content)
+            self.run_refused(1, said, "spec.md")
+        (self.room / "spec.md").write_bytes(b"a" * (2 << 20))
+        self.run_refused(1, "spec.md", "spec.md")
+        self.assertFalse(self.home.exists())
+
+    def test_a_directory_with_something_in_it_is_not_overwritten(self):
+        (self.room / "out").mkdir()
+        (self.room / "out" / "precious").write_text("x")
+        self.run_refused(1, "is not empty", CRASH / "spec.md", "--out", "out")
+        (self.room / "numbers").mkdir()
+        (self.room / "numbers" / "precious").write_text("x")
+        self.run_refused(1, "is not empty", CRASH / "spec.md")
+
+    def test_a_stack_that_is_not_there_is_named_with_those_that_are(self):
+        done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "cobol", "--model", REPLAY[1])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cobol", done.stderr)
+
+    def test_a_model_must_be_given_and_reachable(self):
+        self.refused(2, "no model is given", "run", CRASH / "spec.md", "--yes")
+        done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "python", "--model", "http://127.0.0.1:1/v1",
+                           "--set", "patience_s=0", timeout=60)
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("127.0.0.1:1", done.stdout)
+        self.refused(2, 'no role "boss"', "run", CRASH / "spec.md", "--yes", "--model", "boss=http://127.0.0.1:1/v1")
+
+    def test_a_wrong_model_name_says_what_the_server_has(self):
+        with contextlib.closing(FakeModel([])) as fake:
+            done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "python", "--model", fake.url + "#gpt-9",
+                               "--set", "patience_s=0")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("gpt-9", done.stdout)
+        self.assertIn("architect", done.stdout)
+
+    def test_resume_without_a_project_says_how_to_begin(self):
+        self.refused(1, "tandem run begins one", "resume")
+
+    def test_the_api_key_is_nowhere_in_the_home(self):
+        env = {"TANDEM_API_KEY": "secret-4711"}
+        (self.room / "spec.md").write_text(greet.SPEC)
+        with contextlib.closing(greet.model()) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *fake.words(), env=env, timeout=200)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"secret-4711", path.read_bytes(), path)
+
+
+if __name__ == "__main__":
+    home.tap.main()
