@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -222,6 +223,28 @@ int file_read(int root_fd, const char *path, size_t max, struct str *out, struct
     if (fd < 0)
         return failed(e, "read", path);
     return read_all(fd, path, max, out, e);
+}
+
+int file_read_link(int root_fd, const char *path, struct str *out, struct err *e)
+{
+    char target[PATH_MAX];
+    int code = check_path(path, e);
+    if (code < 0)
+        return code;
+    FD_LOCAL(fd);
+    fd = open_beneath(root_fd, path, O_PATH | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return failed(e, "read", path);
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return failed(e, "read", path);
+    if (!S_ISLNK(st.st_mode))
+        return err_set(e, ERR_REFUSED, "%s: is not a symbolic link", path);
+    ssize_t len = readlinkat(fd, "", target, sizeof target);
+    if (len < 0)
+        return failed(e, "read", path);
+    str_add_bytes(out, target, (size_t)len);
+    return 0;
 }
 
 int file_read_path(const char *path, size_t max, struct str *out, struct err *e)

@@ -33,6 +33,8 @@ int file_write(int root_fd, const char *path, const void *bytes, size_t len, mod
 int file_create(int root_fd, const char *path, const void *bytes, size_t len, mode_t mode, struct err *e);
 /* A file or a symbolic link itself, not a directory. */
 int file_remove(int root_fd, const char *path, struct err *e);
+/* Appends where a symbolic link leads; ERR_REFUSED: something else lies there. */
+int file_read_link(int root_fd, const char *path, struct str *out, struct err *e);
 /* Anything at all lies at `path`; false when it leads through a link. */
 bool file_exists(int root_fd, const char *path);
 

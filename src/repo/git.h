@@ -121,6 +121,11 @@ int path_check(const char *path, struct err *e);
  * 0644 and 0755.  ERR_REFUSED names what somebody else's tree should not hold: the names
  * above, submodules, links that lead out of the tree. */
 int repo_checkout(struct repo *r, const struct oid *commit_or_tree, int root_fd, struct err *e);
+/* Paths of the tree, sorted, whose file below root_fd is not as repo_checkout wrote it: other
+ * bytes, another kind, gone, or not to be read.  Modes are not looked at, and files that the
+ * tree does not have are not named.  `wanted` NULL: every path. */
+int repo_checkout_compare(struct repo *r, const struct oid *commit_or_tree, int root_fd, struct arena *a,
+                          bool (*wanted)(const char *path, void *ctx), void *ctx, struct texts *ret, struct err *e);
 
 /* ---- commits ---- */
 struct commit_intent {

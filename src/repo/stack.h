@@ -70,6 +70,8 @@ struct suite_run {
     int exit_status;             /* of the runner; -1: it was killed */
     int64_t wall_us;
     struct texts broken;         /* test files that could not load or build */
+    struct texts modified;       /* test files and protected ones that the run itself changed or
+                                  * deleted (the tree's, sorted): its results prove nothing */
     bool coverage_measured;
     struct coverage coverage;    /* of production code */
 };

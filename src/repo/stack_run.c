@@ -312,6 +312,12 @@ static int run_tests(struct running *run, struct suite_run *ret)
     return 0;
 }
 
+/* What the code under test has no business to write to. */
+static bool is_frozen(const char *path, void *ctx)
+{
+    return stack_is_test(ctx, path) || stack_is_protected(ctx, path);
+}
+
 int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
               const struct suite_options *options, struct arena *a, struct suite_run *ret, struct err *e)
 {
@@ -324,6 +330,8 @@ int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const s
     code = prepare(&run, r, tree, &result);
     if (code == 0 && !*result.trouble)
         code = run_tests(&run, &result);
+    if (code == 0)
+        code = repo_checkout_compare(r, tree, run.room.work_fd, a, is_frozen, (void *)(uintptr_t)s, &result.modified, e);
     sandbox_room_remove(sb, &run.room);
     if (code < 0)
         return code;

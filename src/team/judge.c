@@ -45,6 +45,17 @@ static const char *failing_list(struct arena *a, const struct suite_run *run)
     return arena_strndup(a, out.data, out.len);
 }
 
+/* What makes a run worth nothing, whatever its results say; "": nothing. */
+static const char *worthless(struct arena *a, const struct suite_run *run)
+{
+    if (!run->completed)
+        return arena_printf(a, "the test run did not come to its end: %s", run->trouble);
+    if (run->modified.count)
+        return arena_printf(a, "the run itself changed or deleted test files, which are frozen while they run: %s. Write "
+                               "to fresh temporary files instead", join(a, &run->modified, 5));
+    return "";
+}
+
 /* ---- Tester ---- */
 
 /* New ids: those of the run and those listed in files that could not run. */
@@ -121,8 +132,9 @@ static void sort_failure(struct arena *a, const struct red_question *q, const ch
 const char *tester_is_satisfactory(struct arena *a, const struct red_question *q, struct red_judgement *ret)
 {
     *ret = (struct red_judgement){ .tests = new_ids(a, q), .failing = failing_list(a, q->run) };
-    if (!q->run->completed)
-        return arena_printf(a, "the test run did not come to its end: %s", q->run->trouble);
+    const char *fault = worthless(a, q->run);
+    if (*fault)
+        return fault;
     if (!ret->tests.count)
         return "the answer contains no new test; add at least one test for this criterion";
     struct texts broken = not_passed(a, q->run, q->must_pass);
@@ -164,8 +176,9 @@ const char *developer_is_satisfactory(struct arena *a, const struct green_questi
         .broken = not_passed(a, q->run, q->must_pass),
         .still_failing = not_passed(a, q->run, q->tests),
     };
-    if (!q->run->completed)
-        return arena_printf(a, "the test run did not come to its end: %s", q->run->trouble);
+    const char *fault = worthless(a, q->run);
+    if (*fault)
+        return fault;
     if (ret->still_failing.count)
         return arena_printf(a, "these tests still fail: %s", join(a, &ret->still_failing, 8));
     if (ret->broken.count)

@@ -220,6 +220,37 @@ static void a_checkout_holds_the_tree_byte_for_byte(void **state)
     assert_string_equal(scratch_read(&f->s, "out/a/link"), "run\n");
 }
 
+static bool is_not_b(const char *path, void *ctx)
+{
+    (void)ctx;
+    return !starts_with(path, "b/");
+}
+
+static void what_became_of_a_checkout_is_told(void **state)
+{
+    struct fixture *f = *state;
+    scratch_sh(&f->s, "git init -q w; cd w; mkdir a b; echo 1 >a/same; echo 2 >a/other; echo 3 >a/gone; echo 4 >a/longer;"
+                      "echo 5 >a/fifo; echo 6 >b/moved; ln -s same a/link; ln -s same a/turned; : >a/empty; git add -A;"
+                      "git commit -qm x; git push -q ../p.git main");
+    struct oid head;
+    check_ok(repo_ref(f->r, "refs/heads/main", &head, &f->e), &f->e);
+    int fd = room(f, "out");
+    check_ok(repo_checkout(f->r, &head, fd, &f->e), &f->e);
+    struct texts changed;
+    check_ok(repo_checkout_compare(f->r, &head, fd, &f->s.arena, NULL, NULL, &changed, &f->e), &f->e);
+    assert_int_equal(changed.count, 0);
+    scratch_sh(&f->s, "cd out; touch -r a/other stamp; echo 9 >a/other; touch -r stamp a/other; rm a/gone; echo more >>a/longer;"
+                      "rm a/fifo; mkfifo a/fifo; mv b elsewhere; ln -s elsewhere b; ln -sf other a/turned; touch a/same");
+    check_ok(repo_checkout_compare(f->r, &head, fd, &f->s.arena, NULL, NULL, &changed, &f->e), &f->e);
+    static const char *const wanted[] = { "a/fifo", "a/gone", "a/longer", "a/other", "a/turned", "b/moved" };
+    assert_int_equal(changed.count, 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(changed.items[i], wanted[i]);
+    check_ok(repo_checkout_compare(f->r, &head, fd, &f->s.arena, is_not_b, NULL, &changed, &f->e), &f->e);
+    assert_int_equal(changed.count, 5);
+    close(fd);
+}
+
 static void a_checkout_into_a_directory_in_use_writes_over_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -436,6 +467,7 @@ int main(void)
         with_repo(bytes_come_back_as_they_went_in),
         with_repo(what_is_not_there_is_named),
         with_repo(a_checkout_holds_the_tree_byte_for_byte),
+        with_repo(what_became_of_a_checkout_is_told),
         with_repo(a_checkout_into_a_directory_in_use_writes_over_nothing),
         with_repo(a_checkout_refuses_what_is_dangerous_in_others_trees),
         with_repo(the_same_intent_gives_the_same_commit_as_git_makes),

@@ -162,6 +162,29 @@ static void red_is_refused_without_a_new_test_or_a_complete_run(void **state)
     arena_release(&sc.arena);
 }
 
+static const char *developer(struct scene *sc, struct texts *tests)
+{
+    struct green_judgement j;
+    struct green_question q = { .run = &sc->run, .tests = tests, .must_pass = &sc->must_pass };
+    return developer_is_satisfactory(&sc->arena, &q, &j);
+}
+
+static void a_run_that_changes_its_tests_proves_neither_red_nor_green(void **state)
+{
+    (void)state;
+    SCENE(sc);
+    texts_add(&sc.listed, &sc.arena, "t.py::new");
+    result(&sc, "t.py::new", TEST_FAILED, "assertion");
+    assert_string_equal(tester(&sc), "");
+    texts_add(&sc.run.modified, &sc.arena, "t.py");
+    assert_non_null(strstr(tester(&sc), "changed or deleted test files, which are frozen while they run: t.py"));
+    sc.tests[0].outcome = TEST_PASSED;
+    assert_non_null(strstr(developer(&sc, &sc.listed), "t.py"));
+    sc.run.modified.count = 0;
+    assert_string_equal(developer(&sc, &sc.listed), "");
+    arena_release(&sc.arena);
+}
+
 static void a_listed_test_that_was_never_run_is_not_red(void **state)
 {
     (void)state;
@@ -169,13 +192,6 @@ static void a_listed_test_that_was_never_run_is_not_red(void **state)
     texts_add(&sc.listed, &sc.arena, "t.py::ghost");
     assert_non_null(strstr(tester(&sc), "t.py::ghost"));
     arena_release(&sc.arena);
-}
-
-static const char *developer(struct scene *sc, struct texts *tests)
-{
-    struct green_judgement j;
-    struct green_question q = { .run = &sc->run, .tests = tests, .must_pass = &sc->must_pass };
-    return developer_is_satisfactory(&sc->arena, &q, &j);
 }
 
 static void green_needs_the_same_ids_and_everything_from_before(void **state)
@@ -223,6 +239,7 @@ int main(void)
         cmocka_unit_test(red_is_refused_when_a_test_of_the_base_is_broken_or_gone),
         cmocka_unit_test(proven_tests_may_wait_for_something_absent_in_their_file),
         cmocka_unit_test(red_is_refused_without_a_new_test_or_a_complete_run),
+        cmocka_unit_test(a_run_that_changes_its_tests_proves_neither_red_nor_green),
         cmocka_unit_test(a_listed_test_that_was_never_run_is_not_red),
         cmocka_unit_test(green_needs_the_same_ids_and_everything_from_before),
         cmocka_unit_test(a_spec_must_speak_of_what_was_said),

@@ -375,6 +375,27 @@ static void a_broken_build_file_is_trouble(void **state)
 
 /* ---- all ---- */
 
+static void tests_that_the_run_changes_are_named(void **state)
+{
+    struct stage st = stage_make(state, "python");
+    struct oid tree = scaffolded(&st, PAIRS(
+        "units.py", "import os\nopen('tests/test_b.py', 'a').write('#')\nos.remove('tests/data')\nopen('notes', 'w').write('x')\n",
+        "notes", "", "tests/data", "d", "tests/test_a.py", "import unittest, units\nclass A(unittest.TestCase):\n    def test_a(self): pass\n",
+        "tests/test_b.py", "import unittest\nclass B(unittest.TestCase):\n    def test_b(self): open('tests/__init__.py', 'w').write('1')\n"));
+    struct suite_run run = run_with(&st, &tree, NULL);
+    check_completed(&run);
+    assert_int_equal(run.modified.count, 3);
+    assert_string_equal(run.modified.items[0], "tests/__init__.py");
+    assert_string_equal(run.modified.items[1], "tests/data");
+    assert_string_equal(run.modified.items[2], "tests/test_b.py");
+    tree = scaffolded(&st, PAIRS("tests/test_a.py", "import unittest\nclass A(unittest.TestCase):\n"
+                                 "    def test_a(self): open('tests/new', 'w').write('1')\n"));
+    run = run_with(&st, &tree, NULL);
+    check_outcome(&run, "tests/test_a.py::A::test_a", TEST_PASSED, "");
+    assert_int_equal(run.modified.count, 0);
+    stack_free(st.stack);
+}
+
 static void an_empty_project_runs_no_tests(void **state)
 {
     static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
@@ -555,6 +576,7 @@ int main(void)
         with_repo(c_outcomes_and_their_meaning_are_told_apart),
         with_repo(production_code_that_does_not_build_breaks_every_test_with_its_diagnostics),
         with_repo(a_broken_build_file_is_trouble),
+        with_repo(tests_that_the_run_changes_are_named),
         with_repo(an_empty_project_runs_no_tests),
         with_repo(covered_lines_of_production_code_are_counted),
         with_repo(syntax_is_checked_without_running),
