@@ -38,10 +38,13 @@ static int count_commits(struct session *s, const char *project, const struct pr
 
 static void print_times(struct session *s, int64_t model_us, int64_t suite_us)
 {
-    struct process_times times = process_times_total();
+    struct process_times children = process_times_total();
+    struct team_times team = s->team ? team_times(s->team) : (struct team_times){ 0 };
     STR_LOCAL(text);
     const struct { const char *name; int64_t us; } rows[] = {
-        { "models", model_us }, { "tests", suite_us }, { "git", times.wall_us[PROCESS_KIND_GIT] } };
+        { "models", model_us }, { "tests", suite_us },
+        { "git", children.wall_us[PROCESS_KIND_GIT] + team.git_us },
+        { "Tandem itself", team.commit_us + team.own_us } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         str_addf(&text, "%s%s %.1f s", i ? ", " : "", rows[i].name, (double)rows[i].us / 1e6);
     fprintf(s->in->out, "Time       %s (each summed over what ran in parallel)\n", text.data);

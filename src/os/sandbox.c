@@ -394,6 +394,7 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
     struct under_way u = { .s = s, .run = run, .limits = run->limits ? run->limits : &sandbox_default_limits,
                            .control = { -1, -1 }, .filter_fd = -1 };
     struct sandbox_result r = { .process = { .out = STR_INIT, .err = STR_INIT } };
+    int64_t started_us = clock_steady_us(), counted_us = process_times_thread().wall_us[PROCESS_KIND_SANDBOX];
     int code = set_up(&u, e);
     if (code == 0)
         code = run_child(&u, probe_args, &r.process, e);
@@ -408,6 +409,9 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
     child_close(&u.filter_fd);
     if (u.group)
         cgroup_give_back(s->cgroups, u.group);
+    /* What is around the process belongs to it in the account of time. */
+    counted_us = process_times_thread().wall_us[PROCESS_KIND_SANDBOX] - counted_us;
+    times_add(PROCESS_KIND_SANDBOX, clock_steady_us() - started_us - counted_us, 0);
     if (code < 0)
         sandbox_result_release(&r);
     else

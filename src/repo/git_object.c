@@ -14,9 +14,11 @@
 #include "repo/git_internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/failpoint.h"
+#include "base/spent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -214,6 +216,7 @@ static void remember(struct repo *r, const struct new_object *o)
 
 int objects_write(struct repo *r, struct new_object *objects, size_t count, struct err *e)
 {
+    int64_t start_us = clock_steady_us();
     int objects_fd = openat(r->fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (objects_fd < 0)
         return err_set_errno(e, ERR_FAILED, errno, "cannot open the objects of %s", r->path);
@@ -233,6 +236,7 @@ int objects_write(struct repo *r, struct new_object *objects, size_t count, stru
             remember(r, fresh[i]);
     }
     close(objects_fd);
+    spent_since(SPENT_GIT, start_us);
     if (code == 0)
         failpoint("repo.objects_written");
     return code;
@@ -267,6 +271,7 @@ static int sync_if_changed(int parent_fd, const char *name, struct timespec sinc
 
 int sync_objects_since(int objects_fd, struct timespec since, struct err *e)
 {
+    int64_t start_us = clock_steady_us();
     int bad = sync_if_changed(objects_fd, "pack", since);
     for (unsigned i = 0; i < 256 && bad == 0; i++) {
         char name[3];
@@ -275,6 +280,7 @@ int sync_objects_since(int objects_fd, struct timespec since, struct err *e)
     }
     if (bad == 0)
         bad = sync_if_changed(objects_fd, ".", since);
+    spent_since(SPENT_GIT, start_us);
     return bad < 0 ? err_set_errno(e, ERR_FAILED, errno, "cannot sync the objects") : 0;
 }
 

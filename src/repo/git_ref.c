@@ -8,8 +8,10 @@
 #include "repo/git_internal.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/failpoint.h"
+#include "base/spent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -208,8 +210,10 @@ int repo_ref_move(struct repo *r, const char *ref, const struct oid *expected, c
     pthread_mutex_unlock(&r->refs.lock);
     if (code < 0)
         code = explain(r, ref, expected, to, &why, e);
+    int64_t start_us = clock_steady_us();
     if (code == 0)
         code = ref_sync(r->fd, ref, !had_dir || oid_none(to), e);
+    spent_since(SPENT_GIT, start_us);
     if (code == 0)
         failpoint("repo.ref_moved");
     return code;

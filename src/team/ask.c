@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/spent.h"
 #include "model/answer.h"
 #include "team/prompt.h"
 
@@ -63,7 +64,10 @@ static int call_model(struct step *s, const struct question *q, struct model *m,
         .key = { s->task.ticket, role_names[q->role], q->step, occurrence },
         .cancel = s->cancel, .on_text = on_text, .ctx = &st,
     };
-    return model_chat(m, &request, answer, e);
+    int64_t start_us = clock_steady_us();
+    int r = model_chat(m, &request, answer, e);
+    spent_since(SPENT_MODEL, start_us);
+    return r;
 }
 
 /* Own commit: the answer is safe before anything is done with it. */

@@ -48,6 +48,7 @@ struct team {
     int64_t busy;         /* workers with a task */
     int64_t changes;      /* tasks that ended */
     bool ended;
+    struct team_times times;
     struct err failure;   /* the first error of Tandem itself */
 };
 

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "team/account.h"
 #include "team/step.h"
 
 #include <errno.h>
@@ -102,6 +103,14 @@ void team_stop(struct team *t)
 {
     /* Only an atomic store: this may run in a signal handler.  Workers look at least once a second. */
     atomic_store(&t->stop, true);
+}
+
+struct team_times team_times(struct team *t)
+{
+    pthread_mutex_lock(&t->lock);
+    struct team_times times = t->times;
+    pthread_mutex_unlock(&t->lock);
+    return times;
 }
 
 /* ---- sites ---- */
@@ -351,6 +360,7 @@ static int do_one(const struct crew *c, struct arena *a, const char *owner, int6
     struct task task;
     const char *id;
     struct team *t = c->team;
+    struct account account = account_open();
     pthread_mutex_lock(&t->lock);
     *ret_changes = t->changes;
     int r = take_picture(c, a, &picture, e);
@@ -368,6 +378,7 @@ static int do_one(const struct crew *c, struct arena *a, const char *owner, int6
         r = after_error(c, id, &task, r, &why, e);
     pulse(c, &task, false);
     pthread_mutex_lock(&t->lock);
+    account_close(&account, id, &t->times);
     t->busy--;
     t->changes++;
     pthread_cond_broadcast(&t->wake);

@@ -93,6 +93,17 @@ enum team_end {
 };
 /* Works on the project until one of these.  Errors are of Tandem itself, not of the work. */
 int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e);
+/* Where the workers' time went so far, in this process; pairs that work in parallel are each
+ * counted in full, waiting for work is not. */
+struct team_times {
+    int64_t tasks, wall_us;
+    int64_t model_us;           /* models' answers */
+    int64_t child_us;           /* git, tests, tools: from the start of each process to its end */
+    int64_t commits, commit_us; /* durable commits of the store */
+    int64_t git_us;             /* writing git objects, without git's processes */
+    int64_t own_us;             /* the rest */
+};
+struct team_times team_times(struct team *t);
 /* Asks team_run to return soon.  May be called from a signal handler. */
 void team_stop(struct team *t);
 
