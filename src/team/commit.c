@@ -56,7 +56,7 @@ int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
     batch_insert(s->batch, &intent_type, s->task_id, &intent);
     /* The role wrote it; that it holds is the engine's word. */
     batch_event(s->batch, &(struct event){ .project = s->project_id, .ticket = s->task.ticket,
-                                           .actor = role_names[ROLE_ENGINE], .kind = w->event_kind,
+                                           .actor = s->person ? s->person : role_names[ROLE_ENGINE], .kind = w->event_kind,
                                            .on_behalf = s->task_id, .payload_json = json_keep(s->arena, w->payload) });
     int r = step_save(s, e);
     failpoint("commit.intended");
