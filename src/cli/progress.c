@@ -39,7 +39,7 @@ struct progress {
 
     pthread_mutex_t lock; /* guards what follows */
     struct stream streams[MAX_STREAMS];
-    bool stop;
+    bool stop, keep;
 };
 
 /* ---- from the workers ---- */
@@ -286,7 +286,7 @@ static void *run(void *ctx)
             break;
         usleep(DRAW_MS * 1000);
     }
-    live_close(p->live, true);
+    live_close(p->live, p->keep);
     p->live = NULL;
     return NULL;
 }
@@ -312,12 +312,13 @@ void progress_begin(struct progress *p, const char *project, int64_t after_seq)
     p->running = pthread_create(&p->drawer, NULL, run, p) == 0;
 }
 
-void progress_end(struct progress *p)
+void progress_end(struct progress *p, bool keep)
 {
     if (!p->running)
         return;
     pthread_mutex_lock(&p->lock);
     p->stop = true;
+    p->keep = keep;
     pthread_mutex_unlock(&p->lock);
     pthread_join(p->drawer, NULL);
     p->running = false;
@@ -327,7 +328,7 @@ void progress_free(struct progress *p)
 {
     if (!p)
         return;
-    progress_end(p);
+    progress_end(p, false);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }

@@ -16,8 +16,8 @@ struct progress *progress_new(struct session *s, enum progress_style style);
 struct team_watcher progress_watcher(struct progress *p);
 /* Begins to show a project, from the event after `after_seq`. */
 void progress_begin(struct progress *p, const char *project, int64_t after_seq);
-/* Shows what is left and stops. */
-void progress_end(struct progress *p);
+/* Shows what is left and stops; `keep`: the last picture stays on the screen. */
+void progress_end(struct progress *p, bool keep);
 void progress_free(struct progress *p);
 
 #endif

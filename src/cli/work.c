@@ -124,7 +124,7 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
     while (r == 0 && !stop && !atomic_load(&session_interrupted)) {
         progress_begin(w->progress, project, after_seq);
         r = team_run(w->session.team, project, &end, e);
-        progress_end(w->progress);
+        progress_end(w->progress, end != TEAM_GATE);
         if (r < 0 || end != TEAM_GATE)
             break;
         r = pass_gate(w, project, &stop, e);
