@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cli/live.h"
 #include "cli/sentence.h"
+#include "cli/text.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -127,7 +128,11 @@ static void print_plain(struct progress *p, const struct event *ev, const char *
     live_duration(ev->time_ms > p->begun_ms ? ev->time_ms - p->begun_ms : 0, &line);
     str_addf(&line, "  %s\n", sentence);
     if (p->live) {
-        live_print(p->live, line.data);
+        STR_LOCAL(fitted);
+        size_t width = p->session->term.width > 20 ? (size_t)p->session->term.width - 1 : 20;
+        text_fit(&fitted, line.data, line.len - 1, width, term_ellipsis(p->session->term.unicode));
+        str_add_char(&fitted, '\n');
+        live_print(p->live, fitted.data);
     } else {
         fputs(line.data, p->session->in->out);
         fflush(p->session->in->out);
@@ -138,8 +143,7 @@ static void print_plain(struct progress *p, const struct event *ev, const char *
 static bool stays(const struct event *ev)
 {
     static const char *const kinds[] = { "ticket.blocked", "blocked", "functionality.blocked", "project.blocked",
-                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered",
-                                         "red.refused", "green.refused", NULL };
+                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered", NULL };
     for (size_t i = 0; kinds[i]; i++)
         if (streq(kinds[i], ev->kind))
             return true;
@@ -215,8 +219,12 @@ static void fill_ticket(struct progress *p, struct arena *a, const struct ticket
             continue;
         lt->phase = arena_strdup(a, st->step);
         lt->elapsed_ms = clock_steady_ms() - st->begun_ms;
-        lt->tail = arena_strndup(a, st->tail, st->len);
-        lt->tail_len = st->len;
+        /* The fence that ends a block tells nothing. */
+        size_t len = st->len;
+        while (len && (st->tail[len - 1] == '\n' || st->tail[len - 1] == '`'))
+            len--;
+        lt->tail = arena_strndup(a, st->tail, len);
+        lt->tail_len = len;
         size_t current = ticket_current(t);
         if (current < t->criteria.count && (streq(st->step, "red") || streq(st->step, "green"))) {
             lt->criterion = (int64_t)current + 1;
