@@ -15,28 +15,28 @@ static struct model *model_for(const struct step *s, const struct question *q)
     return q->heavy && o->heavy ? o->heavy : o->models[q->role];
 }
 
-/* Runs of this key made by other tasks come before ours; a run of our own task is the one a
- * crash left. */
-static int find_run(struct step *s, const char *of, const char *prompt, int64_t skip, struct run *ret,
-                    int64_t *ret_occurrence, bool *ret_found, struct err *e)
+/* The run that a crash left behind: of this task, with this very prompt.  (A prompt only ever
+ * grows within a task.)  Otherwise the next occurrence's number, after all there are: a task
+ * that is done again with another prompt, because Tandem or a template changed, does not
+ * stumble over its own. */
+static int find_run(struct step *s, const char *of, const char *prompt, struct run *ret, int64_t *ret_occurrence,
+                    bool *ret_found, struct err *e)
 {
     struct store_found found;
-    struct store_query query = { .where = { { "of", of, 0 } }, .where_count = 1, .order_by = "started_ms" };
+    struct store_query query = { .where = { { "of", of, 0 } }, .where_count = 1 };
     int r = store_find(s->team->store, s->arena, &run_type, &query, &found, e);
     if (r < 0)
         return r;
     const struct run *runs = found.docs;
-    int64_t others = 0, own = 0;
     *ret_found = false;
+    *ret_occurrence = (int64_t)found.count + 1;
     for (size_t i = 0; i < found.count; i++) {
-        if (!streq(runs[i].task, s->task_id)) {
-            others++;
-        } else if (own++ == skip && streq(runs[i].prompt, prompt)) {
+        if (streq(runs[i].task, s->task_id) && streq(runs[i].prompt, prompt)) {
             *ret = runs[i];
             *ret_found = true;
+            *ret_occurrence = runs[i].occurrence;
         }
     }
-    *ret_occurrence = others + skip + 1;
     return 0;
 }
 
@@ -119,7 +119,7 @@ static void count_use(struct step *s, const struct run *run)
     s->ticket_changed = true;
 }
 
-static int ask_nth(struct step *s, const struct question *q, int64_t nth, struct reply *ret, struct err *e)
+int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e)
 {
     struct model *m = model_for(s, q);
     if (!m)
@@ -140,7 +140,7 @@ static int ask_nth(struct step *s, const struct question *q, int64_t nth, struct
     struct conversation_use *c = q->conversation;
     struct chat_message *messages;
     size_t count;
-    r = conversation_messages(s->arena, c, context - answer_tokens, &messages, &count, e);
+    r = conversation_messages(s->arena, c, context - answer_tokens, q->can_begin_anew, &messages, &count, e);
     if (r < 0)
         return r;
     STR_LOCAL(prompt);
@@ -154,7 +154,7 @@ static int ask_nth(struct step *s, const struct question *q, int64_t nth, struct
     struct run run = { 0 };
     int64_t occurrence;
     bool found;
-    r = find_run(s, of, digest, nth, &run, &occurrence, &found, e);
+    r = find_run(s, of, digest, &run, &occurrence, &found, e);
     if (r < 0)
         return r;
     const char *id = arena_printf(s->arena, "%s/%lld", of, (long long)occurrence);
@@ -196,11 +196,6 @@ static int ask_nth(struct step *s, const struct question *q, int64_t nth, struct
     return 0;
 }
 
-int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e)
-{
-    return ask_nth(s, q, 0, ret, e);
-}
-
 int ask_json(struct step *s, const struct question *q, const struct record *r, void *ret,
              answer_check *check, void *ctx, struct err *e)
 {
@@ -210,7 +205,7 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
         struct question again = *q;
         again.schema = r;
         again.heavy = q->heavy || nth + 1 == MAX_VIOLATIONS;
-        int code = ask_nth(s, &again, nth, &reply, e);
+        int code = ask(s, &again, &reply, e);
         if (code < 0)
             return code;
         struct err violation = { 0 };

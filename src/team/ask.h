@@ -16,6 +16,8 @@ struct question {
     const struct record *schema; /* NULL: text */
     double temperature;
     bool heavy;                  /* use the heavier model where there is one */
+    bool can_begin_anew;         /* the caller would rather have ERR_LIMIT and begin a fresh context
+                                  * than let the model work without what it has written */
 };
 
 struct reply {

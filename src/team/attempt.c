@@ -17,12 +17,13 @@ int tree_of(struct step *s, const char *commit, const char **ret, struct err *e)
 }
 
 struct question attempt_question(struct step *s, enum role role, const char *step_name,
-                                 struct conversation_use *c)
+                                 struct conversation_use *c, bool fresh)
 {
     int64_t level = s->ticket_id ? s->ticket.level : 0;
     return (struct question){
         .role = role, .step = step_name, .conversation = c,
         .temperature = level >= LEVEL_SAMPLING ? 0.7 : 0.1, .heavy = level >= LEVEL_HEAVY,
+        .can_begin_anew = !fresh,
     };
 }
 
@@ -151,6 +152,16 @@ int attempt_conversation(struct step *s, enum role role, const char *tree, struc
     conversation_add(s, c, TURN_SYSTEM, role_text);
     conversation_add(s, c, TURN_CONTEXT, context);
     return 0;
+}
+
+bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh, int code)
+{
+    if (code != ERR_LIMIT || fresh)
+        return false;
+    conversation_restart(c);
+    step_event(s, "conversation.renewed", NULL);
+    s->end = STEP_AGAIN;
+    return true;
 }
 
 static const char *refuse_path(struct step *s, enum role role, const struct answer_file *f)

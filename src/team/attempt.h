@@ -12,9 +12,10 @@
 
 enum escalation { LEVEL_NORMAL, LEVEL_HINT, LEVEL_SAMPLING, LEVEL_FRESH, LEVEL_HEAVY, LEVEL_PERSON };
 
-/* The question for the next attempt at the ticket's current level. */
+/* The question for the next attempt at the ticket's current level; `fresh`: the conversation
+ * begins with it. */
 struct question attempt_question(struct step *s, enum role role, const char *step_name,
-                                 struct conversation_use *c);
+                                 struct conversation_use *c, bool fresh);
 
 /* Whether a hard cap (attempts, tokens, time) is reached; blocks the step then. */
 bool attempt_capped(struct step *s);
@@ -34,6 +35,10 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
 /* The conversation with system prompt and context in place; *ret_new: it was empty. */
 int attempt_conversation(struct step *s, enum role role, const char *tree, struct conversation_use **ret,
                          bool *ret_new, struct err *e);
+
+/* After an error of asking: whether the conversation was too long for the model and the step
+ * ends with a fresh context instead (which is too long only if even that does not fit). */
+bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh, int code);
 
 /* Applies an answer's files to a tree.  *ret_fault: "" or why the files are refused. */
 int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,

@@ -6,8 +6,15 @@
 
 #include "base/alloc.h"
 
-static const char masked_observation[] = "(The engine's report on an earlier attempt is left out here.)";
-static const char masked_answer[] = "(An earlier answer is left out here.)";
+/* A chat template puts marks around every message. */
+enum { TURN_OVERHEAD = 8 };
+
+/* What stands in the place of a masked turn, in the order in which kinds are masked. */
+static const struct { enum turn_kind kind; const char *text; } stand_ins[] = {
+    { TURN_OBSERVATION, "(The engine's report on an earlier attempt is left out here.)" },
+    { TURN_ANSWER, "(An earlier answer is left out here.)" },
+    { TURN_REQUEST, "(An earlier request is left out here.)" },
+};
 
 static struct turn *turn_at(const struct conversation_use *c, size_t i)
 {
@@ -110,14 +117,22 @@ static enum chat_role side_of(int kind)
     return kind == TURN_SYSTEM ? CHAT_SYSTEM : kind == TURN_ANSWER ? CHAT_ASSISTANT : CHAT_USER;
 }
 
-/* Marks turns to be masked, oldest first, until the rest fits; the last two turns stay. */
-static int64_t mask(const struct conversation_use *c, bool *masked, int kind, const char *stand_in,
-                    int64_t total, int64_t budget)
+static const char *stand_in_for(int kind)
 {
-    size_t count = c->doc.turns.count;
-    int64_t left = tokens_estimate(stand_in, strlen(stand_in));
-    for (size_t i = 0; i + 2 < count && total > budget; i++) {
-        if (turn_at(c, i)->kind != kind || masked[i] || turn_at(c, i)->tokens <= left)
+    size_t i = 0;
+    while ((int)stand_ins[i].kind != kind)
+        i++;
+    return stand_ins[i].text;
+}
+
+/* Marks turns of a kind to be masked, oldest first, until `goal` is reached; the last two
+ * turns stay. */
+static int64_t mask(const struct conversation_use *c, bool *masked, int kind, int64_t total, int64_t goal)
+{
+    const char *text = stand_in_for(kind);
+    int64_t left = tokens_estimate(text, strlen(text));
+    for (size_t i = 0; i + 2 < c->doc.turns.count && total > goal; i++) {
+        if (turn_at(c, i)->kind != kind || turn_at(c, i)->tokens <= left)
             continue;
         masked[i] = true;
         total -= turn_at(c, i)->tokens - left;
@@ -125,27 +140,39 @@ static int64_t mask(const struct conversation_use *c, bool *masked, int kind, co
     return total;
 }
 
-int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget,
+/* Marks what must be left out; ERR_LIMIT when that does not suffice. */
+static int mask_all(const struct conversation_use *c, bool *masked, int64_t budget, bool only_observations, struct err *e)
+{
+    int64_t total = TURN_OVERHEAD, step = budget / 4 + 1;
+    for (size_t i = 0; i < c->doc.turns.count; i++)
+        total += turn_at(c, i)->tokens + TURN_OVERHEAD;
+    if (total <= budget)
+        return 0;
+    int64_t goal = total - ((total - budget) / step + 1) * step;
+    size_t kinds = only_observations ? 1 : sizeof stand_ins / sizeof *stand_ins;
+    for (size_t i = 0; i < kinds && total > budget; i++)
+        total = mask(c, masked, (int)stand_ins[i].kind, total, goal);
+    if (total <= budget)
+        return 0;
+    return err_set(e, ERR_LIMIT,
+                   "the prompt needs about %lld tokens and the model's context leaves room for %lld: "
+                   "use a model with a larger context, or make the ticket or spec smaller",
+                   (long long)total, (long long)budget);
+}
+
+int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget, bool only_observations,
                           struct chat_message **ret, size_t *ret_count, struct err *e)
 {
     size_t count = c->doc.turns.count;
     bool *masked = ARENA_ARRAY(a, bool, count);
-    int64_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += turn_at(c, i)->tokens + 4; /* the chat template's own */
-    total = mask(c, masked, TURN_OBSERVATION, masked_observation, total, budget);
-    total = mask(c, masked, TURN_ANSWER, masked_answer, total, budget);
-    if (total > budget)
-        return err_set(e, ERR_LIMIT,
-                       "the prompt needs about %lld tokens and the model's context leaves room for %lld: "
-                       "use a model with a larger context, or make the ticket or spec smaller",
-                       (long long)total, (long long)budget);
+    int r = mask_all(c, masked, budget, only_observations, e);
+    if (r < 0)
+        return r;
     struct chat_message *messages = ARENA_ARRAY(a, struct chat_message, count);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         int kind = turn_at(c, i)->kind;
-        const char *text = !masked[i] ? c->texts[i]
-                           : kind == TURN_ANSWER ? masked_answer : masked_observation;
+        const char *text = masked[i] ? stand_in_for(kind) : c->texts[i];
         if (n && messages[n - 1].role == side_of(kind))
             messages[n - 1].text = arena_printf(a, "%s\n\n%s", messages[n - 1].text, text);
         else

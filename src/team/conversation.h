@@ -2,8 +2,9 @@
  *
  * Turns are only ever appended, so that request N is a byte prefix of request N+1 and a
  * model server can reuse its KV cache.  When the context would overflow, old observations
- * are masked first, then old answers; nothing is ever cut silently: what does not fit even
- * then is an error.
+ * are masked, then old answers and requests; nothing is ever cut silently: what does not fit
+ * even then is an error.  Masking goes on by steps of a quarter of the room, so that the
+ * requests between two steps are prefixes of each other again.
  */
 #ifndef TANDEM_CONVERSATION_H
 #define TANDEM_CONVERSATION_H
@@ -33,8 +34,9 @@ bool conversation_empty(const struct conversation_use *c);
 void conversation_save(struct step *s, struct conversation_use *c);
 
 /* The messages to send: neighbouring turns of the same side become one message.  At most
- * `budget` tokens by estimate; ERR_LIMIT when masking does not suffice. */
-int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget,
+ * `budget` tokens by estimate; ERR_LIMIT when masking does not suffice.  `only_observations`:
+ * nothing else is masked, since the caller can rather begin a fresh context. */
+int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget, bool only_observations,
                           struct chat_message **ret, size_t *ret_count, struct err *e);
 
 /* The bytes stored as the run's prompt. */

@@ -280,11 +280,11 @@ int step_red(struct step *s, struct err *e)
         r = add_request(s, c, index, fresh, head_tree, e);
     if (r < 0)
         return r;
-    struct question q = attempt_question(s, ROLE_TESTER, step_name, c);
+    struct question q = attempt_question(s, ROLE_TESTER, step_name, c, fresh);
     struct answer_files files;
     r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
     if (r < 0)
-        return r;
+        return attempt_begins_anew(s, c, fresh, r) ? 0 : r;
     struct suite_run run = { .output = "" };
     struct red_judgement j = { .failing = "" };
     struct run *doc = NULL;

@@ -76,13 +76,16 @@ static int attempt(struct step *s, const struct job *job, struct conversation_us
         r = add_request(s, *ret_c, job, head_tree, e);
     if (r < 0)
         return r;
-    struct question q = attempt_question(s, ROLE_DEVELOPER, job->step_name, *ret_c);
+    struct question q = attempt_question(s, ROLE_DEVELOPER, job->step_name, *ret_c, fresh);
     struct answer_files files;
     struct suite_run *run = ARENA_NEW(s->arena, struct suite_run); /* outlives this function */
     run->output = "";
     struct green_judgement j = { .failing = "" };
     r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
-    if (r == 0 && !*fault) {
+    if (r < 0 && attempt_begins_anew(s, *ret_c, fresh, r)) {
+        r = 0;
+        fault = "";
+    } else if (r == 0 && !*fault) {
         const char *run_id;
         struct texts none = { NULL, 0 };
         r = green_on(s, job->step_name, tree, &none, 0, run, &j, &run_id, &fault, e);

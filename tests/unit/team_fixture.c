@@ -24,6 +24,7 @@ struct script {
     struct model base;
     pthread_mutex_t lock; /* guards what follows, and the arena */
     struct arena arena;
+    int64_t context;
     struct line lines[200];
     size_t line_count;
     struct asked asked[500];
@@ -32,11 +33,11 @@ struct script {
 
 static int script_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context, struct err *e)
 {
-    (void)m, (void)cancel, (void)e;
+    (void)cancel, (void)e;
     if (ret_name)
         *ret_name = "scripted";
     if (ret_context)
-        *ret_context = 16384;
+        *ret_context = ((struct script *)m)->context;
     return 0;
 }
 
@@ -109,6 +110,11 @@ void says_always(struct team_fixture *f, const char *prefix, const char *text)
     add_line(f, prefix, text, true);
 }
 
+void script_context(struct team_fixture *f, int64_t tokens)
+{
+    f->script->context = tokens;
+}
+
 const char *prompt_of(struct team_fixture *f, const char *key)
 {
     for (size_t i = 0; i < f->script->asked_count; i++)
@@ -138,6 +144,7 @@ int team_set_up(void **state)
     scratch_make(&f->s);
     f->script = xcalloc(1, sizeof *f->script);
     f->script->base.backend = &script_backend;
+    f->script->context = 16384;
     pthread_mutex_init(&f->script->lock, NULL);
     f->options = (struct team_options){ .home = scratch_path(&f->s, "home"), .limits = team_default_limits };
     f->options.limits.queue.pause_ms = 5;

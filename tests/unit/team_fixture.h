@@ -33,6 +33,8 @@ int team_tear_down(void **state);
 void says(struct team_fixture *f, const char *key, const char *text);
 /* The same for every call whose key begins so and has no answer of its own. */
 void says_always(struct team_fixture *f, const char *prefix, const char *text);
+/* The context size the model tells; 16384 before. */
+void script_context(struct team_fixture *f, int64_t tokens);
 /* The prompt of a call as text ("<<user>>\n..."); NULL when there was none. */
 const char *prompt_of(struct team_fixture *f, const char *key);
 /* How many calls came whose key begins so. */
