@@ -57,6 +57,18 @@ size_t utf8_floor(const char *text, size_t len)
     return len;
 }
 
+const char *utf8_tail(const char *text, size_t len, size_t max)
+{
+    if (len <= max)
+        return text;
+    const char *tail = text + len - max, *line = memchr(tail, '\n', max);
+    if (line && line + 1 < text + len)
+        return line + 1;
+    for (size_t i = 0; i < 3 && tail < text + len && ((unsigned char)*tail & 0xC0) == 0x80; i++)
+        tail++;
+    return tail;
+}
+
 size_t utf8_repair(char *out, const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -14,6 +14,10 @@ bool utf8_valid(const char *text, size_t len, size_t *ret_bad_at);
  * that is whole in text[0..len). */
 size_t utf8_floor(const char *text, size_t len);
 
+/* The end of `text` in at most `max` bytes, beginning with a whole character, and with a whole
+ * line where its first line ends within that. */
+const char *utf8_tail(const char *text, size_t len, size_t max);
+
 /* Copies `len` bytes to `out` (room for 3 * len), each bad byte becoming U+FFFD.
  * Returns the length written. */
 size_t utf8_repair(char *out, const char *text, size_t len);

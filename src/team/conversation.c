@@ -4,7 +4,7 @@
  */
 #include "team/conversation.h"
 
-#include "base/alloc.h"
+#include "base/utf8.h"
 
 /* A chat template puts marks around every message. */
 enum { TURN_OVERHEAD = 8 };
@@ -76,7 +76,13 @@ void conversation_add(struct step *s, struct conversation_use *c, enum turn_kind
         memcpy(turns, c->doc.turns.items, n * sizeof *turns);
         memcpy(texts, c->texts, n * sizeof *texts);
     }
-    text = arena_strndup(s->arena, text, len); /* the batch borrows it */
+    if (utf8_valid(text, len, NULL)) {
+        text = arena_strndup(s->arena, text, len); /* the batch borrows it */
+    } else { /* files and diffs may hold anything; a request is JSON */
+        char *mended = arena_alloc(s->arena, 3 * len + 1);
+        len = utf8_repair(mended, text, len);
+        text = mended;
+    }
     struct digest d = batch_blob(s->batch, text, len);
     turns[n] = (struct turn){ (int)kind, arena_strdup(s->arena, d.hex), tokens_estimate(text, len) };
     texts[n] = text;

@@ -26,6 +26,10 @@ static void add_fence(struct str *out, const char *bytes, size_t len)
 void render_file(struct str *out, const char *path, const char *bytes, size_t len)
 {
     str_addf(out, "### %s\n", path);
+    if (memchr(bytes, '\0', len)) {
+        str_addf(out, "(a binary file of %zu bytes)\n\n", len);
+        return;
+    }
     add_fence(out, bytes, len);
     str_add_char(out, '\n');
     str_add_bytes(out, bytes, len);
@@ -118,10 +122,7 @@ const char *render_output(struct arena *a, const char *output, size_t max)
     const char *note = "";
     if (len > max) {
         /* The end of a test run's output tells most. */
-        output += len - max;
-        const char *nl = strchr(output, '\n');
-        if (nl)
-            output = nl + 1;
+        output = utf8_tail(output, len, max);
         len = strlen(output);
         note = "(earlier lines left out)\n";
     }

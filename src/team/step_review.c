@@ -262,7 +262,7 @@ static int add_ticket(struct step *s, const struct review *v, struct err *e)
     const struct ticket *all = found.docs;
     struct ticket t = {
         .project = s->project_id, .number = all[found.count - 1].number + 1, .functionality = s->functionality.number,
-        .title = arena_printf(s->arena, "Review of %.80s", s->functionality.title), .kind = TICKET_REFACTOR,
+        .title = arena_printf(s->arena, "Review of %s", s->functionality.title), .kind = TICKET_REFACTOR,
         .column = COLUMN_TODO, .severity = SEVERITY_MEDIUM, .description = join_refactorings(s, v), .blocked = "",
         .hint = "", .base = "", .head = "", .merged = "", .scope.how = "", .comment = "", .checked = "", .steps = 1,
     };

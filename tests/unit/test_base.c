@@ -31,6 +31,16 @@ static void utf8_floor_never_splits_a_character(void **state)
     assert_int_equal(utf8_floor(text, 5), 5);
 }
 
+static void utf8_tail_begins_with_a_whole_line_or_character(void **state)
+{
+    (void)state;
+    assert_string_equal(utf8_tail("one\ntwo\nthree", 13, 100), "one\ntwo\nthree");
+    assert_string_equal(utf8_tail("one\ntwo\nthree", 13, 8), "three");
+    assert_string_equal(utf8_tail("one\ntwo\nthree", 13, 3), "ree");
+    assert_string_equal(utf8_tail("\xC3\xBC\xC3\xBC\xC3\xBC", 6, 3), "\xC3\xBC");
+    assert_string_equal(utf8_tail("\xE2\x82\xAC\xE2\x82\xAC\n", 7, 5), "\xE2\x82\xAC\n");
+}
+
 static void utf8_repair_replaces_each_bad_byte(void **state)
 {
     (void)state;
@@ -132,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_refuses_what_rfc_3629_forbids),
         cmocka_unit_test(utf8_floor_never_splits_a_character),
+        cmocka_unit_test(utf8_tail_begins_with_a_whole_line_or_character),
         cmocka_unit_test(utf8_repair_replaces_each_bad_byte),
         cmocka_unit_test(arena_gives_small_and_large_pieces),
         cmocka_unit_test(arena_runs_cleanups_once_in_reverse_order),

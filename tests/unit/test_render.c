@@ -1,0 +1,66 @@
+/* Parts of prompts: what is shown of files and of failures. */
+#include "check.h"
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "base/utf8.h"
+#include "team/render.h"
+
+static void a_fence_is_longer_than_any_in_the_file(void **state)
+{
+    (void)state;
+    STR_LOCAL(out);
+    render_file(&out, "README.md", "```\ncode\n```", 12);
+    assert_string_equal(out.data, "### README.md\n````\n```\ncode\n```\n````\n\n");
+}
+
+static void a_binary_file_is_named_and_not_shown(void **state)
+{
+    (void)state;
+    STR_LOCAL(out);
+    render_file(&out, "logo.png", "\x89PNG\0\0\1", 7);
+    assert_string_equal(out.data, "### logo.png\n(a binary file of 7 bytes)\n\n");
+}
+
+static void cut_output_stays_utf8(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    STR_LOCAL(euros);
+    for (int i = 0; i < 3000; i++)
+        str_add(&euros, "\xE2\x82\xAC");
+    struct test_result failed = { "t.py::T::test", TEST_FAILED, euros.data };
+    struct test_results results = { &failed, 1, "" };
+    for (size_t max = 1000; max < 1006; max++) {
+        const char *text = render_output(&a, euros.data, max);
+        assert_true(utf8_valid(text, strlen(text), NULL));
+        assert_non_null(strstr(text, "(earlier lines left out)"));
+        text = render_failures(&a, &results, euros.data, max);
+        assert_true(utf8_valid(text, strlen(text), NULL));
+    }
+}
+
+static void what_was_printed_is_shown_when_nothing_failed_in_words(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct test_result tests[] = { { "t.py::T::a", TEST_PASSED, "" }, { "t.py::T::b", TEST_FAILED, "1 != 2" } };
+    struct test_results results = { tests, 2, "" };
+    const char *text = render_failures(&a, &results, "hello\n", 4000);
+    assert_non_null(strstr(text, "t.py::T::b failed\n1 != 2"));
+    assert_null(strstr(text, "hello"));
+    results.count = 1;
+    assert_string_equal(render_failures(&a, &results, "hello\n", 4000), "```\nhello\n```");
+    assert_string_equal(render_failures(&a, &results, "", 4000), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fence_is_longer_than_any_in_the_file),
+        cmocka_unit_test(a_binary_file_is_named_and_not_shown),
+        cmocka_unit_test(cut_output_stays_utf8),
+        cmocka_unit_test(what_was_printed_is_shown_when_nothing_failed_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
