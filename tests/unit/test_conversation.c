@@ -161,7 +161,6 @@ static void each_request_of_a_role_begins_with_the_one_before(void **state)
     check_extends(f, "T-1/developer/green-1/1", "T-1/developer/scope/2");
     check_extends(f, "T-1/developer/green-1/2", "T-1/developer/green-1/1");
     check_extends(f, "T-1/developer/refactor-1/1", "T-1/developer/green-1/2");
-    check_extends(f, "T-1/architect/review-2/1", "T-1/architect/review-1/1");
 }
 
 static void a_conversation_too_long_for_the_model_begins_anew(void **state)
