@@ -8,7 +8,7 @@
 static const struct option options[] = {
     { .name = "yes", .letter = 'y', .doc = "release without asking" },
     { .name = "partial", .doc = "also when tickets are left: what is in DEV so far" },
-    { NULL },
+    { 0 },
 };
 
 enum { SHOWN_COMMITS = 20, SHOWN_FILES = 40 };

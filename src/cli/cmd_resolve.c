@@ -13,7 +13,7 @@ static const struct option options[] = {
     { .name = "dir", .letter = 'd', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where to open it; ./T-N-conflict without it" },
     { .name = "done", .doc = "take the files as they are there now" },
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
-    { NULL },
+    { 0 },
 };
 
 enum { MAX_IN_EDITOR = 3, MAX_ROUNDS = 20 };

@@ -12,7 +12,7 @@ static const struct option options[] = {
     { .name = "project", .argument = "PROJECT", .doc = "only this project; with T-N, the one begun last without it" },
     { .name = "pairs", .letter = 'p', .argument = "N", .doc = "trees tested at a time (setting pairs)" },
     { .name = "json", .doc = "print one JSON object with counts, faults and notes" },
-    { NULL },
+    { 0 },
 };
 
 struct report {
