@@ -2,7 +2,8 @@
 
 T-1 has two criteria, the second of which is met already when it comes to it; T-2 adds to the
 same file.  `conflict`: T-2 does not build on T-1, both make greet.py, and the model does not
-manage the merge.
+manage the merge.  With "apart" for `conflict` they belong to two functionalities, so that it
+is the merge into DEV that fails.
 """
 import contextlib
 import json
@@ -36,11 +37,14 @@ def test(name, *expectations):
 
 
 def plan(conflict):
-    return {"functionalities": [{"id": "greet", "title": "Greetings", "summary": "hello and bye"}], "tickets": [
+    functionalities = [{"id": "greet", "title": "Greetings", "summary": "hello and bye"}]
+    if conflict == "apart":
+        functionalities.append({"id": "part", "title": "Partings", "summary": "bye"})
+    return {"functionalities": functionalities, "tickets": [
         {"id": "A", "functionality": "greet", "title": "Say hello", "kind": "behaviour", "criteria": [
             {"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1},
             {"text": "hello('') gives 'Hello, '", "clause": 2}]},
-        {"id": "B", "functionality": "greet", "title": "Say bye", "kind": "behaviour",
+        {"id": "B", "functionality": functionalities[-1]["id"], "title": "Say bye", "kind": "behaviour",
          "after": [] if conflict else ["A"], "criteria": [{"text": "bye('Ann') gives 'Bye, Ann'", "clause": 3}]}]}
 
 

@@ -148,6 +148,7 @@ class Theirs(greet.Built):
         self.assertEqual(self.git(self.app, "rev-parse", "trunk"), self.git(self.app, "rev-parse", "DEV"))
         self.assertEqual(self.git(self.app, "ls-tree", "--name-only", "trunk", "old.py", "greet.py"), "greet.py\nold.py")
         self.assertEqual(self.git(self.app, "status", "--porcelain", "--branch"), "## work")
+        self.assertEqual(json.loads(self.good("verify", "--json"))["faults"], [])
 
     def test_the_branch_they_are_on_is_left_alone(self):
         before = self.git(self.app, "rev-parse", "trunk")

@@ -197,5 +197,28 @@ class Resolve(greet.Built):
         self.assertEqual((status, self.state()), (1, before), out)
 
 
+class Delivery(greet.Built):
+    """Two functionalities that do not fit together in DEV."""
+
+    conflict = "apart"
+    status = 3
+
+    def test_a_person_merges_and_the_functionality_goes_into_DEV(self):
+        blocked = self.status_of()["functionalities"][1]["blocked"]
+        self.assertIn("feature/partings cannot be merged into DEV", blocked)
+        self.assertIn("tandem resolve F-2", blocked)
+        out = self.good("resolve", "F-2")
+        self.assertIn("ours    feature/partings", out)
+        self.assertIn("theirs  DEV", out)
+        work = self.room / "F-2-conflict"
+        self.refused(1, "greet.py still has conflict markers", "resolve", "F-2", "--done")
+        (work / "greet.py").write_text(greet.BOTH)
+        self.good("resolve", "F-2", "--done")
+        with contextlib.closing(greet.model()) as fake:
+            self.good("resume", "--yes", *fake.words(), timeout=200)
+        self.assertEqual(self.git(self.clone, "show", "DEV:greet.py") + "\n", greet.BOTH)
+        self.assertEqual(json.loads(self.good("verify", "--json"))["faults"], [])
+
+
 if __name__ == "__main__":
     home.tap.main()

@@ -52,7 +52,22 @@ class Verify(greet.Built):
         self.assertEqual((report["tickets"], report["criteria"], report["faults"]), (2, 3, []))
         self.assertGreaterEqual(report["trees"], 5)
         self.assertGreater(report["events"], 40)
-        self.assertRegex(self.good("verify"), r"Testing \d+ trees \.\.\.\n.* 3 criteria; \d trees tested\. Everything holds\.\n$")
+
+    def test_a_release_that_was_taken_back_is_named(self):
+        self.good("release", "--yes")
+        self.assertEqual(self.faults(), [])
+        released = self.git(self.bare, "rev-parse", "main")
+        self.git(self.bare, "branch", "--force", "main", "main~1")
+        self.assertNamed(f"the release {released[:12]} (event")
+
+    def test_people_read_the_same(self):
+        self.assertRegex(self.good("verify"), r"^Testing \d+ trees \.\.\.\n\d+ events, 2 tickets, 3 criteria; \d trees tested\. "
+                         r"Everything holds\.\n$")
+        self.git(self.bare, "branch", "-D", "ticket/T-1")
+        done = self.tandem("verify")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("fault  greet T-1: the branch ticket/T-1 is gone\n", done.stdout)
+        self.assertRegex(done.stdout, r"\d+ things do not hold\.\n$")
 
     def test_a_copied_home_is_proven_from_itself_alone(self):
         copy = self.room / "elsewhere"
