@@ -12,7 +12,7 @@
 
 enum spent_on {
     SPENT_MODEL,  /* a model's answer, with the queue before it */
-    SPENT_COMMIT, /* durable commits of the store */
+    SPENT_COMMIT, /* the disk, for commits of the store, also of those before ours */
     SPENT_GIT,    /* writing git objects and syncing refs, without the git processes */
     SPENT_COUNT
 };

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/spent.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -138,7 +139,9 @@ static int write_group(struct store *s, struct commit *group, struct log_head *h
     }
     if (code == 0 && kept) {
         failpoint("store.committing");
+        int64_t start_us = clock_steady_us();
         code = s->engine->commit(s->db, head, e);
+        spent_since(SPENT_COMMIT, start_us);
         failpoint("store.committed");
     }
     if (code < 0 || !kept)
@@ -219,10 +222,13 @@ int commit_batch(struct store *s, struct batch *b, int64_t *ret_seq, struct err 
     *s->last = &mine;
     s->last = &mine.next;
     while (!mine.done) {
-        if (s->committing)
+        if (s->committing) {
+            int64_t start_us = clock_steady_us();
             pthread_cond_wait(&mine.turn, &s->mutex);
-        else
+            spent_since(SPENT_COMMIT, start_us);
+        } else {
             lead(s);
+        }
     }
     pthread_mutex_unlock(&s->mutex);
     pthread_cond_destroy(&mine.turn);

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/json.h"
-#include "base/spent.h"
 #include "base/str.h"
 #include "os/files.h"
 #include "store/sqlite/sqlite_engine.h"
@@ -122,7 +121,7 @@ int type_check(const struct store *s, const struct doc_type *t, struct err *e)
 
 int store_commit(struct store *s, struct batch *b, int64_t *ret_seq, struct err *e)
 {
-    int64_t seq = 0, start_us = clock_steady_us();
+    int64_t seq = 0;
     int code;
     if (s->readonly)
         code = err_set(e, ERR_READONLY, "the home was opened for reading only");
@@ -131,7 +130,6 @@ int store_commit(struct store *s, struct batch *b, int64_t *ret_seq, struct err 
     if (code == 0 && (b->event_count || b->blob_count || b->doc_count))
         code = commit_batch(s, b, &seq, e);
     batch_clear(b);
-    spent_since(SPENT_COMMIT, start_us);
     if (code == 0 && ret_seq)
         *ret_seq = seq;
     return code;

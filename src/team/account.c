@@ -15,7 +15,6 @@ static struct team_times between(const struct account *from, const struct accoun
         .tasks = 1,
         .wall_us = to->start_us - from->start_us,
         .model_us = to->spent.us[SPENT_MODEL] - from->spent.us[SPENT_MODEL],
-        .commits = to->spent.count[SPENT_COMMIT] - from->spent.count[SPENT_COMMIT],
         .commit_us = to->spent.us[SPENT_COMMIT] - from->spent.us[SPENT_COMMIT],
         .git_us = to->spent.us[SPENT_GIT] - from->spent.us[SPENT_GIT],
     };
@@ -29,14 +28,13 @@ void account_close(const struct account *opened, const char *task_id, struct tea
 {
     struct account now = account_open();
     struct team_times t = between(opened, &now);
-    log_debug("%s: wall_us=%lld model_us=%lld child_us=%lld commits=%lld commit_us=%lld git_us=%lld own_us=%lld", task_id,
-              (long long)t.wall_us, (long long)t.model_us, (long long)t.child_us, (long long)t.commits,
-              (long long)t.commit_us, (long long)t.git_us, (long long)t.own_us);
+    log_debug("%s: wall_us=%lld model_us=%lld child_us=%lld commit_us=%lld git_us=%lld own_us=%lld", task_id,
+              (long long)t.wall_us, (long long)t.model_us, (long long)t.child_us, (long long)t.commit_us,
+              (long long)t.git_us, (long long)t.own_us);
     sum->tasks += t.tasks;
     sum->wall_us += t.wall_us;
     sum->model_us += t.model_us;
     sum->child_us += t.child_us;
-    sum->commits += t.commits;
     sum->commit_us += t.commit_us;
     sum->git_us += t.git_us;
     sum->own_us += t.own_us;

@@ -97,11 +97,11 @@ int team_run(struct team *t, const char *project, enum team_end *ret, struct err
  * counted in full, waiting for work is not. */
 struct team_times {
     int64_t tasks, wall_us;
-    int64_t model_us;           /* models' answers */
-    int64_t child_us;           /* git, tests, tools: from the start of each process to its end */
-    int64_t commits, commit_us; /* durable commits of the store */
-    int64_t git_us;             /* writing git objects, without git's processes */
-    int64_t own_us;             /* the rest */
+    int64_t model_us;  /* models' answers */
+    int64_t child_us;  /* git, tests, tools: from the start of each process to its end */
+    int64_t commit_us; /* the disk, for commits of the store */
+    int64_t git_us;    /* writing git objects, without git's processes */
+    int64_t own_us;    /* the rest */
 };
 struct team_times team_times(struct team *t);
 /* Asks team_run to return soon.  May be called from a signal handler. */
