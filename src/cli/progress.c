@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 enum { MAX_STREAMS = 32, TAIL = 400, DRAW_MS = 100 };
 
@@ -39,6 +39,7 @@ struct progress {
     struct live *live;
 
     pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wake;  /* stop */
     struct stream streams[MAX_STREAMS];
     bool stop, keep;
 };
@@ -278,22 +279,36 @@ static void draw(struct progress *p, bool force)
     live_draw(p->live, &v, force);
 }
 
+/* True: that was it. */
+static bool wait_a_moment(struct progress *p)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += DRAW_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&p->lock);
+    while (!p->stop && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
+        ;
+    bool stop = p->stop;
+    pthread_mutex_unlock(&p->lock);
+    return stop;
+}
+
 static void *run(void *ctx)
 {
     struct progress *p = ctx;
     if (p->style == PROGRESS_LIVE)
         p->live = live_open(&p->session->term);
-    for (;;) {
-        pthread_mutex_lock(&p->lock);
-        bool stop = p->stop;
-        pthread_mutex_unlock(&p->lock);
+    for (bool stop = false; !stop;) {
         show_events(p);
         if (p->live)
-            draw(p, stop);
-        if (stop)
-            break;
-        usleep(DRAW_MS * 1000);
+            draw(p, false);
+        stop = wait_a_moment(p);
     }
+    show_events(p); /* what came since, before the stop */
+    if (p->live)
+        draw(p, true);
     live_close(p->live, p->keep);
     p->live = NULL;
     return NULL;
@@ -308,6 +323,11 @@ struct progress *progress_new(struct session *s, enum progress_style style)
     p->style = style;
     p->begun_ms = clock_wall_ms();
     pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->wake, &attr);
+    pthread_condattr_destroy(&attr);
     return p;
 }
 
@@ -327,6 +347,7 @@ void progress_end(struct progress *p, bool keep)
     pthread_mutex_lock(&p->lock);
     p->stop = true;
     p->keep = keep;
+    pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
     pthread_join(p->drawer, NULL);
     p->running = false;
@@ -337,6 +358,7 @@ void progress_free(struct progress *p)
     if (!p)
         return;
     progress_end(p, false);
+    pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
