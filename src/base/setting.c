@@ -75,7 +75,7 @@ static const struct setting table[] = {
     INT(output_kib, 16, 1048576, "4096", "KiB", "output kept of a test run; more of it ends the run"),
     CHOICE(sandbox, sandboxes, "required", "none: run generated code unprotected where no sandbox can be had"),
     BOOL(network, "false", "let a stack's prepare step use the network"),
-    TEXT(scratch, 4096, "", "directory for test runs, outside every home; empty: TMPDIR or /tmp"),
+    TEXT(scratch, 4096, "", "directory for test runs, outside every home; empty: TMPDIR, or memory when there is plenty, or /tmp"),
 #undef GROUP
 #define GROUP "Input"
     INT(spec_kib, 1, 65536, "256", "KiB", "largest spec"),

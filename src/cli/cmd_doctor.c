@@ -185,9 +185,12 @@ static void check_settings(struct examination *x)
 
 static void check_scratch(struct examination *x)
 {
-    const char *tmp = getenv("TMPDIR"), *path = x->in->settings.scratch;
-    if (!*path)
-        path = tmp && *tmp ? tmp : "/tmp";
+    char chosen[4096];
+    const char *path = x->in->settings.scratch;
+    if (!*path) {
+        sandbox_scratch_choose(chosen, sizeof chosen);
+        path = chosen;
+    }
     check_room(x, "room for test runs", path, x->in->settings.disk_mib);
 }
 

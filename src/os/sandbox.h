@@ -42,10 +42,12 @@ struct sandbox_limits {
 extern const struct sandbox_limits sandbox_default_limits;
 
 /* `scratch`: a directory outside every home directory where a private one for the rooms is
- * made, so that an unprivileged uid can reach them; NULL: chosen ($TMPDIR or /tmp).  Removes
+ * made, so that an unprivileged uid can reach them; NULL: sandbox_scratch_choose.  Removes
  * what dead Tandems of the same user left there.  Runs the quick part of the self-test;
  * ERR_UNAVAILABLE says what is missing and what to do. */
 int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e);
+/* $TMPDIR; without it /dev/shm when 8 GiB of memory are available, else /tmp. */
+void sandbox_scratch_choose(char *ret, size_t size);
 /* Removes the scratch directory.  No run may be under way.  NULL is allowed. */
 void sandbox_free(struct sandbox *s);
 

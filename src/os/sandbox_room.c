@@ -7,6 +7,10 @@
  * As root a room belongs to a uid of its own and is closed to all others; the scratch
  * directory lets that uid pass (0711).  Files are given to it just before a run, since the
  * caller fills the room as root.
+ *
+ * Where memory is plenty the scratch directory lies there.  A room's files are small, many,
+ * and gone within seconds; on a disk each of them waits for the file system's journal, and
+ * with it for whatever else is being synced, the store and git not least.
  */
 #include "os/sandbox_internal.h"
 
@@ -18,15 +22,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PREFIX "tandem-sandbox-"
 #define UNFINISHED "tandem-opening-"
+#define MEMORY_BASE "/dev/shm"
 
-enum { UNFINISHED_AGE_S = 600, OWN_DEPTH = 128, MAX_DEAD = 64 };
+enum { UNFINISHED_AGE_S = 600, OWN_DEPTH = 128, MAX_DEAD = 64, MEMORY_ROOM_MIB = 4096 };
 
 /* ---- what dead Tandems left ---- */
 
@@ -83,6 +91,34 @@ bool sandbox_is_open_to_all(const char *path)
     return true;
 }
 
+static int64_t available_memory_mib(void)
+{
+    STR_LOCAL(text);
+    long long kib = 0;
+    if (file_read_path("/proc/meminfo", 1 << 16, &text, NULL) < 0)
+        return 0;
+    const char *line = strstr(text.data, "MemAvailable:");
+    return line && sscanf(line, "MemAvailable: %lld kB", &kib) == 1 ? kib / 1024 : 0;
+}
+
+/* Whether rooms can lie in memory: much of it is free, and programs built there may run. */
+static bool memory_is_plenty(void)
+{
+    struct statfs type;
+    struct statvfs v;
+    return statfs(MEMORY_BASE, &type) == 0 && type.f_type == TMPFS_MAGIC && statvfs(MEMORY_BASE, &v) == 0
+           && !(v.f_flag & ST_NOEXEC) && access(MEMORY_BASE, W_OK | X_OK) == 0
+           && (int64_t)v.f_bavail * (int64_t)v.f_frsize >= (int64_t)MEMORY_ROOM_MIB * SANDBOX_MIB
+           && available_memory_mib() >= 2 * MEMORY_ROOM_MIB;
+}
+
+void sandbox_scratch_choose(char *ret, size_t size)
+{
+    const char *tmp = getenv("TMPDIR");
+    bool usable = tmp && *tmp == '/' && access(tmp, W_OK) == 0 && (geteuid() != 0 || sandbox_is_open_to_all(tmp));
+    snprintf(ret, size, "%s", usable ? tmp : memory_is_plenty() ? MEMORY_BASE : "/tmp");
+}
+
 static int choose_base(const struct sandbox *s, const char *wanted, char *ret, size_t size, struct err *e)
 {
     if (wanted) {
@@ -93,9 +129,7 @@ static int choose_base(const struct sandbox *s, const char *wanted, char *ret, s
         snprintf(ret, size, "%s", wanted);
         return 0;
     }
-    const char *tmp = getenv("TMPDIR");
-    bool usable = tmp && *tmp == '/' && access(tmp, W_OK) == 0 && (!s->root || sandbox_is_open_to_all(tmp));
-    snprintf(ret, size, "%s", usable ? tmp : "/tmp");
+    sandbox_scratch_choose(ret, size);
     return 0;
 }
 
@@ -122,6 +156,8 @@ int sandbox_scratch_make(struct sandbox *s, const char *wanted, struct err *e)
     if (wanted && mkdir(base, 0711) != 0 && errno != EEXIST)
         return err_set_errno(e, ERR_UNAVAILABLE, errno, "cannot make the scratch directory %s", base);
     remove_all_dead(base);
+    if (!wanted && !streq(base, "/tmp")) /* when there was less memory */
+        remove_all_dead("/tmp");
     snprintf(s->scratch, sizeof s->scratch, "%s/" UNFINISHED "XXXXXX", base);
     if (!mkdtemp(s->scratch))
         return err_set_errno(e, ERR_UNAVAILABLE, errno, "cannot make a scratch directory in %s", base);

@@ -710,6 +710,27 @@ static void a_scratch_directory_out_of_reach_is_refused(void **state)
     tmpdir_remove(&t);
 }
 
+static void the_scratch_directory_is_where_TMPDIR_says(void **state)
+{
+    (void)state;
+    char chosen[200];
+    const char *before = getenv("TMPDIR");
+    char *kept = before ? strdup(before) : NULL;
+    struct tmpdir t = tmpdir_make(); /* 0700: no use as root */
+    setenv("TMPDIR", base.path, 1);
+    sandbox_scratch_choose(chosen, sizeof chosen);
+    assert_string_equal(chosen, base.path);
+    setenv("TMPDIR", geteuid() == 0 ? t.path : "/nowhere", 1);
+    sandbox_scratch_choose(chosen, sizeof chosen);
+    assert_true(streq(chosen, "/dev/shm") || streq(chosen, "/tmp"));
+    if (kept)
+        setenv("TMPDIR", kept, 1);
+    else
+        unsetenv("TMPDIR");
+    free(kept);
+    tmpdir_remove(&t);
+}
+
 static int open_box(void **state)
 {
     (void)state;
@@ -766,6 +787,7 @@ int main(void)
         cmocka_unit_test(without_a_sandbox_daemons_are_ended_too),
         cmocka_unit_test(forbidden_user_namespaces_are_named_with_the_remedy),
         cmocka_unit_test(a_scratch_directory_out_of_reach_is_refused),
+        cmocka_unit_test(the_scratch_directory_is_where_TMPDIR_says),
     };
     return cmocka_run_group_tests(tests, open_box, close_box);
 }
