@@ -30,6 +30,9 @@ struct oid { char hex[OID_HEX_MAX + 1]; };
 int repo_create(const char *path, const char *default_branch, struct err *e);
 int repo_open(struct repo **ret, const char *path, struct err *e);
 void repo_free(struct repo *r);
+/* Removes lock files that a killed git left.  For the one process that may write, before it
+ * writes. */
+int repo_unlock(struct repo *r, struct err *e);
 /* Packs what has gathered, when that is worth it (`git gc --auto`); takes long then.  For
  * moments without work. */
 int repo_maintain(struct repo *r, struct err *e);

@@ -75,7 +75,9 @@ static int fill(struct repo *r, struct arena *a, const char *dir, const char *br
 {
     const char *git_dir = arena_printf(a, "%s/.git", dir);
     const char *format = r->hex_len == 64 ? "--object-format=sha256" : "--object-format=sha1";
-    int code = git_do(NULL, GIT_ARGS("init", "--quiet", "--template=", format, arena_printf(a, "--initial-branch=%s", branch), "--", dir), e);
+    int code = git_remove_locks(git_dir, e);
+    if (code == 0)
+        code = git_do(NULL, GIT_ARGS("init", "--quiet", "--template=", format, arena_printf(a, "--initial-branch=%s", branch), "--", dir), e);
     if (code == 0)
         code = git_fetch(git_dir, NULL, r->path, "+refs/heads/*:refs/heads/*", e);
     if (code == 0) {

@@ -230,4 +230,7 @@ const struct oid *foreign_branch(const struct foreign *f, const char *branch);
 int foreign_checked_out(struct foreign *f, const char *branch, const char **ret_where, struct err *e);
 void foreign_close(struct foreign *f); /* removes the facade; also after a failure */
 
+/* git_lock.c: the same for any git directory; absent: no error. */
+int git_remove_locks(const char *git_dir, struct err *e);
+
 #endif

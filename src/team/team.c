@@ -134,6 +134,8 @@ static int site_open(struct team *t, const char *project, struct site **ret, str
         r = playbook_load(&site->arena, p.playbook, site->override_dirs, &site->playbook, e);
     if (r == 0)
         r = repo_open(&site->repo, project_repo_path(&site->arena, t->home, project), e);
+    if (r == 0)
+        r = repo_unlock(site->repo, e);
     if (r == 0 && *p.stack)
         r = stack_load(&site->stack, p.stack, site->override_dirs, e);
     if (r < 0) {

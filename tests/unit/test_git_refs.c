@@ -94,6 +94,20 @@ static void refs_below_a_prefix_are_listed_sorted(void **state)
     check_err(repo_refs(f->r, &a, "--format=x", &refs, &f->e), ERR_INVALID, &f->e, "prefix");
 }
 
+static void locks_that_a_killed_git_left_are_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct oid tip = COMMIT(f, "work", NULL, "a.txt", "a\n");
+    struct oid next = COMMIT(f, "other", &tip, "a.txt", "b\n");
+    sh(f, "touch p.git/refs/heads/work.lock p.git/HEAD.lock p.git/packed-refs.lock");
+    fixture_reopen(f);
+    assert_true(repo_ref_move(f->r, "refs/heads/work", &tip, &next, &f->e) < 0);
+    fixture_reopen(f);
+    check_ok(repo_unlock(f->r, &f->e), &f->e);
+    check_ok(repo_ref_move(f->r, "refs/heads/work", &tip, &next, &f->e), &f->e);
+    assert_string_equal(sh(f, "find p.git -name '*.lock'"), "");
+}
+
 static void hooks_of_the_repository_do_not_run(void **state)
 {
     struct fixture *f = *state;
@@ -327,6 +341,7 @@ int main(int argc, char **argv)
         with_repo(refs_are_deleted_once_and_again),
         with_repo(a_ref_that_cannot_be_is_explained),
         with_repo(refs_below_a_prefix_are_listed_sorted),
+        with_repo(locks_that_a_killed_git_left_are_removed),
         with_repo(hooks_of_the_repository_do_not_run),
         with_repo(changes_in_different_places_merge_cleanly),
         with_repo(one_side_ahead_gives_that_sides_tree),
