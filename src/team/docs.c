@@ -111,6 +111,8 @@ static const struct field ticket_fields[] = {
     TEXT(ticket, merged),
     PART(ticket, scope, scope_record),
     TEXTS(ticket, baseline, .doc = "tests that passed at its base"),
+    TEXTS(ticket, failing, .doc = "tests that did not pass at its base"),
+    TEXTS(ticket, rewritten, .doc = "test files that the suite itself rewrites"),
     TEXTS(ticket, flaky, .doc = "tests that changed their mind"),
     TEXT(ticket, stage),
     INT(ticket, attempt),

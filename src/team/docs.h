@@ -121,6 +121,8 @@ struct ticket {
     const char *branch, *base, *head, *merged; /* commits; "" until they exist */
     struct scope scope;
     struct texts baseline;   /* ids that passed at the base */
+    struct texts failing;    /* ids that did not */
+    struct texts rewritten;  /* test files that the suite itself rewrites, as the base shows */
     struct texts flaky;      /* ids that changed their mind */
 
     const char *stage;       /* of the playbook, where it stands */

@@ -5,10 +5,16 @@
 #include "team/judge.h"
 #include "team/step.h"
 
-/* *ret_fault is "" when all of `tests` and everything that passed before passes.  The Run is
- * in the step's batch. */
-int green_on(struct step *s, const char *step_name, const char *tree, const struct texts *tests, unsigned flags,
-             struct suite_run *ret, struct green_judgement *j, const char **ret_run_id, const char **ret_fault,
-             struct err *e);
+struct green_wish {
+    const char *step_name, *tree;
+    struct texts tests;     /* which must be green now */
+    struct texts must_pass; /* what passed before */
+    unsigned flags;         /* SUITE_COVERAGE */
+};
+
+/* *ret_fault is "" when all of `tests` and `must_pass` passes.  The Runs are in the step's
+ * batch; `ret` is the last of them. */
+int green_on(struct step *s, const struct green_wish *w, struct suite_run *ret, struct green_judgement *j,
+             const char **ret_run_id, const char **ret_fault, struct err *e);
 
 #endif

@@ -142,6 +142,7 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
     for (size_t i = 0; i < waiting.count; i++)
         if (!waits_for_absent(q, waiting.items[i]))
             texts_add(&broken, a, waiting.items[i]);
+    ret->broken = broken;
     if (broken.count)
         return arena_printf(a, "tests that passed before do not pass any more, cannot be loaded or are gone: %s. Leave "
                                "them as they are; new tests that need something absent go into a file of their own",

@@ -33,6 +33,7 @@ struct red_judgement {
     struct texts absent;   /* what absence named */
     int reason;            /* enum red_reason */
     bool passes_at_once;   /* every new test passed */
+    struct texts broken;   /* of must_pass and proven: now failing or gone, for no absence */
     const char *failing;   /* digest-worthy list of failing ids, for loop detection */
 };
 const char *tester_is_satisfactory(struct arena *a, const struct red_question *q, struct red_judgement *ret);

@@ -2,10 +2,9 @@
 #include "team/merge.h"
 
 #include "team/attempt.h"
-#include "team/judge.h"
+#include "team/green.h"
 #include "team/prompt.h"
 #include "team/render.h"
-#include "team/suite.h"
 
 static int show_conflicts(struct step *s, struct conversation_use *c, const struct merge_wish *w,
                           const struct merge_result *m, struct err *e)
@@ -94,6 +93,9 @@ static int ask_developer(struct step *s, const struct merge_wish *w, const struc
 static int tell(struct step *s, struct conversation_use *c, const char *fault, const struct suite_run *run, struct err *e)
 {
     const char *text;
+    json_t *payload = json_object();
+    json_put_text(payload, "fault", fault);
+    step_event(s, "merge.refused", payload);
     struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, 6000) },
                                      { "hint", "" }, { NULL, NULL } };
     int r = prompt_make(s->arena, "developer-retry", s->site->override_dirs, values, &text, e);
@@ -132,15 +134,11 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
         if (*ret->fault)
             return tell(s, c, ret->fault, &ret->run, e);
     }
-    struct run *doc;
     struct green_judgement j;
-    struct texts none = { NULL, 0 };
-    r = suite_on(s, w->step_name, tree, SUITE_COVERAGE, &ret->run, &doc, &ret->run_id, e);
+    struct green_wish g = { w->step_name, tree, { NULL, 0 }, *w->must_pass, SUITE_COVERAGE };
+    r = green_on(s, &g, &ret->run, &j, &ret->run_id, &ret->fault, e);
     if (r < 0)
         return r;
-    struct green_question q = { .run = &ret->run, .tests = &none, .must_pass = w->must_pass };
-    ret->fault = developer_is_satisfactory(s->arena, &q, &j);
-    suite_store(s, ret->run_id, doc, *ret->fault ? arena_printf(s->arena, "refused: %s", ret->fault) : "green");
     if (!*ret->fault) {
         ret->tree = tree;
         return 0;

@@ -9,7 +9,7 @@ struct merge_wish {
     const char *ours, *theirs;   /* commits; theirs goes into ours */
     const char *ours_name, *theirs_name; /* branches, for messages and prompts */
     const char *step_name;       /* "integrate-1" */
-    const struct texts *must_pass; /* besides these, everything that passes on either side must */
+    const struct texts *must_pass; /* by id, on the result */
     int64_t attempt;
 };
 struct merge_made {
@@ -28,9 +28,11 @@ bool merge_has_markers(const char *bytes, size_t len);
 
 /* What must pass after a merge: of a ticket with its functionality, everything that passed
  * before it and what either side has proven (step_integrate.c); of DEV with the step's
- * functionality, all that proves what is in DEV and what comes now (step_deliver.c). */
+ * functionality, all that passed before its tickets and all that proves what is in DEV and
+ * what comes now; of the functionality alone, the same of its own tickets (step_deliver.c). */
 int integrate_must_pass(struct step *s, struct texts *ret, struct err *e);
 int deliver_must_pass(struct step *s, struct texts *ret, struct err *e);
+int functionality_must_pass(struct step *s, struct texts *ret, struct err *e);
 
 /* Where the branch of the step's functionality stands; the project's base until its first merge. */
 int feature_tip(struct step *s, const char **ret, struct err *e);

@@ -47,7 +47,7 @@ static bool any_fails(const struct suite_run *run, const struct texts *tests)
 
 bool met_is_shown(const struct suite_run *run, const struct texts *tests, bool mutated)
 {
-    if (!run->completed)
+    if (!suite_counts(run))
         return false;
     return mutated ? any_fails(run, tests) : all_fail(run, tests, run->broken.count > 0);
 }

@@ -9,7 +9,7 @@
 
 #include "base/failpoint.h"
 #include "team/commit.h"
-#include "team/judge.h"
+#include "team/green.h"
 #include "team/merge.h"
 #include "team/suite.h"
 
@@ -157,23 +157,19 @@ static int find_must_pass(struct step *s, const struct release *w, struct texts 
 static int intend_merge(struct step *s, const struct release *w, struct err *e)
 {
     struct merge_result m;
-    struct texts must_pass = { 0 }, none = { 0 };
+    struct texts must_pass = { 0 };
     struct suite_run run;
-    struct run *doc;
     struct green_judgement j;
-    const char *run_id;
+    const char *run_id, *fault = "";
     struct oid now;
     int r = repo_merge(s->site->repo, s->arena, &w->from, &w->dev, &m, e);
     if (r == 0)
         r = find_must_pass(s, w, &must_pass, e);
     const char *tree = arena_strdup(s->arena, r == 0 ? m.tree.hex : "");
     if (r == 0)
-        r = suite_on(s, "release", tree, 0, &run, &doc, &run_id, e);
+        r = green_on(s, &(struct green_wish){ "release", tree, { NULL, 0 }, must_pass, 0 }, &run, &j, &run_id, &fault, e);
     if (r < 0)
         return r;
-    struct green_question q = { .run = &run, .tests = &none, .must_pass = &must_pass };
-    const char *fault = developer_is_satisfactory(s->arena, &q, &j);
-    suite_store(s, run_id, doc, *fault ? arena_printf(s->arena, "refused: %s", fault) : "green");
     if (*fault) {
         r = step_save(s, e);
         return r < 0 ? r : err_set(e, ERR_REFUSED, "%s and DEV can be merged, but not under the tests: %.700s", w->branch, fault);

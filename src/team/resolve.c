@@ -13,7 +13,7 @@
 #include "os/files.h"
 #include "team/attempt.h"
 #include "team/commit.h"
-#include "team/judge.h"
+#include "team/green.h"
 #include "team/merge.h"
 #include "team/render.h"
 #include "team/suite.h"
@@ -294,19 +294,15 @@ static int make_tree(struct step *s, const struct resolve *w, const struct tree_
 static int run_suite(struct step *s, const char *tree, const char **ret_run_id, const char **ret_fault, const char **ret_output,
                      struct err *e)
 {
-    struct texts must_pass = { 0 }, none = { 0 };
+    struct texts must_pass = { 0 };
     struct suite_run run;
-    struct run *doc;
     struct green_judgement j;
     int r = s->ticket_id ? integrate_must_pass(s, &must_pass, e) : deliver_must_pass(s, &must_pass, e);
     if (r == 0)
-        r = suite_on(s, "resolve", tree, 0, &run, &doc, ret_run_id, e);
+        r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass, 0 }, &run, &j, ret_run_id, ret_fault, e);
     if (r < 0)
         return r;
-    struct green_question q = { .run = &run, .tests = &none, .must_pass = &must_pass };
-    *ret_fault = developer_is_satisfactory(s->arena, &q, &j);
     *ret_output = render_failures(s->arena, &run.results, run.output, MAX_SHOWN);
-    suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
     return **ret_fault ? step_save(s, e) : 0;
 }
 

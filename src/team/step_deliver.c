@@ -6,6 +6,30 @@
 
 static const char dev_ref[] = "refs/heads/DEV";
 
+static void add_steady(struct step *s, const struct ticket *t, const struct texts *from, struct texts *to)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!texts_has(to, from->items[i]) && !texts_has(&t->flaky, from->items[i]))
+            texts_add(to, s->arena, from->items[i]);
+}
+
+/* What passed before a ticket, and what proves it. */
+static void add_tests(struct step *s, const struct ticket *t, struct texts *to)
+{
+    add_steady(s, t, &t->baseline, to);
+    for (size_t i = 0; i < t->criteria.count; i++)
+        add_steady(s, t, &ticket_criterion(t, i)->tests, to);
+}
+
+static bool is_delivered(const struct store_found *functionalities, int64_t number)
+{
+    const struct functionality *f = functionalities->docs;
+    for (size_t i = 0; i < functionalities->count; i++)
+        if (f[i].number == number)
+            return f[i].state == FUNCTIONALITY_DONE;
+    return false;
+}
+
 int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
 {
     struct store_found functionalities, tickets;
@@ -14,20 +38,22 @@ int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
         r = project_tickets(s->team->store, s->arena, s->project_id, &tickets, e);
     if (r < 0)
         return r;
-    const struct functionality *f = functionalities.docs;
     const struct ticket *t = tickets.docs;
-    for (size_t i = 0; i < tickets.count; i++) {
-        bool counts = t[i].functionality == s->functionality.number;
-        for (size_t k = 0; k < functionalities.count && !counts; k++)
-            counts = f[k].number == t[i].functionality && f[k].state == FUNCTIONALITY_DONE;
-        for (size_t k = 0; counts && k < t[i].criteria.count; k++) {
-            const struct texts *tests = &ticket_criterion(&t[i], k)->tests;
-            for (size_t n = 0; n < tests->count; n++)
-                if (!texts_has(ret, tests->items[n]) && !texts_has(&t[i].flaky, tests->items[n]))
-                    texts_add(ret, s->arena, tests->items[n]);
-        }
-    }
+    for (size_t i = 0; i < tickets.count; i++)
+        if (t[i].functionality == s->functionality.number || is_delivered(&functionalities, t[i].functionality))
+            add_tests(s, &t[i], ret);
     return 0;
+}
+
+int functionality_must_pass(struct step *s, struct texts *ret, struct err *e)
+{
+    struct store_found tickets;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &tickets, e);
+    const struct ticket *t = tickets.docs;
+    for (size_t i = 0; r == 0 && i < tickets.count; i++)
+        if (t[i].functionality == s->functionality.number)
+            add_tests(s, &t[i], ret);
+    return r;
 }
 
 /* The last functionality ends the project. */

@@ -84,50 +84,7 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
     return r;
 }
 
-/* ---- witnessing ---- */
-
-int green_on(struct step *s, const char *step_name, const char *tree, const struct texts *tests, unsigned flags,
-             struct suite_run *ret, struct green_judgement *j, const char **ret_run_id, const char **ret_fault,
-             struct err *e)
-{
-    struct run *doc;
-    int r = suite_on(s, step_name, tree, flags, ret, &doc, ret_run_id, e);
-    if (r < 0)
-        return r;
-    struct texts must_pass = ticket_must_pass(s);
-    struct green_question q = { .run = ret, .tests = tests, .must_pass = &must_pass };
-    *ret_fault = developer_is_satisfactory(s->arena, &q, j);
-    suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
-    /* Only tests that passed before changed their mind: once more, to tell a flaky test. */
-    if (!**ret_fault || !ret->completed || j->still_failing.count || !j->broken.count)
-        return 0;
-    struct suite_run again;
-    const char *again_id;
-    r = suite_on(s, arena_printf(s->arena, "%s-again", step_name), tree, flags, &again, &doc, &again_id, e);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < j->broken.count; i++) {
-        const struct test_result *t = results_find(&again.results, j->broken.items[i]);
-        if (!t || t->outcome != TEST_PASSED || texts_has(&s->ticket.flaky, j->broken.items[i]))
-            continue;
-        struct texts flaky = { 0 };
-        for (size_t k = 0; k < s->ticket.flaky.count; k++)
-            texts_add(&flaky, s->arena, s->ticket.flaky.items[k]);
-        texts_add(&flaky, s->arena, j->broken.items[i]);
-        s->ticket.flaky = flaky;
-        s->ticket_changed = true;
-        json_t *payload = json_object();
-        json_put_text(payload, "test", j->broken.items[i]);
-        step_event(s, "test.flaky", payload);
-    }
-    must_pass = ticket_must_pass(s);
-    q.run = &again;
-    *ret_fault = developer_is_satisfactory(s->arena, &q, j);
-    suite_store(s, again_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "green");
-    *ret = again;
-    *ret_run_id = again_id;
-    return 0;
-}
+/* ---- committing ---- */
 
 static int intend(struct step *s, size_t index, const char *tree, const char *run_id, struct err *e)
 {
@@ -213,7 +170,8 @@ int step_green(struct step *s, struct err *e)
     struct green_judgement j = { .failing = "" };
     if (!*fault) {
         const char *run_id;
-        r = green_on(s, step_name, tree, &ticket_criterion(&s->ticket, index)->tests, 0, &run, &j, &run_id, &fault, e);
+        r = green_on(s, &(struct green_wish){ step_name, tree, ticket_criterion(&s->ticket, index)->tests, ticket_must_pass(s), 0 }, &run, &j,
+                     &run_id, &fault, e);
         if (r < 0)
             return r;
         if (!*fault) {

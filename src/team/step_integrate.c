@@ -3,11 +3,10 @@
 #include "base/clock.h"
 #include "team/attempt.h"
 #include "team/commit.h"
-#include "team/judge.h"
+#include "team/green.h"
 #include "team/merge.h"
 #include "team/red.h"
 #include "team/render.h"
-#include "team/suite.h"
 
 static const char *feature_ref(struct step *s)
 {
@@ -115,19 +114,16 @@ static int complete(struct step *s, struct err *e)
 /* The feature branch has nothing new: only the measurement is missing. */
 static int measure_head(struct step *s, struct err *e)
 {
-    const char *tree, *run_id;
+    const char *tree, *run_id, *fault = "";
     struct suite_run run;
-    struct run *doc;
+    struct green_judgement j;
     int r = tree_of(s, s->ticket.head, &tree, e);
-    if (r == 0)
-        r = suite_on(s, "integrate", tree, SUITE_COVERAGE, &run, &doc, &run_id, e);
+    if (r == 0) {
+        struct green_wish w = { "integrate", tree, { NULL, 0 }, ticket_must_pass(s), SUITE_COVERAGE };
+        r = green_on(s, &w, &run, &j, &run_id, &fault, e);
+    }
     if (r < 0)
         return r;
-    struct texts none = { NULL, 0 }, must_pass = ticket_must_pass(s);
-    struct green_question q = { .run = &run, .tests = &none, .must_pass = &must_pass };
-    struct green_judgement j;
-    const char *fault = developer_is_satisfactory(s->arena, &q, &j);
-    suite_store(s, run_id, doc, *fault ? arena_printf(s->arena, "refused: %s", fault) : "green");
     if (*fault) {
         step_block(s, "the suite is not green on the finished ticket: %s", fault);
         return 0;

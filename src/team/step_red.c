@@ -170,8 +170,12 @@ int red_judge(struct step *s, const char *head_tree, const char *tree, const str
     if (r < 0)
         return r;
     struct texts must_pass = ticket_baseline(s), proven = ticket_proven(s);
-    add_steady(s, &known, &must_pass);
-    add_steady(s, &known, &proven);
+    /* Not all tests can be listed without running them. */
+    const struct texts *older[] = { &s->ticket.baseline, &s->ticket.failing, &proven };
+    for (size_t k = 0; k < sizeof older / sizeof *older; k++)
+        for (size_t i = 0; i < older[k]->count; i++)
+            if (!texts_has(&known, older[k]->items[i]))
+                texts_add(&known, s->arena, older[k]->items[i]);
     struct explaining ex = { .step = s };
     struct oid oid = oid_of(tree);
     r = stack_sources_read(s->site->stack, s->site->repo, &oid, s->arena, &ex.sources, e);
@@ -181,6 +185,29 @@ int red_judge(struct step *s, const char *head_tree, const char *tree, const str
                               .explain = explain, .ctx = &ex };
     *ret_fault = tester_is_satisfactory(s->arena, &q, ret);
     return 0;
+}
+
+/* Runs and judges; twice when tests fail that passed before, which may be flaky. */
+static int red_on(struct step *s, const char *step_name, const char *head_tree, const char *tree,
+                  const struct answer_files *files, struct suite_run *run, struct red_judgement *j, const char **ret_run_id,
+                  const char **ret_fault, struct err *e)
+{
+    struct run *doc;
+    struct texts flaky;
+    int r = suite_on(s, step_name, tree, 0, run, &doc, ret_run_id, e);
+    if (r == 0)
+        r = red_judge(s, head_tree, tree, files, run, j, ret_fault, e);
+    if (r < 0)
+        return r;
+    suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "red");
+    if (!**ret_fault || !suite_counts(run) || !j->broken.count)
+        return 0;
+    r = suite_again(s, step_name, tree, 0, &j->broken, run, &doc, ret_run_id, &flaky, e);
+    if (r == 0)
+        r = red_judge(s, head_tree, tree, files, run, j, ret_fault, e);
+    if (r == 0)
+        suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "red");
+    return r;
 }
 
 /* ---- committing ---- */
@@ -287,15 +314,11 @@ int step_red(struct step *s, struct err *e)
         return attempt_begins_anew(s, c, fresh, r) ? 0 : r;
     struct suite_run run = { .output = "" };
     struct red_judgement j = { .failing = "" };
-    struct run *doc = NULL;
     const char *run_id = "";
     if (!*fault) {
-        r = suite_on(s, step_name, tree, 0, &run, &doc, &run_id, e);
-        if (r == 0)
-            r = red_judge(s, head_tree, tree, &files, &run, &j, &fault, e);
+        r = red_on(s, step_name, head_tree, tree, &files, &run, &j, &run_id, &fault, e);
         if (r < 0)
             return r;
-        suite_store(s, run_id, doc, *fault ? arena_printf(s->arena, "refused: %s", fault) : "red");
         if (!*fault) {
             r = intend(s, index, tree, &j, run_id, e);
             return r < 0 ? r : complete(s, index, e);

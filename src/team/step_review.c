@@ -6,10 +6,10 @@
 #include "team/ask.h"
 #include "team/attempt.h"
 #include "team/commit.h"
+#include "team/green.h"
 #include "team/merge.h"
 #include "team/prompt.h"
 #include "team/render.h"
-#include "team/suite.h"
 
 enum { MAX_DIFF = 24 * 1024, MAX_COMMENTS = 8 };
 
@@ -295,18 +295,26 @@ int step_appraise(struct step *s, struct err *e)
     struct oid head;
     struct conversation_use *c;
     struct suite_run run;
-    struct run *doc;
-    const char *tree, *run_id;
+    struct green_judgement j;
+    struct texts must_pass = { 0 };
+    const char *tree, *run_id, *fault = "";
     bool fresh;
     const char *round = arena_printf(s->arena, "%lld", (long long)s->functionality.review_rounds + 1);
     int r = feature_head(s, &head, e);
     if (r == 0)
         r = tree_of(s, head.hex, &tree, e);
     if (r == 0)
-        r = suite_on(s, arena_printf(s->arena, "appraise-%s", round), tree, SUITE_COVERAGE, &run, &doc, &run_id, e);
+        r = functionality_must_pass(s, &must_pass, e);
+    if (r == 0) {
+        struct green_wish w = { arena_printf(s->arena, "appraise-%s", round), tree, { NULL, 0 }, must_pass, SUITE_COVERAGE };
+        r = green_on(s, &w, &run, &j, &run_id, &fault, e);
+    }
     if (r < 0)
         return r;
-    suite_store(s, run_id, doc, run.completed ? "measured" : run.trouble);
+    if (*fault) {
+        step_block(s, "the suite is not green on %s: %s", s->functionality.branch, fault);
+        return 0;
+    }
     r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
     if (r == 0)
         r = add_functionality_request(s, c, &head, &run, e);

@@ -83,6 +83,15 @@ int ticket_note_files(struct step *s, const char *parent, const char *commit, st
     return 0;
 }
 
+static struct texts not_in(struct arena *a, const struct test_results *results, const struct texts *passed)
+{
+    struct texts ids = { 0 };
+    for (size_t i = 0; i < results->count; i++)
+        if (!texts_has(passed, results->tests[i].id))
+            texts_add(&ids, a, results->tests[i].id);
+    return ids;
+}
+
 int step_start(struct step *s, struct err *e)
 {
     struct oid base;
@@ -116,6 +125,8 @@ int step_start(struct step *s, struct err *e)
     if (r < 0)
         return r;
     s->ticket.baseline = suite_passed(s->arena, &run);
+    s->ticket.failing = not_in(s->arena, &run.results, &s->ticket.baseline);
+    s->ticket.rewritten = run.modified;
     s->ticket.column = COLUMN_INPROGRESS;
     s->ticket.started_ms = clock_wall_ms();
     s->ticket_changed = true;

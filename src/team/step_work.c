@@ -7,6 +7,7 @@
 #include "team/commit.h"
 #include "team/green.h"
 #include "team/prompt.h"
+#include "team/red.h"
 #include "team/render.h"
 
 struct job {
@@ -87,8 +88,7 @@ static int attempt(struct step *s, const struct job *job, struct conversation_us
         fault = "";
     } else if (r == 0 && !*fault) {
         const char *run_id;
-        struct texts none = { NULL, 0 };
-        r = green_on(s, job->step_name, tree, &none, 0, run, &j, &run_id, &fault, e);
+        r = green_on(s, &(struct green_wish){ job->step_name, tree, { NULL, 0 }, ticket_must_pass(s), 0 }, run, &j, &run_id, &fault, e);
         if (r == 0 && !*fault)
             r = intend(s, job, tree, run_id, e);
         if (r == 0 && !*fault)

@@ -1,0 +1,90 @@
+/* Building on a repository that has tests of its own: failing, flaky, generated, untidy ones. */
+#include "team_fixture.h"
+
+#include <sys/stat.h>
+
+static const char red[] = FILE_BLOCK("tests/test_doubling.py", "import unittest\n\nfrom doubling import double\n\n\n"
+    "class DoubleTest(unittest.TestCase):\n    def test_double(self):\n        self.assertEqual(double(21), 42)\n");
+
+static void one_ticket_succeeds(struct team_fixture *f)
+{
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", red);
+    says(f, "T-1/developer/green-1/1", FILE_BLOCK("doubling.py", "def double(n):\n    return 2 * n\n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+
+#define BUILD_ON(f, ...) \
+    begin_project((f), 1, one_spec, ONE_TICKET((f), "double(21) gives 42"), (const char *const[]){ __VA_ARGS__, NULL })
+
+static void failing_tests_that_cannot_be_listed_are_not_taken_for_new_ones(void **state)
+{
+    struct team_fixture *f = *state;
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "tests/test_old.py",
+             "import unittest\n\n\nclass Old(unittest.TestCase):\n    pass\n\n\n"
+             "for n in range(3):\n    setattr(Old, f'test_{n}', lambda self, n=n: self.assertEqual(n, 1))\n");
+    run_team(f, TEAM_DONE);
+    assert_int_equal(count_events(f, "red.refused"), 0);
+    assert_int_equal(ticket_of(f, 1).failing.count, 2);
+    assert_int_equal(ticket_criterion(&(struct ticket){ .criteria = ticket_of(f, 1).criteria }, 0)->tests.count, 1);
+}
+
+static void a_suite_that_rewrites_its_own_files_is_let_be(void **state)
+{
+    struct team_fixture *f = *state;
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "tests/last.txt", "0\n", "tests/test_old.py",
+             "import time\nimport unittest\n\n\nclass Old(unittest.TestCase):\n    def test_writes(self):\n"
+             "        with open('tests/last.txt', 'w') as f:\n            f.write(str(time.time_ns()))\n");
+    run_team(f, TEAM_DONE);
+    assert_int_equal(ticket_of(f, 1).rewritten.count, 1);
+}
+
+static void production_code_that_rewrites_a_test_is_refused(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/green-1/1",
+         FILE_BLOCK("doubling.py", "def double(n):\n    with open('tests/test_doubling.py', 'w') as f:\n"
+                    "        f.write('')\n    return 2 * n\n"));
+    says(f, "T-1/developer/green-1/2", FILE_BLOCK("doubling.py", "def double(n):\n    return 2 * n\n"));
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(event_text(f, "green.refused", 0, "fault"), "frozen while they run: tests/test_doubling.py"));
+}
+
+/* Without a sandbox, so that a test of the project can count its runs. */
+static void a_flaky_test_is_nobodys_fault(void **state)
+{
+    struct team_fixture *f = *state;
+    const char *dir = scratch_path(&f->s, "counter");
+    assert_int_equal(chmod(f->s.path, 0711), 0);
+    assert_int_equal(mkdir(dir, 0777), 0);
+    assert_int_equal(chmod(dir, 0777), 0);
+    f->options.sandbox = SANDBOX_NONE;
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "tests/test_old.py",
+             arena_printf(&f->s.arena, "import os\nimport unittest\n\n\nclass Old(unittest.TestCase):\n"
+                          "    def test_flaky(self):\n        names = os.listdir('%s')\n"
+                          "        open('%s/' + str(len(names)), 'w').close()\n"
+                          "        self.assertNotIn(len(names), [1])\n\n"
+                          "    def test_steady(self):\n        pass\n", dir, dir));
+    run_team(f, TEAM_DONE);
+    assert_int_equal(count_events(f, "red.refused"), 0);
+    assert_int_equal(count_events(f, "test.flaky"), 1);
+    assert_string_equal(event_text(f, "test.flaky", 0, "test"), "tests/test_old.py::Old::test_flaky");
+    assert_int_equal(ticket_of(f, 1).flaky.count, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_team(failing_tests_that_cannot_be_listed_are_not_taken_for_new_ones),
+        with_team(a_suite_that_rewrites_its_own_files_is_let_be),
+        with_team(production_code_that_rewrites_a_test_is_refused),
+        with_team(a_flaky_test_is_nobodys_fault),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
