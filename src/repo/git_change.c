@@ -59,17 +59,9 @@ static void dir_set(struct dir *d, const struct tree_entry *t)
     *(known ? known : &d->entries[d->count++]) = *t;
 }
 
-/* git's order: a directory stands where its name with a slash would. */
-static int compare_entries(const void *x, const void *y)
+static int compare_sorted(const void *x, const void *y)
 {
-    const struct tree_entry *a = x, *b = y;
-    size_t least = a->name_len < b->name_len ? a->name_len : b->name_len;
-    int c = memcmp(a->name, b->name, least);
-    if (c)
-        return c;
-    unsigned char ca = a->name_len > least ? (unsigned char)a->name[least] : a->mode == MODE_DIR ? '/' : 0;
-    unsigned char cb = b->name_len > least ? (unsigned char)b->name[least] : b->mode == MODE_DIR ? '/' : 0;
-    return (ca > cb) - (ca < cb);
+    return tree_entry_compare(x, y);
 }
 
 static char nibble(char c)
@@ -80,7 +72,7 @@ static char nibble(char c)
 static struct oid add_tree(struct writing *w, struct dir *d)
 {
     if (d->count)
-        qsort(d->entries, d->count, sizeof *d->entries, compare_entries);
+        qsort(d->entries, d->count, sizeof *d->entries, compare_sorted);
     size_t size = 0, raw = w->r->hex_len / 2;
     for (size_t i = 0; i < d->count; i++)
         size += d->entries[i].name_len + 8 + raw;

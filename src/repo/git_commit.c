@@ -11,6 +11,8 @@
 
 #include <ctype.h>
 
+enum { NEAR_PARENTS = 32 };
+
 /* ---- writing ---- */
 
 /* What git itself drops from both ends of a name and never allows inside (ident.c). */
@@ -170,6 +172,25 @@ int repo_log(struct repo *r, struct arena *a, const struct oid *tip, const struc
     return 0;
 }
 
+/* Whether it is one of the nearest by first parents: the usual case, which needs no process. */
+static int follow_first_parents(struct repo *r, const struct oid *ancestor, const struct oid *of, bool *ret, struct err *e)
+{
+    struct oid at = *of;
+    for (int i = 0; i < NEAR_PARENTS; i++) {
+        if (oid_same(&at, ancestor)) {
+            *ret = true;
+            return 0;
+        }
+        ARENA_LOCAL(a);
+        struct commit_info info;
+        int code = repo_commit_info(r, &a, &at, &info, e);
+        if (code < 0 || !info.parent_count)
+            return code;
+        at = info.parents[0];
+    }
+    return 0;
+}
+
 int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oid *of, bool *ret, struct err *e)
 {
     int code = oid_check(r, ancestor, e);
@@ -177,9 +198,11 @@ int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oi
         code = oid_check(r, of, e);
     if (code < 0)
         return code;
-    if (oid_same(ancestor, of)) {
-        *ret = true;
-        return 0;
+    bool found = false;
+    code = follow_first_parents(r, ancestor, of, &found, e);
+    if (code < 0 || found) {
+        *ret = found;
+        return code;
     }
     struct process_result p;
     struct git_call call = { .git_dir = r->path,

@@ -74,37 +74,6 @@ int repo_diff(struct repo *r, const struct oid *from, const struct oid *to, size
     return 0;
 }
 
-/* Sorted paths, each ended by NUL. */
-static void add_paths(struct arena *a, const char *text, size_t len, struct texts *ret)
-{
-    for (const char *p = text; p < text + len; p += strlen(p) + 1)
-        texts_add(ret, a, arena_strdup(a, p));
-}
-
-int repo_changed(struct repo *r, struct arena *a, const struct oid *from, const struct oid *to, struct texts *ret, struct err *e)
-{
-    struct oid x, y;
-    int code = side(r, from, &x, e);
-    if (code == 0)
-        code = side(r, to, &y, e);
-    if (code < 0)
-        return code;
-    struct texts changed = { 0 };
-    if (!oid_same(&x, &y)) {
-        struct process_result p;
-        struct git_call call = { .git_dir = r->path,
-                                 .args = GIT_ARGS("diff-tree", "-r", "--name-only", "-z", "--no-renames",
-                                                  x.hex, y.hex) };
-        code = git_run(&call, &p, e);
-        if (code < 0)
-            return code;
-        add_paths(a, p.out.data, p.out.len, &changed);
-        process_result_release(&p);
-    }
-    *ret = changed;
-    return 0;
-}
-
 /* "12\t3\tpath\0", "-" for counts of a binary file. */
 static void add_stats(struct arena *a, const char *text, size_t len, struct diff_stats *ret)
 {

@@ -9,6 +9,7 @@
  *   git_change.c    writing changed ones
  *   git_checkout.c  a tree as files
  *   git_ref.c       refs, through one `git update-ref`
+ *   git_changed.c   which files differ
  *   git_commit.c    commits, history, diffs
  *   git_merge.c     merges
  *   git_foreign.c   a person's repository, seen without obeying its configuration
@@ -155,6 +156,8 @@ struct tree_entry {
 };
 /* Entries of one tree object (NULL: none), names pointing into it. */
 int tree_parse(const struct repo *r, struct arena *a, const struct object *tree, struct tree_entry **ret, size_t *ret_count, struct err *e);
+/* git's order: a directory stands where its name with a slash would. */
+int tree_entry_compare(const struct tree_entry *a, const struct tree_entry *b);
 /* Walks a tree, directories before what is in them, else in the order of paths. */
 struct tree_visit {
     const char *path;      /* in the arena */

@@ -29,9 +29,22 @@ struct oid oid_zero(const struct repo *r)
 
 /* ---- reading ---- */
 
+/* Whether there is no such ref for certain, as far as files alone can tell. */
+static bool has_no_file(const struct repo *r, const char *ref)
+{
+    static const char *const elsewhere[] = { "packed-refs", "reftable" };
+    for (size_t i = 0; i < 2; i++)
+        if (faccessat(r->fd, elsewhere[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+            return false;
+    struct stat st;
+    return fstatat(r->fd, ref, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
 /* cat-file says "missing" for a ref that is not there and for one whose object is not. */
 static int look_closer(struct repo *r, const char *ref, struct err *e)
 {
+    if (has_no_file(r, ref))
+        return err_set(e, ERR_NOT_FOUND, "there is no %s in %s", ref, r->path);
     struct process_result p;
     struct git_call call = { .git_dir = r->path, .args = GIT_ARGS("rev-parse", "--verify", "--quiet", ref),
                              .also_ok = 1 };

@@ -56,6 +56,17 @@ int tree_parse(const struct repo *r, struct arena *a, const struct object *tree,
     return 0;
 }
 
+int tree_entry_compare(const struct tree_entry *a, const struct tree_entry *b)
+{
+    size_t least = a->name_len < b->name_len ? a->name_len : b->name_len;
+    int c = memcmp(a->name, b->name, least);
+    if (c)
+        return c;
+    unsigned char ca = a->name_len > least ? (unsigned char)a->name[least] : a->mode == MODE_DIR ? '/' : 0;
+    unsigned char cb = b->name_len > least ? (unsigned char)b->name[least] : b->mode == MODE_DIR ? '/' : 0;
+    return (ca > cb) - (ca < cb);
+}
+
 /* ---- walking ---- */
 
 struct walk {

@@ -387,6 +387,27 @@ static void a_diff_is_plain_and_obeys_no_attribute_or_configuration(void **state
     assert_non_null(strstr(out.data, "+++ b/old.txt\n@@ -0,0 +1,5 @@\n"));
 }
 
+static void changed_files_are_those_that_git_names_in_its_order(void **state)
+{
+    struct fixture *f = *state;
+    struct oid one = TREE(f, NULL, "a", "file\n", "a-c/x", "1\n", "a.b", "same\n", "d/gone", "1\n", "d/e/deep", "1\n", "same/f", "1\n");
+    struct oid two = TREE(f, &one, "a", NULL, "a/b/c", "now a directory\n", "a-c/x", "2\n", "d/gone", NULL, "d/e/deep", "2\n", "z", "new\n");
+    ARENA_LOCAL(a);
+    const struct oid *const pairs[][2] = { { &one, &two }, { &two, &one }, { NULL, &two }, { &one, NULL } };
+    for (size_t i = 0; i < 4; i++) {
+        struct texts changed;
+        check_ok(repo_changed(f->r, &a, pairs[i][0], pairs[i][1], &changed, &f->e), &f->e);
+        STR_LOCAL(names);
+        for (size_t k = 0; k < changed.count; k++)
+            str_addf(&names, "%s ", changed.items[k]);
+        const char *script = arena_printf(&a, "empty=$(git --git-dir=p.git hash-object -t tree /dev/null);"
+                                              "git --git-dir=p.git diff-tree -r --name-only --no-renames %s %s | tr '\\n' ' '",
+                                          pairs[i][0] ? pairs[i][0]->hex : "$empty", pairs[i][1] ? pairs[i][1]->hex : "$empty");
+        str_rtrim(&names);
+        assert_string_equal(names.data, scratch_sh(&f->s, script));
+    }
+}
+
 static void a_long_diff_is_cut_at_a_line_and_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -474,6 +495,7 @@ int main(void)
         with_repo(a_commit_needs_a_tree_and_parents_that_are_there),
         with_repo(history_lists_children_before_parents),
         with_repo(a_diff_is_plain_and_obeys_no_attribute_or_configuration),
+        with_repo(changed_files_are_those_that_git_names_in_its_order),
         with_repo(a_long_diff_is_cut_at_a_line_and_says_so),
         with_repo(reading_goes_on_when_the_helper_was_killed),
         with_repo(a_repository_is_made_once_and_opened_only_where_one_is),
