@@ -52,6 +52,12 @@ int stack_list_tests(const struct stack *s, struct arena *a, const char *path, c
 
 enum { SUITE_COVERAGE = 1 };
 
+/* Beside the tests, a run of the whole suite tells under this id whether everything that is
+ * no test builds (the stack's `build`): a program that nothing tests, a module that nothing
+ * imports.  It is a result as any other, so what built once has to go on building; its
+ * message is the tools' words. */
+#define STACK_BUILD_ID "build::all"
+
 struct suite_options {
     unsigned flags;
     const struct texts *ids;     /* only these tests; NULL: all */

@@ -88,6 +88,13 @@ static const struct field coverage_fields[] = {
 };
 static const struct record coverage_record = RECORD("coverage", struct stack_coverage, coverage_fields);
 
+static const struct field build_fields[] = {
+    FIELD(struct stack_build, argv, FIELD_TEXTS, .max = 60,
+          .doc = "builds all that is no test, before the tests; exit status 0: the result " STACK_BUILD_ID
+                 " has passed, else its message is what was printed; {paths} becomes the files of production code"),
+};
+static const struct record build_record = RECORD("build", struct stack_build, build_fields);
+
 static const struct field prepare_fields[] = {
     FIELD(struct stack_prepare, when, FIELD_TEXTS, .max = 20, .doc = "path patterns, of which one must fit a file"),
     FIELD(struct stack_prepare, argv, FIELD_TEXTS, .max = 60, .doc = "run before the tests, without network"),
@@ -178,6 +185,7 @@ static const struct field stack_fields[] = {
           .doc = "how the ids of tests are read from their files"),
     FIELD(struct stack_spec, suite, FIELD_RECORD, .of = &suite_record, .required = true, .doc = "how tests are run"),
     FIELD(struct stack_spec, coverage, FIELD_RECORD, .of = &coverage_record, .doc = "how lines are counted"),
+    FIELD(struct stack_spec, build, FIELD_RECORD, .of = &build_record, .doc = "how what no test reaches is built"),
     FIELD(struct stack_spec, prepare, FIELD_RECORD, .of = &prepare_record, .doc = "what is done before"),
     FIELD(struct stack_spec, syntax, FIELD_RECORD, .of = &syntax_record, .doc = "how syntax is checked"),
     FIELD(struct stack_spec, failures, FIELD_RECORD, .of = &failures_record, .required = true,

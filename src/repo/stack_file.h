@@ -20,6 +20,7 @@ struct stack_suite {
     int64_t seconds;
 };
 struct stack_coverage { struct texts argv, env; const char *path; int format; };
+struct stack_build { struct texts argv; };
 struct stack_prepare { struct texts when, argv; };
 struct stack_syntax { struct texts files, argv; };
 struct stack_rule {
@@ -45,6 +46,7 @@ struct stack_spec {
     struct texts tests, protected, build_files;
     struct stack_suite suite;
     struct stack_coverage coverage;
+    struct stack_build build;
     struct stack_prepare prepare;
     struct stack_syntax syntax;
     struct stack_failures failures;

@@ -32,6 +32,7 @@ struct running {
     struct arena *arena;
     const char *runners; /* where the code sees them */
     char runner_path[300];
+    struct test_result built; /* id NULL: not asked for */
     struct err *err;
 };
 
@@ -288,6 +289,65 @@ static int prepare(struct running *run, struct repo *r, const struct oid *tree, 
     return 0;
 }
 
+/* Everything that is no test, before the tests can touch it. */
+static int build_all(struct running *run, struct repo *r, const struct oid *tree, struct suite_run *ret)
+{
+    const struct stack_build *b = &run->stack->spec.build;
+    const struct suite_options *o = run->options;
+    struct tree t;
+    if (!b->argv.count || (o && o->ids))
+        return 0;
+    int code = repo_tree(r, run->arena, tree, &t, run->err);
+    if (code < 0)
+        return code;
+    struct texts sources = { 0 };
+    for (size_t i = 0; i < t.count; i++)
+        if (!t.files[i].symlink && stack_is_source(run->stack, t.files[i].path))
+            texts_add(&sources, run->arena, t.files[i].path);
+    struct sandbox_result done;
+    bool with_coverage = o && (o->flags & SUITE_COVERAGE);
+    code = execute(run, fill_all(run, &b->argv, "{paths}", &sources), environment(run, with_coverage), &done);
+    if (code < 0)
+        return code;
+    ret->wall_us = done.process.wall_us;
+    bool has_ended = !done.limit_hit && done.process.end == PROCESS_EXITED;
+    run->built.outcome = has_ended && done.process.status == 0 ? TEST_PASSED : TEST_FAILED;
+    run->built.id = STACK_BUILD_ID;
+    run->built.message = "";
+    if (run->built.outcome == TEST_FAILED)
+        run->built.message = gather_output(run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2 - 100);
+    if (!has_ended) {
+        ret->trouble = arena_printf(run->arena, "the build did not end: %s", done.limit_hit ? done.limit_text : "it was killed");
+        ret->output = run->built.message;
+        ret->limit_hit = done.limit_hit;
+    }
+    sandbox_result_release(&done);
+    return 0;
+}
+
+/* Puts the build's result among those of the tests, which are sorted by id; a test of that
+ * name is none of ours and goes. */
+static void add_built(const struct running *run, struct test_results *results)
+{
+    if (!run->built.id)
+        return;
+    struct test_result *all = ARENA_ARRAY(run->arena, struct test_result, results->count + 1);
+    size_t count = 0;
+    bool is_in = false;
+    for (size_t i = 0; i < results->count; i++) {
+        int order = strcmp(results->tests[i].id, run->built.id);
+        if (order >= 0 && !is_in)
+            all[count++] = run->built;
+        is_in = is_in || order >= 0;
+        if (order != 0)
+            all[count++] = results->tests[i];
+    }
+    if (!is_in)
+        all[count++] = run->built;
+    results->tests = all;
+    results->count = count;
+}
+
 static int run_tests(struct running *run, struct suite_run *ret)
 {
     const struct stack_spec *spec = &run->stack->spec;
@@ -301,10 +361,11 @@ static int run_tests(struct running *run, struct suite_run *ret)
     if (r < 0)
         return r;
     ret->exit_status = done.process.end == PROCESS_EXITED ? done.process.status : -1;
-    ret->wall_us = done.process.wall_us;
+    ret->wall_us += done.process.wall_us;
     ret->limit_hit = done.limit_hit;
     ret->output = gather_output(run, &done, MAX_HEAD, MAX_TAIL);
     take_results(run, &done, ret);
+    add_built(run, &ret->results);
     if (with_coverage)
         take_coverage(run, ret);
     ret->completed = !*ret->trouble && ret->exit_status >= 0;
@@ -328,6 +389,8 @@ int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const s
         return code;
     result.results.incomplete = NULL;
     code = prepare(&run, r, tree, &result);
+    if (code == 0 && !*result.trouble)
+        code = build_all(&run, r, tree, &result);
     if (code == 0 && !*result.trouble)
         code = run_tests(&run, &result);
     if (code == 0)

@@ -237,6 +237,8 @@ static void look_at_criterion(struct looked *l)
 void ticket_tests(struct proof *p, const struct ticket *t, struct texts *ret)
 {
     bool any = false;
+    if (texts_has(&t->baseline, STACK_BUILD_ID) && !texts_has(ret, STACK_BUILD_ID))
+        texts_add(ret, p->arena, STACK_BUILD_ID);
     for (size_t i = 0; i < t->criteria.count; i++) {
         const struct criterion *c = ticket_criterion(t, i);
         for (size_t k = 0; k < c->tests.count && criterion_proven(c); k++) {

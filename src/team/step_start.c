@@ -132,7 +132,7 @@ int step_start(struct step *s, struct err *e)
     s->ticket_changed = true;
     json_t *payload = json_object();
     json_put_text(payload, "base", base.hex);
-    json_put_int(payload, "passing", (int64_t)s->ticket.baseline.count);
+    json_put_int(payload, "passing", (int64_t)s->ticket.baseline.count - texts_has(&s->ticket.baseline, STACK_BUILD_ID));
     step_event(s, "ticket.started", payload);
     s->end = STEP_NEXT;
     return 0;

@@ -53,9 +53,9 @@ static void count_use(struct step *s, const struct suite_run *run, struct texts 
     if (!s->ticket_id)
         return;
     s->ticket.suite_us += run->wall_us;
-    if (run->completed) {
-        s->ticket.tests_passed = (int64_t)passed.count;
-        s->ticket.tests_total = (int64_t)run->results.count;
+    if (run->completed) { /* the build is no test */
+        s->ticket.tests_passed = (int64_t)passed.count - texts_has(&passed, STACK_BUILD_ID);
+        s->ticket.tests_total = (int64_t)run->results.count - (results_find(&run->results, STACK_BUILD_ID) != NULL);
     }
     s->ticket_changed = true;
 }

@@ -185,6 +185,29 @@ static void a_run_that_changes_its_tests_proves_neither_red_nor_green(void **sta
     arena_release(&sc.arena);
 }
 
+static void a_program_that_builds_has_to_go_on_building(void **state)
+{
+    (void)state;
+    SCENE(sc);
+    texts_add(&sc.must_pass, &sc.arena, STACK_BUILD_ID);
+    texts_add(&sc.listed, &sc.arena, "t.c::new");
+    result(&sc, STACK_BUILD_ID, TEST_PASSED, "");
+    result(&sc, "t.c::new", TEST_FAILED, "assertion");
+    assert_string_equal(tester(&sc), "");
+    assert_int_equal(sc.j.tests.count, 1);
+    sc.tests[0] = (struct test_result){ STACK_BUILD_ID, TEST_FAILED, "src/main.c:1:1: error: oops" };
+    assert_string_equal(tester(&sc), "");
+    assert_non_null(strstr(developer(&sc, &sc.listed), "the program does not build any more"));
+    sc.tests[1].outcome = TEST_PASSED;
+    assert_non_null(strstr(developer(&sc, &sc.listed), "the program does not build any more"));
+    sc.must_pass.count = 0; /* as at a base that did not build either */
+    assert_string_equal(developer(&sc, &sc.listed), "");
+    sc.tests[1].outcome = TEST_FAILED;
+    assert_string_equal(tester(&sc), "");
+    assert_int_equal(sc.j.tests.count, 1);
+    arena_release(&sc.arena);
+}
+
 static void a_listed_test_that_was_never_run_is_not_red(void **state)
 {
     (void)state;
@@ -240,6 +263,7 @@ int main(void)
         cmocka_unit_test(proven_tests_may_wait_for_something_absent_in_their_file),
         cmocka_unit_test(red_is_refused_without_a_new_test_or_a_complete_run),
         cmocka_unit_test(a_run_that_changes_its_tests_proves_neither_red_nor_green),
+        cmocka_unit_test(a_program_that_builds_has_to_go_on_building),
         cmocka_unit_test(a_listed_test_that_was_never_run_is_not_red),
         cmocka_unit_test(green_needs_the_same_ids_and_everything_from_before),
         cmocka_unit_test(a_spec_must_speak_of_what_was_said),

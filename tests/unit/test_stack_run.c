@@ -143,7 +143,7 @@ static void the_same_tree_gives_the_same_bytes(void **state)
             "    def test_t(self):\n        self.assertEqual(tempfile.mkdtemp(), {'a', 'b', 'c', 'd'})\n"));
         struct suite_run one = run_with(&st, &tree, NULL), two = run_with(&st, &tree, NULL);
         assert_string_equal(one.output, two.output);
-        assert_int_equal(one.results.count, 2);
+        assert_int_equal(one.results.count, 3);
         for (size_t n = 0; n < one.results.count; n++)
             assert_string_equal(one.results.tests[n].message, two.results.tests[n].message);
         stack_free(st.stack);
@@ -356,6 +356,64 @@ static void production_code_that_does_not_build_breaks_every_test_with_its_diagn
     }
 }
 
+static void what_no_test_reaches_has_to_build_too(void **state)
+{
+    static const char *const c_test = "#include \"tap.h\"\nint one(void);\nTEST(a) { CHECK_INT(one(), 1); }\n";
+    static const char *const c_one = "int one(void);\nint one(void)\n{\n    return 1;\n}\n";
+    static const struct { const char *stack, *path, *good, *bad, *words, *library, *library_text, *test, *test_text; } cases[] = {
+        { "c", "src/main.c", "int one(void);\nint main(void)\n{\n    return one() - 1;\n}\n", "int main(void)\n{\n    return 0\n}\n",
+          "src/main.c:3:13: error:", "src/one.c", c_one, "tests/test_a.c", c_test },
+        { "c", "src/main.c", "int main(void)\n{\n    return 0;\n}\n", "int two(void);\nint main(void)\n{\n    return two();\n}\n",
+          "undefined reference to `two'", "src/one.c", c_one, "tests/test_a.c", c_test },
+        { "c-meson", "src/main.c", "int one(void);\nint main(void)\n{\n    return one() - 1;\n}\n", "int main(void)\n{\n    return 0\n}\n",
+          "src/main.c:3:13: error:", "src/one.c", c_one, "tests/test_a.c", c_test },
+        { "python", "cli.py", "import units\n", "def main(:\n", "cli.py:1: SyntaxError: ", "units.py", "ONE = 1\n",
+          "tests/test_a.py", "import unittest, units\nclass A(unittest.TestCase):\n    def test_a(self): self.assertEqual(units.ONE, 1)\n" },
+        { "python-pytest", "cli.py", "import units\n", "if True:\n    pass\nreturn 1\n", "cli.py:3: SyntaxError: 'return' outside function",
+          "units.py", "ONE = 1\n", "tests/test_a.py", "import units\ndef test_a(): assert units.ONE == 1\n" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stage st = stage_make(state, cases[i].stack);
+        struct suite_options counting = { .flags = SUITE_COVERAGE };
+        struct oid bad = scaffolded(&st, PAIRS(cases[i].path, cases[i].bad, cases[i].library, cases[i].library_text,
+                                               cases[i].test, cases[i].test_text));
+        struct oid good = tree_with(st.f, &bad, PAIRS(cases[i].path, cases[i].good));
+        for (size_t n = 0; n < (i == 0 || i == 2 ? 2 : 1); n++) { /* C is built otherwise to count lines */
+            struct suite_run run = run_with(&st, &good, n ? &counting : NULL);
+            check_completed(&run);
+            check_outcome(&run, STACK_BUILD_ID, TEST_PASSED, "");
+            assert_int_equal(run.results.count, 2);
+            assert_int_equal(run.results.tests[1].outcome, TEST_PASSED);
+            run = run_with(&st, &bad, n ? &counting : NULL);
+            check_completed(&run);
+            check_outcome(&run, STACK_BUILD_ID, TEST_FAILED, cases[i].words);
+            assert_null(strstr(found(&run, STACK_BUILD_ID)->message, "/work"));
+            assert_int_equal(run.results.count, 2);
+            assert_int_equal(run.results.tests[1].outcome, TEST_PASSED);
+            assert_int_equal(run.broken.count, 0);
+        }
+        struct texts ids = { 0 };
+        texts_add(&ids, st.a, "tests/test_a.c::a");
+        if (i == 0)
+            assert_int_equal(run_with(&st, &bad, &(struct suite_options){ .ids = &ids }).results.count, 1);
+        stack_free(st.stack);
+    }
+}
+
+static void tests_that_wait_for_something_absent_do_not_break_the_build(void **state)
+{
+    static const char *const stacks[] = { "c", "c-meson" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS("src/main.c", "int main(void)\n{\n    return 0;\n}\n", "tests/test_gone.c",
+                                                "#include \"tap.h\"\n#include \"gone.h\"\nTEST(a) { CHECK_INT(gone(1), 2); }\n"));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_outcome(&run, "tests/test_gone.c", TEST_ERROR, "gone.h");
+        check_outcome(&run, STACK_BUILD_ID, TEST_PASSED, "");
+        stack_free(st.stack);
+    }
+}
+
 static void a_broken_build_file_is_trouble(void **state)
 {
     struct stage st = stage_make(state, "c-meson");
@@ -404,7 +462,8 @@ static void an_empty_project_runs_no_tests(void **state)
         struct oid tree = scaffolded(&st, (const char *const[]){ NULL });
         struct suite_run run = run_with(&st, &tree, NULL);
         check_completed(&run);
-        assert_int_equal(run.results.count, 0);
+        assert_int_equal(run.results.count, 1);
+        check_outcome(&run, STACK_BUILD_ID, TEST_PASSED, "");
         assert_int_equal(run.broken.count, 0);
         stack_free(st.stack);
     }
@@ -427,7 +486,7 @@ static void covered_lines_of_production_code_are_counted(void **state)
         struct oid tree = scaffolded(&st, PAIRS(cases[i].source, cases[i].text, cases[i].test, cases[i].test_text));
         struct suite_run run = run_with(&st, &tree, &(struct suite_options){ .flags = SUITE_COVERAGE });
         check_completed(&run);
-        assert_int_equal(run.results.count, 1);
+        assert_int_equal(run.results.count, 2);
         if (!run.coverage_measured)
             fail_msg("%s: not measured; output:\n%s", cases[i].stack, run.output);
         assert_int_equal(run.coverage.count, 1);
@@ -575,6 +634,8 @@ int main(void)
         with_repo(pytest_outcomes_are_read),
         with_repo(c_outcomes_and_their_meaning_are_told_apart),
         with_repo(production_code_that_does_not_build_breaks_every_test_with_its_diagnostics),
+        with_repo(what_no_test_reaches_has_to_build_too),
+        with_repo(tests_that_wait_for_something_absent_do_not_break_the_build),
         with_repo(a_broken_build_file_is_trouble),
         with_repo(tests_that_the_run_changes_are_named),
         with_repo(an_empty_project_runs_no_tests),

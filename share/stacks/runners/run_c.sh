@@ -2,6 +2,10 @@
 # Builds and runs the test programs of a C project and reports them as one TAP file.
 #
 #   run_c.sh make|meson OUT [COVERAGE_OUT] [-- ID...]
+#   run_c.sh make|meson --program
+#
+# The second form builds what is no test (the library and the program), with COVERAGE=1 in
+# the environment so that lines are counted, and fails with the compiler's words.
 #
 # Each tests/test_*.c is a program of its own.  One that does not build is an error of
 # its path, with the compiler's words; the others still run.  What the programs report is
@@ -10,7 +14,7 @@
 
 tool=$1 out=$2
 shift 2
-coverage=
+coverage=${COVERAGE:-}
 if [ $# -gt 0 ] && [ "$1" != -- ]; then
     coverage=$1
     shift
@@ -89,12 +93,51 @@ is_asked() {
     return 1
 }
 
-if [ "$tool" = meson ]; then
+# The targets of meson that have no source below tests/, a line each.
+meson_programs() {
+    python3 -c '
+import json, os
+root = os.getcwd()
+for target in json.load(open("build/meson-info/intro-targets.json")):
+    sources = [s for part in target["target_sources"] for s in part.get("sources", [])]
+    if target["build_by_default"] and not any(os.path.relpath(s, root).startswith("tests/") for s in sources):
+        for name in target["filename"]:
+            print(os.path.relpath(name, os.path.join(root, "build")))
+'
+}
+
+# What the tool builds by itself: make's default goal, and all of meson that is no test.
+build_program() {
+    case $tool in
+    make) build ;;
+    meson)
+        programs=$(meson_programs)
+        # shellcheck disable=SC2086 # a list of paths, a line each
+        [ -z "$programs" ] || (IFS='
+'; set -f; build $programs)
+        ;;
+    esac
+}
+
+if [ "$tool" = meson ] && [ ! -f build/build.ninja ]; then
     if ! meson setup ${coverage:+-Db_coverage=true} build > "$parts/setup" 2>&1; then
         cat "$parts/setup"
+        [ "$out" = --program ] && exit 1
         printf 'TAP version 14\nBail out! meson setup failed\n' > "$out"
         exit 1
     fi
+fi
+
+if [ "$out" = --program ]; then
+    status=0
+    if ! build_program > "$parts/all" 2>&1; then
+        jobs=1
+        build_program > "$parts/all" 2>&1
+        status=$?
+        diagnostics < "$parts/all"
+    fi
+    rm -rf "$parts"
+    exit "$status"
 fi
 
 files=$(find tests -name 'test_*.c' 2>/dev/null | LC_ALL=C sort)
