@@ -5,6 +5,8 @@
 #include "repo/map.h"
 #include "team/prompt.h"
 
+enum { WORTH_SAYING_TWICE = 200 }; /* bytes of a failure's message */
+
 static size_t longest_fence(const char *bytes, size_t len)
 {
     size_t longest = 0, run = 0;
@@ -134,6 +136,18 @@ const char *render_output(struct arena *a, const char *output, size_t max)
     return arena_strndup(a, out.data, out.len);
 }
 
+/* Whether an earlier failure says all that this one says, as when a library does not build. */
+static bool is_repeated(const struct test_results *results, size_t index)
+{
+    const char *message = results->tests[index].message;
+    if (!message || strlen(message) < WORTH_SAYING_TWICE)
+        return false;
+    for (size_t i = 0; i < index; i++)
+        if (results->tests[i].outcome != TEST_PASSED && results->tests[i].message && strstr(results->tests[i].message, message))
+            return true;
+    return false;
+}
+
 const char *render_failures(struct arena *a, const struct test_results *results, const char *output, size_t max)
 {
     STR_LOCAL(out);
@@ -149,6 +163,10 @@ const char *render_failures(struct arena *a, const struct test_results *results,
             break;
         }
         str_addf(&out, "%s %s\n", t->id, test_outcome_names[t->outcome]);
+        if (is_repeated(results, i)) {
+            str_add(&out, "(as above)\n\n");
+            continue;
+        }
         str_add_bytes(&out, t->message, len > most ? utf8_floor(t->message, most) : len);
         str_add(&out, len ? "\n\n" : "\n");
     }
@@ -185,7 +203,7 @@ const char *render_results(struct arena *a, const struct suite_run *run, const s
     for (size_t i = 0; i < run->results.count; i++) {
         const struct test_result *t = &run->results.tests[i];
         if (t->outcome == TEST_PASSED && !(own && texts_has(own, t->id)))
-            others++;
+            others += !streq(t->id, STACK_BUILD_ID); /* the build is no test */
         else
             str_addf(&out, "- %s: %s\n", t->id, test_outcome_names[t->outcome]);
     }

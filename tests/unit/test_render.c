@@ -54,6 +54,33 @@ static void what_was_printed_is_shown_when_nothing_failed_in_words(void **state)
     assert_string_equal(render_failures(&a, &results, "", 4000), "");
 }
 
+static void the_same_long_words_are_said_once(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    char words[301], longer[401];
+    memset(words, 'x', 300);
+    words[300] = '\0';
+    snprintf(longer, sizeof longer, "main.c: y\n%s", words);
+    struct test_result tests[] = { { STACK_BUILD_ID, TEST_FAILED, longer }, { "t.c", TEST_ERROR, words },
+                                   { "u.c::a", TEST_FAILED, "short" }, { "u.c::b", TEST_FAILED, "short" } };
+    struct test_results results = { tests, 4, "" };
+    const char *text = render_failures(&a, &results, "", 4000);
+    assert_non_null(strstr(text, "t.c error\n(as above)\n"));
+    assert_non_null(strstr(text, "u.c::b failed\nshort"));
+}
+
+static void the_build_is_told_only_when_it_fails(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct test_result tests[] = { { STACK_BUILD_ID, TEST_PASSED, "" }, { "t.c::a", TEST_PASSED, "" } };
+    struct suite_run run = { .results = { tests, 2, "" } };
+    assert_string_equal(render_results(&a, &run, NULL), "- 1 tests pass");
+    tests[0].outcome = TEST_FAILED;
+    assert_string_equal(render_results(&a, &run, NULL), "- build::all: failed\n- 1 other tests pass");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -61,6 +88,8 @@ int main(void)
         cmocka_unit_test(a_binary_file_is_named_and_not_shown),
         cmocka_unit_test(cut_output_stays_utf8),
         cmocka_unit_test(what_was_printed_is_shown_when_nothing_failed_in_words),
+        cmocka_unit_test(the_same_long_words_are_said_once),
+        cmocka_unit_test(the_build_is_told_only_when_it_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
