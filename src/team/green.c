@@ -54,7 +54,7 @@ int green_on(struct step *s, const struct green_wish *w, struct suite_run *ret, 
     if (r < 0)
         return r;
     *ret_fault = judge(s, w, &w->must_pass, ret, doc, *ret_run_id, j);
-    if (!**ret_fault || !suite_counts(ret) || j->still_failing.count || !j->broken.count)
+    if (!**ret_fault || !suite_counts(ret) || j->still_failing.count || !j->broken.count || texts_has(&j->broken, STACK_BUILD_ID))
         return 0;
     r = suite_again(s, w->step_name, w->tree, w->flags, &j->broken, ret, &doc, ret_run_id, &flaky, e);
     if (r < 0)
