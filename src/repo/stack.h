@@ -114,7 +114,8 @@ struct stack_sources *stack_sources_make(const struct stack *s, struct arena *a,
 enum failure_kind {
     FAILURE_ASSERTION, /* the test ran and found otherwise than it wants */
     FAILURE_ABSENCE,   /* what it needs of the project is not there yet */
-    FAILURE_EXCEPTION, /* the program raised, crashed or did not end */
+    FAILURE_ERROR,     /* production code raised or crashed */
+    FAILURE_EXCEPTION, /* the test's own lines raised, or it did not end */
     FAILURE_FAULT,     /* the test itself is wrong, or something of the machine is missing */
 };
 extern const char *const failure_kind_names[]; /* NULL-terminated */
@@ -128,8 +129,10 @@ struct failure {
 
 /* What the message of a failed or broken test means.  ABSENCE only if each diagnostic names
  * a module, header or symbol that could be the project's own and that the sources neither
- * have nor define; a missing library, a typo in the test and a syntax error are FAULT.  Red
- * holds by ASSERTION or ABSENCE; whether an EXCEPTION counts is for the caller to say. */
+ * have nor define; a missing library, a typo in the test and a syntax error are FAULT.  An
+ * exception is an ERROR when the innermost file of the project in its traceback is production
+ * code.  A test in C that dies by a signal is one too: whose line it was, a signal does not
+ * say.  Red holds by ASSERTION, ABSENCE or ERROR. */
 void stack_judge(const struct stack *s, const struct stack_sources *sources, struct arena *a, const char *message,
                  struct failure *ret);
 

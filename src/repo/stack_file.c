@@ -20,8 +20,8 @@ static const char *const coverage_formats[] = { "lcov", "gcov", NULL };
 static const char *const absent_kinds[] = { "symbol", "file", NULL };
 static const char *const owner_kinds[] = { "none", "symbol", "file", NULL };
 static const char *const take_kinds[] = { "last", "all", NULL };
-const char *const failure_kind_names[] = { "assertion", "absence", "exception", "fault", NULL };
-static const char *const rule_kinds[] = { "assertion", "absence", "exception", "fault", "companion", NULL };
+const char *const failure_kind_names[] = { "assertion", "absence", "error", "exception", "fault", NULL };
+static const char *const rule_kinds[] = { "assertion", "absence", "error", "exception", "fault", "companion", NULL };
 
 static const struct field detect_fields[] = {
     FIELD(struct stack_detect, files, FIELD_TEXTS, .required = true, .min = 1, .max = 50,
@@ -119,6 +119,8 @@ static const struct field rule_fields[] = {
     FIELD(struct stack_rule, defined, FIELD_TEXT, .max = 1000,
           .doc = "finds the definition of {name}; otherwise symbols.defined"),
     FIELD(struct stack_rule, in, FIELD_TEXTS, .max = 20, .doc = "path patterns of where to look; otherwise symbols.sources"),
+    FIELD(struct stack_rule, in_program, FIELD_BOOL,
+          .doc = "only where the last of failures.frame before it that is a file of the project is production code"),
     FIELD(struct stack_rule, say, FIELD_TEXT, .max = 300, .doc = "advice for the Tester"),
 };
 static const struct record rule_record = RECORD("rules", struct stack_rule, rule_fields);
@@ -126,6 +128,8 @@ static const struct record rule_record = RECORD("rules", struct stack_rule, rule
 static const struct field failures_fields[] = {
     FIELD(struct stack_failures, diagnostic, FIELD_TEXT, .required = true, .max = 1000,
           .doc = "each thing that a failure's message complains of"),
+    FIELD(struct stack_failures, frame, FIELD_TEXT, .max = 500,
+          .doc = "a line of a traceback, whose file is the group (?<path>...); the innermost comes last"),
     FIELD(struct stack_failures, take, FIELD_ENUM, .choices = take_kinds, .doc = "which of them count"),
     FIELD(struct stack_failures, rules, FIELD_RECORDS, .of = &rule_record, .required = true, .min = 1, .max = 60,
           .doc = "the first that fits decides; none: an exception"),
@@ -319,12 +323,16 @@ static int check_rules(struct loading *ld)
 {
     const struct stack_failures *f = &ld->stack->spec.failures;
     int r = add_pattern(ld, "failures.diagnostic", f->diagnostic, f->diagnostic, NULL);
+    if (r == 0)
+        r = add_pattern(ld, "failures.frame", f->frame, f->frame, "path");
     for (size_t i = 0; r == 0 && i < f->rules.count; i++) {
         const struct stack_rule *rule = (const struct stack_rule *)f->rules.items + i;
         const char *where = WHERE(ld, "failures.rules[%zu].pattern", i);
         r = add_pattern(ld, where, rule->pattern, rule->pattern, rule->means == FAILURE_ABSENCE ? "name" : NULL);
         if (r == 0 && rule->owner != OWNER_NONE && !pattern_has_group(stack_pattern(ld->stack, rule->pattern), "owner"))
             r = yaml_fault(ld->yaml, where, ld->err, "has no group (?<owner>...)");
+        if (r == 0 && rule->in_program && !*f->frame)
+            r = yaml_fault(ld->yaml, WHERE(ld, "failures.rules[%zu].in_program", i), ld->err, "needs failures.frame");
         if (r == 0)
             r = check_template(ld, WHERE(ld, "failures.rules[%zu].defined", i), rule->defined);
     }

@@ -27,8 +27,9 @@ struct stack_rule {
     int means, absent, owner;
     const char *pattern, *defined, *say;
     struct texts in;
+    bool in_program;
 };
-struct stack_failures { const char *diagnostic; int take; struct records rules; };
+struct stack_failures { const char *diagnostic, *frame; int take; struct records rules; };
 struct stack_symbols { struct texts sources, provides; const char *separator, *defined, *foreign; };
 struct stack_strip_rule { const char *pattern, *with; };
 struct stack_tool { const char *name, *package, *purpose; struct texts check; bool optional; };

@@ -23,6 +23,7 @@ enum {
     MAX_DIAGNOSTICS = 60,
     MAX_REASON_LINE = 300,
     MEANS_COMPANION = FAILURE_FAULT + 1,
+    MEANS_NOTHING, /* the rule does not fit after all */
 };
 
 /* ---- sources ---- */
@@ -214,7 +215,7 @@ static struct verdict absent_symbol(const struct judging *j)
     const char *path;
     if (!owner_is_ours(j, &path)) {
         if (j->rule->owner == OWNER_SYMBOL)
-            return (struct verdict){ .means = FAILURE_EXCEPTION };
+            return (struct verdict){ .means = MEANS_NOTHING };
         return fault(path ? arena_printf(j->arena, "%s belongs to the tests; it must come with them", path)
                           : arena_printf(j->arena, "%s has no %s, and is not part of the project", j->owner, j->name));
     }
@@ -229,6 +230,22 @@ static struct verdict absent_symbol(const struct judging *j)
     };
 }
 
+/* Whether the innermost file of the project in the traceback before `at` is production code. */
+static bool is_in_program(const struct stack *s, const struct stack_sources *sources, struct arena *a,
+                          const char *message, size_t at)
+{
+    static const char *const groups[] = { "path" };
+    const struct pattern *frame = stack_pattern(s, s->spec.failures.frame);
+    bool is_program = false;
+    struct pattern_match m;
+    const char *path;
+    for (size_t from = 0; pattern_find_groups(frame, a, message, at, from, false, &m, groups, &path, 1);
+         from = m.end > m.start ? m.end : m.end + 1)
+        if (texts_has(&sources->paths, path))
+            is_program = stack_is_source(s, path);
+    return is_program;
+}
+
 static struct verdict judge_one(const struct stack *s, const struct stack_sources *sources, struct arena *a,
                                 const char *message, size_t len, size_t at)
 {
@@ -240,12 +257,16 @@ static struct verdict judge_one(const struct stack *s, const struct stack_source
         struct pattern_match m;
         if (!pattern_find_groups(stack_pattern(s, rule->pattern), a, message, len, at, true, &m, groups, found, 2))
             continue;
+        if (rule->in_program && !is_in_program(s, sources, a, message, at))
+            continue;
         if (rule->means != FAILURE_ABSENCE)
             return (struct verdict){ .means = rule->means, .advice = rule->say, .is_rule = true };
         struct judging j = { s, sources, a, rule, found[0], found[1] };
         if (!*j.name)
             return fault("the diagnostic names nothing");
-        return rule->absent == ABSENT_FILE ? absent_file(&j) : absent_symbol(&j);
+        struct verdict v = rule->absent == ABSENT_FILE ? absent_file(&j) : absent_symbol(&j);
+        if (v.means != MEANS_NOTHING)
+            return v;
     }
     return (struct verdict){ .means = FAILURE_EXCEPTION };
 }
@@ -296,8 +317,8 @@ static int compare_text(const void *x, const void *y)
 /* Weights of verdicts: the gravest decides. */
 static int gravity(int means)
 {
-    static const int order[] = { [FAILURE_ASSERTION] = 1, [FAILURE_ABSENCE] = 2, [FAILURE_EXCEPTION] = 3,
-                                 [FAILURE_FAULT] = 4, [MEANS_COMPANION] = 0 };
+    static const int order[] = { [FAILURE_ASSERTION] = 1, [FAILURE_ABSENCE] = 2, [FAILURE_ERROR] = 3,
+                                 [FAILURE_EXCEPTION] = 4, [FAILURE_FAULT] = 5, [MEANS_COMPANION] = 0 };
     return order[means];
 }
 

@@ -13,7 +13,7 @@ const char *const column_names[] = { "backlog", "todo", "inprogress", "review", 
 const char *const severity_names[] = { "critical", "high", "medium", "low", NULL };
 static const char *const turn_kind_names[] = { "system", "context", "request", "answer", "observation", NULL };
 static const char *const run_kind_names[] = { "model", "suite", NULL };
-const char *const red_reason_names[] = { "none", "assertion", "absence", NULL };
+const char *const red_reason_names[] = { "none", "assertion", "absence", "error", NULL };
 static const char *const task_state_names[] = { "ready", "leased", "done", "dead", NULL };
 
 #define TEXT(type, member, ...) FIELD(struct type, member, FIELD_TEXT, __VA_ARGS__)

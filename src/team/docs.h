@@ -184,7 +184,7 @@ struct run {
     int64_t retries;
 };
 
-enum red_reason { RED_NONE, RED_ASSERTION, RED_ABSENCE };
+enum red_reason { RED_NONE, RED_ASSERTION, RED_ABSENCE, RED_ERROR };
 struct evidence {
     const char *project, *ticket;
     int64_t criterion; /* from 1 */

@@ -104,7 +104,7 @@ static bool waits_for_absent(const struct red_question *q, const char *id)
 struct sorting {
     struct texts passing, wrong;
     const char *advice; /* on the first wrong one */
-    bool absence;
+    bool absence, error;
 };
 
 static void sort_failure(struct arena *a, const struct red_question *q, const char *id, struct sorting *out,
@@ -119,12 +119,14 @@ static void sort_failure(struct arena *a, const struct red_question *q, const ch
         for (size_t i = 0; i < f.absent.count; i++)
             if (!texts_has(&ret->absent, f.absent.items[i]))
                 texts_add(&ret->absent, a, f.absent.items[i]);
+    } else if (f.kind == FAILURE_ERROR) {
+        out->error = true;
     } else if (f.kind != FAILURE_ASSERTION) {
         texts_add(&out->wrong, a, id);
         if (!out->advice)
             out->advice = f.kind == FAILURE_EXCEPTION
-                              ? "the program raised an error where the test should reach an assertion; state what is "
-                                "expected as an assertion"
+                              ? arena_printf(a, "the test did not come to an assertion: %s; state what is expected as an assertion",
+                                             f.reason ? f.reason : "")
                               : f.advice && *f.advice ? f.advice : f.reason;
     }
 }
@@ -163,9 +165,9 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
                                "already, leave that test out and test the part that does not hold yet", join(a, &sorted.passing, 5));
     }
     if (sorted.wrong.count)
-        return arena_printf(a, "new tests fail, but neither at an assertion nor because something is absent that this "
-                               "ticket will create: %s (%s)", join(a, &sorted.wrong, 5), sorted.advice ? sorted.advice : "");
-    ret->reason = sorted.absence ? RED_ABSENCE : RED_ASSERTION;
+        return arena_printf(a, "new tests fail, but neither at an assertion, nor by an error inside production code, "
+                               "nor because something is absent that this ticket will create: %s (%s)", join(a, &sorted.wrong, 5), sorted.advice ? sorted.advice : "");
+    ret->reason = sorted.absence ? RED_ABSENCE : sorted.error ? RED_ERROR : RED_ASSERTION;
     return "";
 }
 

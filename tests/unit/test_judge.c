@@ -12,6 +12,8 @@ static void explain(const char *message, struct failure *ret, void *ctx)
     *ret = (struct failure){ .kind = FAILURE_FAULT, .reason = message, .advice = "a syntax error" };
     if (starts_with(message, "assertion"))
         ret->kind = FAILURE_ASSERTION;
+    if (starts_with(message, "error"))
+        ret->kind = FAILURE_ERROR;
     if (starts_with(message, "exception"))
         ret->kind = FAILURE_EXCEPTION;
     if (starts_with(message, "absence: ")) {
@@ -111,8 +113,24 @@ static void red_is_refused_for_an_error_that_is_no_assertion(void **state)
     (void)state;
     SCENE(sc);
     texts_add(&sc.listed, &sc.arena, "t.py::new");
-    result(&sc, "t.py::new", TEST_ERROR, "exception");
-    assert_non_null(strstr(tester(&sc), "as an assertion"));
+    result(&sc, "t.py::new", TEST_ERROR, "exception: KeyError");
+    assert_non_null(strstr(tester(&sc), "the test did not come to an assertion: exception: KeyError"));
+    arena_release(&sc.arena);
+}
+
+static void red_holds_by_an_error_inside_production_code(void **state)
+{
+    (void)state;
+    SCENE(sc);
+    texts_add(&sc.listed, &sc.arena, "t.py::a");
+    texts_add(&sc.listed, &sc.arena, "t.py::b");
+    result(&sc, "t.py::a", TEST_FAILED, "error: ValueError");
+    result(&sc, "t.py::b", TEST_FAILED, "assertion");
+    assert_string_equal(tester(&sc), "");
+    assert_int_equal(sc.j.reason, RED_ERROR);
+    assert_string_equal(red_reason_names[sc.j.reason], "error");
+    sc.tests[1].message = "exception";
+    assert_non_null(strstr(tester(&sc), "t.py::b"));
     arena_release(&sc.arena);
 }
 
@@ -259,6 +277,7 @@ int main(void)
         cmocka_unit_test(red_is_refused_when_the_new_test_passes),
         cmocka_unit_test(red_is_refused_for_a_fault_of_the_test_itself),
         cmocka_unit_test(red_is_refused_for_an_error_that_is_no_assertion),
+        cmocka_unit_test(red_holds_by_an_error_inside_production_code),
         cmocka_unit_test(red_is_refused_when_a_test_of_the_base_is_broken_or_gone),
         cmocka_unit_test(proven_tests_may_wait_for_something_absent_in_their_file),
         cmocka_unit_test(red_is_refused_without_a_new_test_or_a_complete_run),

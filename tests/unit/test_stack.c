@@ -119,7 +119,9 @@ static void wrong_files_give_name_line_and_what_is_allowed(void **state)
         { "{path}::{name}", "{path}", "stacks/mine.yaml:7: listing[0].id does not say {name}" },
         { "{path}::{name}", "{scope}{name}", "stacks/mine.yaml:7: listing[0].id says {scope}, but no scope" },
         { "name: mine", "name: yours", "stacks/mine.yaml:1: name is \"yours\", but the file is called mine.yaml" },
-        { "means: fault", "means: oops", "failures.rules[0].means is \"oops\"; allowed: assertion, absence, exception, fault, companion" },
+        { "means: fault", "means: oops", "failures.rules[0].means is \"oops\"; allowed: assertion, absence, error, exception, fault, companion" },
+        { "means: fault", "in_program: true, means: error", "failures.rules[0].in_program needs failures.frame" },
+        { "rules: [", "frame: 'File', rules: [", "failures.frame has no group (?<path>...)" },
         { "means: fault", "means: absence", "failures.rules[0].pattern has no group (?<name>...)" },
         { "def {name}", "def", "stacks/mine.yaml:10: symbols.defined does not say {name}" },
         { "def {name}", "def {name}(", "symbols.defined is not a pattern" },
@@ -334,12 +336,15 @@ static const struct tree_change python_files[] = {
     FILE_OF("pkg/deep.py", "x = 1\n"),
     FILE_OF("tests/__init__.py", ""),
     FILE_OF("tests/helpers.py", "def make(): pass\n"),
+    FILE_OF("tests/test_units.py", ""),
 };
 
 static void python_messages_are_judged(void **state)
 {
     (void)state;
     struct stack *s = loaded("python");
+#define T "  File \"tests/test_units.py\", line 8, in test_bad\n    units.convert(1)\n"
+#define LIB "  File \"/usr/lib/python3.11/json/decoder.py\", line 355, in raw_decode\n"
     static const struct { const char *message; enum failure_kind kind; const char *words; } cases[] = {
         { "  File \"tests/test_units.py\", line 8, in test_bad\nAssertionError: 1000 != 1001", FAILURE_ASSERTION, "AssertionError: 1000 != 1001" },
         { "AssertionError", FAILURE_ASSERTION, "AssertionError" },
@@ -370,6 +375,19 @@ static void python_messages_are_judged(void **state)
           FAILURE_ASSERTION, "1 != 2" },
         { "", FAILURE_EXCEPTION, "no message" },
         { "units.Oops: something", FAILURE_EXCEPTION, "units.Oops: something" },
+        { T "  File \"units.py\", line 3, in convert\n    raise ValueError\nValueError: ft", FAILURE_ERROR, "ValueError: ft" },
+        { T "  File \"units.py\", line 3, in convert\n" LIB "json.JSONDecodeError: x", FAILURE_ERROR, "json.JSONDecodeError: x" },
+        { T LIB "json.JSONDecodeError: x", FAILURE_EXCEPTION, "json.JSONDecodeError: x" },
+        { T "  File \"units.py\", line 3, in convert\n  File \"tests/helpers.py\", line 1, in make\nKeyError: 1", FAILURE_EXCEPTION, "KeyError" },
+        { T "  File \"units.py\", line 3, in convert\nNameError: name 'x' is not defined", FAILURE_ERROR, "NameError" },
+        { T "  File \"units.py\", line 3, in convert\nAttributeError: 'NoneType' object has no attribute 'group'", FAILURE_ERROR, "NoneType" },
+        { T "  File \"units.py\", line 3, in convert\nAttributeError: 'Table' object has no attribute 'remove'", FAILURE_ABSENCE, "Table.remove" },
+        { T "  File \"units.py\", line 3, in convert\nSystemExit: 2", FAILURE_ERROR, "SystemExit: 2" },
+        { T "  File \"units.py\", line 3, in convert\nModuleNotFoundError: No module named 'numpy'", FAILURE_FAULT, "numpy is a library" },
+        { T "  File \"units.py\", line 3, in convert\nTimeUp: still running after 10 seconds", FAILURE_EXCEPTION, "TimeUp" },
+        { T "  File \"units.py\", line 3\n    def x(:\nSyntaxError: invalid syntax", FAILURE_FAULT, "not valid Python" },
+        { T "  File \"units.py\", line 3, in convert\nKeyError: 'x'\n\nDuring handling of the above exception, another exception occurred:\n\n"
+          "Traceback (most recent call last):\n" T "ValueError: y", FAILURE_EXCEPTION, "ValueError: y" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_judged(s, python_files, sizeof python_files / sizeof *python_files, cases[i].message, cases[i].kind, cases[i].words);
@@ -383,6 +401,9 @@ static void python_messages_are_judged(void **state)
         { "E     File \"tests/test_syntax.py\", line 1\nE       def x(:\nE             ^\nE   SyntaxError: invalid syntax", FAILURE_FAULT, "not valid Python" },
         { "E   fixture 'nope' not found", FAILURE_EXCEPTION, "nope" },
         { "E   tandem_pytest.TimeUp: still running after 1 seconds", FAILURE_EXCEPTION, "TimeUp" },
+        { "tests/test_u.py:3: in test_p\n    f(1)\nunits.py:3: in convert\n    raise X\nE   ValueError: x", FAILURE_ERROR, "ValueError: x" },
+        { "tests/test_u.py:3: in test_p\n    f(1)\nE   ValueError: x", FAILURE_EXCEPTION, "ValueError: x" },
+        { "tests/test_u.py:3: in test_p\nunits.py:3: in convert\nE   tandem_pytest.TimeUp: still running", FAILURE_EXCEPTION, "TimeUp" },
     };
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         check_judged(s, python_files, sizeof python_files / sizeof *python_files, more[i].message, more[i].kind, more[i].words);
@@ -402,7 +423,7 @@ static void c_diagnostics_are_judged(void **state)
     struct stack *s = loaded("c");
     static const struct { const char *message; enum failure_kind kind; const char *words; } cases[] = {
         { "tests/test_units.c:4: convert(1) is 1, not 1000", FAILURE_ASSERTION, "is 1, not 1000" },
-        { "crashed: signal 11 (Segmentation fault)", FAILURE_EXCEPTION, "crashed" },
+        { "crashed: signal 11 (Segmentation fault)", FAILURE_ERROR, "crashed" },
         { "timed out: the test did not end in time", FAILURE_EXCEPTION, "timed out" },
         { "ended the program with status 0", FAILURE_EXCEPTION, "status 0" },
         { "tests/test_gone.c:2:10: fatal error: gone.h: No such file or directory\n    2 | #include \"gone.h\"\n      |          ^~~~~~~~",
@@ -418,7 +439,7 @@ static void c_diagnostics_are_judged(void **state)
         { "tests/x.c:3:34: error: unknown type name 'unit_t'; did you mean 'uid_t'?", FAILURE_ABSENCE, "unit_t" },
         { "tests/x.c:3:34: error: 'LIMIT' undeclared (first use in this function)", FAILURE_ABSENCE, "LIMIT" },
         { "tests/x.c:3:34: error: 'struct unit' has no member named 'b'", FAILURE_ABSENCE, "unit.b" },
-        { "tests/x.c:3:34: error: 'struct tm' has no member named 'b'", FAILURE_EXCEPTION, "tm" },
+        { "tests/x.c:3:34: error: 'struct tm' has no member named 'b'", FAILURE_FAULT, "does not compile" },
         { "/usr/bin/ld: build/tests/test_link.o: in function `tap_run_a':\ntests/test_link.c:3: undefined reference to `gone'", FAILURE_ABSENCE, "gone" },
         { "tests/test_link.c:3: undefined reference to `convert'", FAILURE_FAULT, "convert is there, in src/units.c:6" },
         { "tests/test_link.c:3: undefined reference to `sqrt'", FAILURE_FAULT, "belongs to a library" },

@@ -125,7 +125,7 @@ static void python_outcomes_and_their_meaning_are_told_apart(void **state)
     assert_string_equal(f.absent.items[0], "gone");
     assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_absent").kind, FAILURE_ABSENCE);
     assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_wrong").kind, FAILURE_ASSERTION);
-    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_raises").kind, FAILURE_EXCEPTION);
+    assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_raises").kind, FAILURE_ERROR);
     assert_int_equal(judged(&st, &tree, &run, "tests/test_units.py::ConvertTest::test_typo").kind, FAILURE_FAULT);
     assert_int_equal(judged(&st, &tree, &run, "tests/test_syntax.py").kind, FAILURE_FAULT);
     stack_free(st.stack);
@@ -326,7 +326,7 @@ static void c_outcomes_and_their_meaning_are_told_apart(void **state)
         assert_int_equal(run.broken.count, 5);
         assert_null(strstr(run.output, "../tests"));
         assert_int_equal(judged(&st, &tree, &run, "tests/test_units.c::wrong").kind, FAILURE_ASSERTION);
-        assert_int_equal(judged(&st, &tree, &run, "tests/test_units.c::crash").kind, FAILURE_EXCEPTION);
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_units.c::crash").kind, FAILURE_ERROR);
         struct failure f = judged(&st, &tree, &run, "tests/test_gone.c");
         assert_int_equal(f.kind, FAILURE_ABSENCE);
         assert_int_equal(f.absent.count, 2);
