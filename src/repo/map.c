@@ -68,6 +68,7 @@ static void copy_symbols(struct arena *a, const struct map_symbol *from, size_t 
             .scope = arena_strdup(a, from[i].scope),
             .line = from[i].line,
             .end_line = from[i].end_line,
+            .is_private = from[i].is_private,
         };
 }
 
@@ -180,11 +181,18 @@ static bool is_kind_of_interest(const char *kind)
     return true;
 }
 
+/* An include guard, or a switch without a value. */
+static bool says_nothing(const json_t *tag)
+{
+    return streq(json_text_of(tag, "kind", ""), "macro") && !*json_text_of(tag, "macrodef", "") &&
+           !*json_text_of(tag, "signature", "");
+}
+
 static void add_tag(struct building *b, const json_t *tag)
 {
     struct map_file *file = (struct map_file *)(uintptr_t)map_find(&b->map, json_text_of(tag, "path", ""));
     const char *kind = json_text_of(tag, "kind", "");
-    if (!file || !b->is_new[file - b->map.files] || file->count == MAX_SYMBOLS || !is_kind_of_interest(kind))
+    if (!file || !b->is_new[file - b->map.files] || file->count == MAX_SYMBOLS || !is_kind_of_interest(kind) || says_nothing(tag))
         return;
     if (!file->symbols)
         file->symbols = ARENA_ARRAY(b->arena, struct map_symbol, MAX_SYMBOLS);
@@ -200,7 +208,70 @@ static void add_tag(struct building *b, const json_t *tag)
         .scope = short_text(b->arena, tag, "scope"),
         .line = line > 0 ? line : 1,
         .end_line = end > line ? end : line > 0 ? line : 1,
+        .is_private = json_is_true(json_object_get(tag, "file")),
     };
+}
+
+/* What is declared by means of a type without a name: its typedef or variable. */
+static struct map_symbol *user_of(struct map_file *f, const char *anonymous)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        const char *at = strstr(f->symbols[i].type, anonymous);
+        if (at && !starts_with(at + strlen(anonymous), "::")) /* there a type inside it is meant */
+            return &f->symbols[i];
+    }
+    return NULL;
+}
+
+/* `scope` with the component `anonymous` called `name`, or left out where that is "". */
+static const char *rename_scope(struct arena *a, const char *scope, const char *anonymous, const char *name)
+{
+    const char *at = strstr(scope, anonymous);
+    if (!at)
+        return scope;
+    const char *rest = at + strlen(anonymous);
+    size_t before = (size_t)(at - scope);
+    if (!*name && before >= 2)
+        before -= 2; /* the "::" */
+    else if (!*name && starts_with(rest, "::"))
+        rest += 2;
+    return arena_printf(a, "%.*s%s%s", (int)before, scope, name, rest);
+}
+
+/* ctags makes up names for types without one ("__anon40c021760103", a hash of the path).  The
+ * type takes over the name of its typedef or variable; without one it goes, and its members
+ * belong to what surrounds it, if anything. */
+static void name_anonymous(struct arena *a, struct map_file *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct map_symbol *s = &f->symbols[i];
+        const char *anonymous = s->name;
+        if (!starts_with(anonymous, "__anon"))
+            continue;
+        struct map_symbol *user = user_of(f, anonymous);
+        const char *name = user ? user->name : "";
+        s->name = name;
+        if (user) {
+            s->kind = user->kind;
+            s->is_private = user->is_private;
+            user->name = "";
+        }
+        for (size_t n = 0; n < f->count; n++) {
+            struct map_symbol *member = &f->symbols[n];
+            bool is_inside = strstr(member->scope, anonymous) != NULL;
+            member->scope = rename_scope(a, member->scope, anonymous, name);
+            if (is_inside && !*member->scope && streq(member->kind, "member"))
+                member->name = "";
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        if (strstr(f->symbols[i].type, "__anon"))
+            f->symbols[i].type = "";
+        if (*f->symbols[i].name)
+            f->symbols[kept++] = f->symbols[i];
+    }
+    f->count = kept;
 }
 
 static void read_tags(struct building *b, const struct str *tags)
@@ -214,6 +285,9 @@ static void read_tags(struct building *b, const struct str *tags)
             add_tag(b, tag);
         at += len + 1;
     }
+    for (size_t i = 0; i < b->map.count; i++)
+        if (b->is_new[i])
+            name_anonymous(b->arena, &b->map.files[i]);
 }
 
 static int run_ctags(struct building *b, const struct sandbox_room *room)
@@ -221,7 +295,8 @@ static int run_ctags(struct building *b, const struct sandbox_room *room)
     const char *tags_path = arena_printf(b->arena, "%s/tags", room->out_seen);
     const char *list_path = arena_printf(b->arena, "%s/list", room->out_seen);
     const char *const argv[] = {
-        "ctags", "--options=NONE", "--quiet", "--output-format=json", "--fields=-P", "--fields=+neSKst", "--sort=no",
+        "ctags", "--options=NONE", "--quiet", "--output-format=json", "--fields=-P", "--fields=+neSKstf", "--fields-C=+{macrodef}",
+        "--fields-C++=+{macrodef}", "--sort=no",
         "--map-C++=-.h", "--map-C=+.h", "--kinds-C=+p", "-f", tags_path, "-L", list_path, NULL,
     };
     struct sandbox_run run = { .argv = argv, .room = room };

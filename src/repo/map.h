@@ -17,6 +17,7 @@ struct map_symbol {
     const char *signature;   /* "(double value,char unit)", "" */
     const char *scope;       /* "Table", "Outer.Table"; "" */
     int64_t line, end_line;  /* from 1; equal where the end is not known */
+    bool is_private;         /* of its file alone: static in C */
 };
 struct map_file {
     const char *path;
@@ -29,6 +30,12 @@ struct map { struct map_file *files; size_t count; }; /* sorted by path; every f
 /* Reads at most 5,000 files of 1 MiB and 1,000 symbols of each; files beyond that are in
  * the map without symbols, as are files ctags does not know.  ERR_UNAVAILABLE: no ctags. */
 int map_build(struct repo *r, struct sandbox *sb, const struct oid *tree, struct arena *a, struct map *ret, struct err *e);
+
+/* Takes out of a map what says nothing in a prompt: symbols of build files and of files that
+ * nobody may edit (their names stay), helpers that a test file keeps to itself.  Symbols are
+ * still found by name in a map that was not trimmed. */
+struct stack;
+void map_trim(struct map *m, const struct stack *s);
 
 /* The map as text for a prompt: what is most relevant to `query` is in, the output is
  * sorted by path; at most `max_tokens` (a token taken as three bytes, which overestimates);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "repo/map.h"
+#include "repo/stack.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -22,6 +23,21 @@ enum {
     MAX_SHOWN = 150,         /* symbols of one file */
     RESERVED_TOKENS = 20,    /* for the last line */
 };
+
+void map_trim(struct map *m, const struct stack *s)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct map_file *f = &m->files[i];
+        bool is_test = stack_is_test(s, f->path);
+        size_t kept = 0;
+        if (stack_is_build(s, f->path) || stack_is_protected(s, f->path))
+            f->count = 0;
+        for (size_t n = 0; n < f->count; n++)
+            if (!is_test || !f->symbols[n].is_private)
+                f->symbols[kept++] = f->symbols[n];
+        f->count = kept;
+    }
+}
 
 /* ---- words ---- */
 

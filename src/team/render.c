@@ -254,6 +254,8 @@ int render_context(struct step *s, const char *tree, const char **ret, struct er
             return r;
         const char *query = t ? arena_printf(s->arena, "%s\n%s\n%s", t->title, t->description, render_criteria(s->arena, t))
                               : spec;
+        if (s->site->stack)
+            map_trim(&map, s->site->stack);
         map_text = map_render(&map, s->arena, query, s->team->options.limits.map_tokens);
     }
     struct prompt_value values[] = {

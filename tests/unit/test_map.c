@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "repo/map.h"
+#include "repo/stack.h"
 
 static struct sandbox *sandbox;
 
@@ -85,9 +86,52 @@ static void the_whole_map_reads_well(void **state)
     assert_string_equal(text,
         "README.md\nbad.py\n  x(:\ndata.bin\nempty.py\n"
         "src/units.c\n  double convert(double value,char unit)\n"
-        "src/units.h\n  macro U\n  struct unit\n    int factor\n  double convert(double value,char unit)\n"
+        "src/units.h\n  struct unit\n    int factor\n  double convert(double value,char unit)\n"
         "table.py\n  LIMIT\n  class HttpTable\n    addRow(self, row, *, at=None)\n  load_table(path)\n");
     assert_string_equal(map_render(&m, &f->s.arena, "", 2000), text);
+}
+
+static void types_without_a_name_are_called_as_what_they_declare(void **state)
+{
+    struct fixture *f = *state;
+    struct oid empty = { "" };
+    struct oid tree = TREE(f, &empty, "a.h", "typedef struct {\n    double value;\n    union {\n        int whole;\n    };\n"
+                                             "    struct {\n        int x;\n    } at;\n} quantity;\nenum { ONE, TWO };\n"
+                                             "struct outer {\n    union { int left, right; };\n};\n");
+    struct map m = built(f, &tree);
+    const char *text = map_render(&m, &f->s.arena, "", 2000);
+    assert_string_equal(text, "a.h\n  typedef quantity\n    double value\n    int whole\n    at\n      int x\n"
+                              "  ONE\n  TWO\n  struct outer\n    int left\n    int right\n");
+    const struct map_symbol *s = map_symbol_find(&m, "a.h", "quantity");
+    assert_int_equal(s->line, 1);
+    assert_int_equal(s->end_line, 9);
+}
+
+static void what_says_nothing_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct stack *s;
+    check_ok(stack_load(&s, "c", NULL, &f->e), &f->e);
+    struct oid empty = { "" };
+    struct oid tree = TREE(f, &empty, "Makefile", "CC = cc\nall: x\nx: y\n\tcc\n",
+        "src/units.h", "#ifndef UNITS_H\n#define UNITS_H\n#define LIMIT 3\n#define TWICE(x) ((x) * 2)\nint convert(int value);\n#endif\n",
+        "src/units.c", "enum { LONGEST = 64 };\nstatic const struct {\n    char name;\n} units[] = { { 'a' } };\n"
+        "static int twice(int a)\n{\n    return 2 * a;\n}\n",
+        "tests/tap.h", "#define CHECK(x) x\nint tap(void);\n",
+        "tests/test_units.c", "#include \"tap.h\"\nstatic void helper(int a)\n{\n}\n\nTEST(a_test)\n{\n}\n");
+    struct map m = built(f, &tree);
+    assert_non_null(map_symbol_find(&m, "tests/test_units.c", "helper"));
+    map_trim(&m, s);
+    assert_string_equal(map_render(&m, &f->s.arena, "", 2000),
+        "Makefile\nsrc/units.c\n  LONGEST\n  units\n    char name\n  int twice(int a)\n"
+        "src/units.h\n  macro LIMIT\n  macro TWICE(x)\n  int convert(int value)\n"
+        "tests/tap.h\ntests/test_units.c\n  TEST(a_test)\n");
+    struct map again = built(f, &tree); /* as cached */
+    assert_non_null(map_symbol_find(&again, "tests/test_units.c", "helper"));
+    assert_int_equal(map_find(&again, "src/units.h")->count, 3);
+    map_trim(&again, s);
+    assert_int_equal(map_find(&again, "tests/test_units.c")->count, 1);
+    stack_free(s);
 }
 
 static struct map many_files(struct arena *a)
@@ -161,6 +205,8 @@ int main(void)
         with_repo(an_unchanged_file_is_not_parsed_again),
         with_repo(the_language_is_part_of_what_is_cached),
         with_repo(the_whole_map_reads_well),
+        with_repo(types_without_a_name_are_called_as_what_they_declare),
+        with_repo(what_says_nothing_is_left_out),
         cmocka_unit_test(the_relevant_file_is_kept_within_the_budget),
         cmocka_unit_test(rendering_is_the_same_each_time),
     };
