@@ -39,13 +39,12 @@ static const char *const log_levels[] = { "debug", "info", "warning", "error", N
 static const struct setting table[] = {
 #define GROUP "The team"
     INT(pairs, 1, 16, "2", "pairs", "how many pairs of Developer and Tester work at once"),
-    INT(attempts, 1, 20, "4", "answers", "tries at the red or the green of a criterion before it is escalated"),
+    INT(attempts, 1, 40, "10", "answers", "tries at the red or the green of a criterion before a person is asked"),
     INT(review_rounds, 0, 20, "3", "rounds", "how often a review may send a ticket back"),
-    INT(replans, 0, 10, "3", "answers", "tries at a spec or plan that passes its checks"),
+    INT(replans, 1, 10, "3", "answers", "tries at a spec, plan, scope or review that passes its checks"),
     INT(ticket_tokens, 1000, 1000000000, "400000", "tokens", "what a ticket may use, prompts and answers, before it is blocked"),
     INT(ticket_minutes, 1, 10080, "120", "minutes", "what a ticket may take before it is blocked"),
     INT(coverage_target, 0, 100, "80", "percent", "line coverage that a finished ticket must have"),
-    INT(wip_minutes, 1, 1440, "10", "minutes", "how often unfinished work is kept under refs/tandem/wip"),
 #undef GROUP
 #define GROUP "The queue"
     INT(task_attempts, 1, 20, "3", "runs", "tries at a task that fails by accident before a person is told"),

@@ -33,7 +33,7 @@ enum setting_when { SETTING_AUTO, SETTING_ALWAYS, SETTING_NEVER };
 struct settings {
     /* the team */
     int64_t pairs, attempts, review_rounds, replans;
-    int64_t ticket_tokens, ticket_minutes, coverage_target, wip_minutes;
+    int64_t ticket_tokens, ticket_minutes, coverage_target;
     /* the queue */
     int64_t task_attempts, lease_s;
     /* talking to models */

@@ -159,6 +159,8 @@ static void limits_from_settings(const struct settings *set, struct team_limits 
     *l = team_default_limits;
     l->attempts = set->attempts;
     l->review_rounds = set->review_rounds;
+    l->replans = set->replans;
+    l->coverage_target = set->coverage_target;
     l->ticket_tokens = set->ticket_tokens;
     l->ticket_minutes = set->ticket_minutes;
     l->map_tokens = set->map_tokens;

@@ -7,7 +7,7 @@
 #include "model/answer.h"
 #include "team/prompt.h"
 
-enum { MAX_VIOLATIONS = 3, MIN_ANSWER_TOKENS = 512, MAX_ANSWER_TOKENS = 8192 };
+enum { MIN_ANSWER_TOKENS = 512, MAX_ANSWER_TOKENS = 8192 };
 
 static struct model *model_for(const struct step *s, const struct question *q)
 {
@@ -200,11 +200,12 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
              answer_check *check, void *ctx, struct err *e)
 {
     const char *last_fault = "";
-    for (int64_t nth = 0; nth < MAX_VIOLATIONS; nth++) {
+    int64_t tries = s->team->options.limits.replans;
+    for (int64_t nth = 0; nth < tries; nth++) {
         struct reply reply;
         struct question again = *q;
         again.schema = r;
-        again.heavy = q->heavy || nth + 1 == MAX_VIOLATIONS;
+        again.heavy = q->heavy || (nth && nth + 1 == tries);
         int code = ask(s, &again, &reply, e);
         if (code < 0)
             return code;
@@ -227,7 +228,7 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
                            (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
         if (code < 0)
             return code;
-        if (nth + 1 < MAX_VIOLATIONS)
+        if (nth + 1 < tries)
             conversation_add(s, q->conversation, TURN_OBSERVATION, text);
     }
     return err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], last_fault);

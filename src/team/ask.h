@@ -31,8 +31,8 @@ struct reply {
  * store's; ERR_UNAVAILABLE when the role has no model. */
 int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e);
 
-/* ask, then the JSON contract; a violation is told to the model and it is asked again, at
- * most three times in all.  Then ERR_INVALID with the last violation.  `check` (may be NULL)
+/* ask, then the JSON contract; a violation is told to the model and it is asked again, as
+ * often as the limit `replans` says.  Then ERR_INVALID with the last violation.  `check` (may be NULL)
  * is the role's own judgement of the value read: "" or a sentence for the model. */
 typedef const char *answer_check(struct step *s, const void *value, void *ctx);
 int ask_json(struct step *s, const struct question *q, const struct record *r, void *ret,

@@ -104,6 +104,11 @@ bool conversation_empty(const struct conversation_use *c)
     return c->doc.turns.count == 0;
 }
 
+bool conversation_answered(const struct conversation_use *c)
+{
+    return c->doc.turns.count && turn_at(c, c->doc.turns.count - 1)->kind == TURN_ANSWER;
+}
+
 void conversation_save(struct step *s, struct conversation_use *c)
 {
     if (!c->changed)

@@ -30,6 +30,8 @@ void conversation_add(struct step *s, struct conversation_use *c, enum turn_kind
 /* Forgets all turns: the next request starts a fresh context. */
 void conversation_restart(struct conversation_use *c);
 bool conversation_empty(const struct conversation_use *c);
+/* Whether the last turn is the model's, so that nothing is asked. */
+bool conversation_answered(const struct conversation_use *c);
 /* Puts it into the step's batch (called by step_save and at the end). */
 void conversation_save(struct step *s, struct conversation_use *c);
 

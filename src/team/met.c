@@ -13,7 +13,7 @@
 #include "team/render.h"
 #include "team/suite.h"
 
-enum { MAX_MUTANTS = 12 };
+enum { MAX_MUTANTS = 12, MAX_REWORDED = 2 };
 
 struct met {
     struct step *s;
@@ -249,6 +249,11 @@ static int ask_architect(const struct met *m, struct conversation_use *tester, s
 {
     struct step *s = m->s;
     struct criterion *crit = ticket_criterion(&s->ticket, m->index);
+    if (crit->reworded >= MAX_REWORDED) {
+        step_block(s, "criterion %zu was put into other words %d times, and its tests still pass without new code: %s",
+                   m->index + 1, MAX_REWORDED, crit->text);
+        return 0;
+    }
     struct conversation_use *c;
     bool fresh;
     const char *tests, *text;
@@ -286,6 +291,7 @@ static int ask_architect(const struct met *m, struct conversation_use *tester, s
         json_put_text(payload, "new", v.text);
         step_event(s, "criterion.reworded", payload);
         crit->text = v.text;
+        crit->reworded++;
         ticket_fresh_stage(&s->ticket);
         s->ticket.passed_at_once = 0;
         conversation_add(s, tester, TURN_OBSERVATION, "The Architect has put the criterion into other words.");

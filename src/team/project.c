@@ -447,6 +447,11 @@ static int retry_ticket(struct talk *k, const char *name, const char *hint, cons
     const struct stage *stage = playbook_stage(&k->site->playbook, t.stage);
     if (!stage)
         stage = playbook_first(&k->site->playbook, FOR_TICKET);
+    /* Short coverage is mended by the Developer, whom the hint is for. */
+    if (hint && *t.comment && streq(stage->step, "integrate") && playbook_stage(&k->site->playbook, "refactor")) {
+        stage = playbook_stage(&k->site->playbook, "refactor");
+        t.stage = stage->name;
+    }
     t.blocked = "";
     ticket_fresh_stage(&t);
     t.hint = hint ? hint : "";

@@ -65,7 +65,10 @@ static void measure(struct step *s, const struct coverage *c)
  * ticket's comment when coverage is short. */
 static void check_coverage(struct step *s, const struct coverage *c)
 {
-    int64_t target = s->project.coverage_target;
+    int64_t target = s->team->options.limits.coverage_target;
+    if (target < 0)
+        target = s->project.coverage_target;
+    s->ticket.comment = "";
     if (!s->ticket.lines || s->ticket.covered * 100 >= target * s->ticket.lines)
         return;
     STR_LOCAL(text);
@@ -96,7 +99,8 @@ static void leave(struct step *s)
     s->end = STEP_GOTO;
     s->go = "refactor";
     if (s->ticket.coverage_rounds > 1)
-        step_block(s, "%s `tandem retry` with a hint, or a lower coverage_target, lets it go on", s->ticket.comment);
+        step_block(s, "%s `tandem retry T-%lld --hint` asks the Developer again; with a lower coverage_target it goes on as it is",
+                   s->ticket.comment, (long long)s->ticket.number);
 }
 
 static int complete(struct step *s, struct err *e)

@@ -26,9 +26,10 @@ static const char *strip_fence(struct arena *a, const char *text)
 static int ask_spec(struct step *s, struct conversation_use *c, const char *step_name, const char **ret_text,
                     const char **ret_fault, struct err *e)
 {
-    for (int nth = 0; nth < 3; nth++) {
-        struct question q = { .role = ROLE_PM, .step = arena_printf(s->arena, "%s.%d", step_name, nth + 1),
-                              .conversation = c, .temperature = 0.3, .heavy = nth == 2 };
+    int64_t tries = s->team->options.limits.replans;
+    for (int64_t nth = 0; nth < tries; nth++) {
+        struct question q = { .role = ROLE_PM, .step = arena_printf(s->arena, "%s.%lld", step_name, (long long)nth + 1),
+                              .conversation = c, .temperature = 0.3, .heavy = nth && nth + 1 == tries };
         struct reply reply;
         int r = ask(s, &q, &reply, e);
         if (r < 0)
@@ -66,8 +67,9 @@ int step_write_spec(struct step *s, struct err *e)
         if (r < 0)
             return r;
     }
+    const char *hint = *s->project.wish ? arena_printf(s->arena, "A person adds: %s", s->project.wish) : "";
     struct prompt_value values[] = { { "idea", s->project.idea }, { "spec", old }, { "wish", s->project.wish },
-                                     { NULL, NULL } };
+                                     { "hint", hint }, { NULL, NULL } };
     r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->override_dirs, values, &text, e);
     if (r < 0)
         return r;
@@ -146,8 +148,14 @@ static int architect_conversation(struct step *s, bool need_stack, struct conver
     *ret = c;
     const char *role_text, *context, *request;
     if (!conversation_empty(c)) {
-        if (!*s->project.wish)
+        if (!*s->project.wish && !conversation_answered(c))
             return 0;
+        if (!*s->project.wish) { /* a person lets it try once more */
+            r = plan_request(s, need_stack, &request, e);
+            if (r == 0)
+                conversation_add(s, c, TURN_REQUEST, request);
+            return r;
+        }
         struct prompt_value values[] = { { "wish", s->project.wish }, { NULL, NULL } };
         r = prompt_make(s->arena, "architect-change", s->site->override_dirs, values, &request, e);
         if (r == 0)

@@ -42,6 +42,8 @@ struct team_watcher {
 struct team_limits {
     int64_t attempts;         /* of one stage before a person is asked */
     int64_t review_rounds;
+    int64_t replans;          /* tries at a spec, plan, scope or review that passes its checks */
+    int64_t coverage_target;  /* percent of lines; -1: as the project was created */
     int64_t ticket_tokens;    /* prompt and completion together; 0: none */
     int64_t ticket_minutes;   /* 0: none */
     int64_t map_tokens;

@@ -178,7 +178,7 @@ class Settings(home.Home):
         (self.home / "settings.yaml").write_text("pairs: 99\n")
         done = self.refused(1, f'pairs is "99" ({self.home}/settings.yaml:1); allowed: 1 to 16 pairs',
                             "help", "settings")
-        self.assertIn("attempts: 4", done.stdout)
+        self.assertIn("attempts: 10", done.stdout)
 
     def test_a_wrong_set_is_a_usage_error(self):
         self.refused(2, "did you mean pairs?", "help", "settings", "--set", "piars=3")

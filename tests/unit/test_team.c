@@ -101,6 +101,60 @@ static void functionalities_are_reviewed_in_plan_order(void **state)
     assert_int_equal(ticket_of(f, 4).functionality, 2);
 }
 
+static void a_criterion_is_reworded_only_so_often(void **state)
+{
+    struct team_fixture *f = *state;
+    says_always(f, "T-1/developer/scope", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", DOUBLE_TEST("42"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("return 2 * n"));
+    /* A test that no mutation makes fail. */
+    says_always(f, "T-1/tester/red-2", FILE_BLOCK("tests/test_more.py",
+        "import unittest\n\n\nclass More(unittest.TestCase):\n    def test_nothing(self):\n        pass\n"));
+    says_always(f, "T-1/architect/reword-2", "{\"drop\": false, \"text\": \"double(1) gives 2, said otherwise\"}");
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42", "double(1) gives 2"), NULL);
+    run_team(f, TEAM_BLOCKED);
+    assert_int_equal(count_events(f, "criterion.reworded"), 2);
+    assert_non_null(strstr(ticket_of(f, 1).blocked, "still pass without new code"));
+}
+
+static void short_coverage_goes_to_the_developer_with_the_persons_hint(void **state)
+{
+    struct team_fixture *f = *state;
+    f->options.limits.coverage_target = 90;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", DOUBLE_TEST("42"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("if n == 7:\n        return 14\n    if n == 8:\n        return 16\n    return 2 * n"));
+    says(f, "T-1/developer/refactor-0/1", DOUBLE_CODE("if n == 8:\n        return 16\n    return 2 * n"));
+    says(f, "T-1/developer/refactor-0/2", DOUBLE_CODE("return 2 * n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 1).blocked, "Lines not executed: doubling.py: 3"));
+    check_ok(team_retry(f->team, f->id, "T-1", "no special cases", "Ada", &f->e), &f->e);
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(prompt_of(f, "T-1/developer/refactor-0/2"), "no special cases"));
+}
+
+static void a_plan_that_never_passes_blocks_the_project_until_a_person_lets_it_try_again(void **state)
+{
+    struct team_fixture *f = *state;
+    f->options.limits.replans = 2;
+    says_always(f, "project/architect/plan-1/", "{\"functionalities\": [], \"tickets\": []}");
+    says(f, "project/architect/plan-2/1", ONE_TICKET(f, "double(21) gives 42"));
+    struct project_wish w = { .name = "numbers", .spec = one_spec, .stack = "python", .pairs = 1 };
+    check_ok(team_open(&f->team, f->store, &f->options, &f->e), &f->e);
+    check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
+    run_team(f, TEAM_BLOCKED);
+    assert_int_equal(calls_of(f, "project/architect/"), 2);
+    check_ok(team_retry(f->team, f->id, "", NULL, "Ada", &f->e), &f->e);
+    run_team(f, TEAM_GATE);
+    const char *prompt = prompt_of(f, "project/architect/plan-2/1"), *last = NULL;
+    for (const char *p = prompt; (p = strstr(p, "\n<<")); p++)
+        last = p + 1;
+    assert_true(starts_with(last, "<<user>>\nPlan the work."));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +162,9 @@ int main(void)
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
+        with_team(a_criterion_is_reworded_only_so_often),
+        with_team(a_plan_that_never_passes_blocks_the_project_until_a_person_lets_it_try_again),
+        with_team(short_coverage_goes_to_the_developer_with_the_persons_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
