@@ -202,10 +202,12 @@ static bool out_of_memory_noticed(const struct sandbox_result *r, const struct s
                                             : r->process.end != PROCESS_EXITED || r->process.status != 0;
 }
 
+/* A room in memory counts as memory of its run too (and is sampled, so either limit may come
+ * first): what matters is that one of them ends it. */
 static bool disk_noticed(const struct sandbox_result *r, const struct sandbox *s)
 {
     (void)s;
-    return r->disk_exceeded && r->limit_hit;
+    return (r->disk_exceeded || r->oom_killed) && r->limit_hit;
 }
 
 static bool said_no(const struct sandbox_result *r, const struct sandbox *s)
