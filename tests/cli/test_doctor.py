@@ -22,13 +22,7 @@ class Doctor(home.Home):
         tried = re.search(r"(\d+) of (\d+) attempts", rows["the sandbox"]["found"])
         self.assertEqual(tried.group(1), tried.group(2))
         self.assertGreater(int(tried.group(1)), 10)
-
-    def test_nothing_is_left_behind(self):
-        self.rows()
-        self.assertFalse(self.home.exists())
-        self.home.mkdir()
-        self.assertIn("MiB free", self.rows()["the home"]["found"])
-        self.assertEqual(list(self.home.iterdir()), [])
+        self.assertFalse(self.home.exists(), "doctor leaves something behind")
 
     def test_every_check_runs_whatever_the_others_say(self):
         rows = self.rows("--home", "/proc", "--set", "pairs=99", status=1)
@@ -38,9 +32,12 @@ class Doctor(home.Home):
         self.assertIn("/proc: ", rows["the home"]["found"])
         self.assertEqual(rows["git, for repositories"]["verdict"], "ok")
 
-    def test_people_read_the_same(self):
+    def test_people_read_the_same_and_an_empty_home_stays_empty(self):
+        self.home.mkdir()
         lines = self.good("doctor")
         self.assertRegex(lines, r"(?m)^ok       git, for repositories: 2\.\d+$")
+        self.assertRegex(lines, r"(?m)^ok       the home: .* MiB free")
+        self.assertEqual(list(self.home.iterdir()), [])
 
     def on_another_machine(self, *binds):
         """The rows on this machine with some files replaced, by bubblewrap."""
@@ -65,16 +62,17 @@ class Doctor(home.Home):
         def place(program):
             return os.path.realpath(shutil.which(program, path="/usr/local/bin:/usr/bin:/bin"))
 
+        plain = self.room / "plain"
+        plain.write_text("")
         rows = self.on_another_machine((script("git", "git version 2.30.2"), place("git")),
-                                       (script("ctags", "Exuberant Ctags 5.8"), place("ctags")))
+                                       (script("ctags", "Exuberant Ctags 5.8"), place("ctags")),
+                                       (str(plain), place("bwrap")))
         self.assertEqual(rows["git, for repositories"]["found"], "2.30 is too old; 2.39 is needed")
         ctags = rows["universal-ctags, for the map of a repository"]
         self.assertEqual(ctags["found"], '"Exuberant Ctags 5.8" is another program of that name')
         self.assertIn("apt-get install universal-ctags", ctags["remedy"])
-        plain = self.room / "plain"
-        plain.write_text("")
-        rows = self.on_another_machine((str(plain), place("git")))
-        self.assertEqual(rows["git, for repositories"]["verdict"], "missing")
+        self.assertEqual(rows["bubblewrap, for the sandbox"]["verdict"], "missing")
+        self.assertEqual(rows["the sandbox"]["verdict"], "missing")
 
 
 if __name__ == "__main__":
