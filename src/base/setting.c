@@ -77,7 +77,7 @@ static const struct setting table[] = {
     TEXT(scratch, 4096, "", "directory for test runs, outside every home; empty: TMPDIR, or memory when there is plenty, or /tmp"),
 #undef GROUP
 #define GROUP "Input"
-    INT(spec_kib, 1, 65536, "256", "KiB", "largest spec"),
+    INT(spec_kib, 1, 1024, "256", "KiB", "largest spec"),
     INT(tree_files, 1, 10000000, "50000", "files", "largest repository to build on"),
     INT(tree_mib, 1, 1048576, "1024", "MiB", "largest repository to build on"),
 #undef GROUP

@@ -4,7 +4,6 @@
  */
 #include "base/utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* Length of the well-formed character at p, or 0. */
@@ -26,6 +25,19 @@ static size_t char_len(const unsigned char *p, size_t left)
     for (size_t i = 2; i < n; i++)
         if ((p[i] & 0xC0) != 0x80)
             return 0;
+    return n;
+}
+
+size_t utf8_decode(const char *text, size_t len, uint32_t *ret)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = len ? char_len(p, len) : 0;
+    if (n == 0)
+        return 0;
+    uint32_t c = n == 1 ? p[0] : p[0] & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (p[i] & 0x3Fu);
+    *ret = c;
     return n;
 }
 

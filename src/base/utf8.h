@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Whether the `len` bytes are well-formed UTF-8 (RFC 3629: no surrogates, no
  * overlong forms, nothing above U+10FFFF).  *ret_bad_at (may be NULL) gets the
  * offset of the first bad byte. */
 bool utf8_valid(const char *text, size_t len, size_t *ret_bad_at);
+
+/* The character at `text` and the length of it; 0 when there is no well-formed one. */
+size_t utf8_decode(const char *text, size_t len, uint32_t *ret);
 
 /* The largest n <= len at which `text` can be cut without splitting a character
  * that is whole in text[0..len). */

@@ -4,6 +4,7 @@
 #include "cli/work.h"
 #include "os/files.h"
 #include "team/spec.h"
+#include "team/words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,8 +52,7 @@ static int read_operand(struct invocation *in, const char **ret_spec, const char
             int r = file_read_path(word, (size_t)in->settings.spec_kib * 1024, &text, e);
             if (r < 0)
                 return r;
-            r = spec_check(text.data, text.len, e);
-            *ret_spec = arena_strndup(a, text.data, text.len);
+            r = spec_read(a, text.data, text.len, ret_spec, e);
             return r < 0 ? err_prefix(e, "%s", word) : 0;
         }
     }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "team/words.h"
 
 
 static const char *join(struct arena *a, const struct texts *t, size_t most)
@@ -194,29 +195,20 @@ const char *developer_is_satisfactory(struct arena *a, const struct green_questi
 
 /* ---- PM ---- */
 
-/* Case-insensitive, and without a plural s: "converts" is covered by "convert". */
-static bool mentions(const char *text, const char *word, size_t len)
-{
-    size_t stem = len > 4 && word[len - 1] == 's' ? len - 1 : len;
-    for (; *text; text++)
-        if (strncasecmp(text, word, stem) == 0)
-            return true;
-    return false;
-}
-
 const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *spec)
 {
     struct err e;
-    if (spec_check(spec, strlen(spec), &e) < 0)
+    const char *text;
+    if (spec_read(a, spec, strlen(spec), &text, &e) < 0)
         return arena_strdup(a, e.text);
-    if (spec[strspn(spec, " \n")] != '#')
+    if (text[strspn(text, " \n")] != '#')
         return "the specification must begin with a title line (# Name)";
     struct texts missing = { 0 };
     size_t significant = 0;
     const char *word;
     for (const char *p = idea; (word = next_telling_word(a, &p));) {
         significant++;
-        if (!mentions(spec, word, strlen(word)) && !texts_has(&missing, word))
+        if (!mentions_word(text, word) && !texts_has(&missing, word))
             texts_add(&missing, a, word);
     }
     /* Paraphrase is allowed: a third may be said in other words. */

@@ -9,6 +9,7 @@
 #include "team/judge.h"
 #include "team/plan.h"
 #include "team/step.h"
+#include "team/words.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -143,9 +144,10 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
     return r;
 }
 
-int team_create(struct team *t, struct arena *a, const struct project_wish *w, const char **ret_id, struct err *e)
+int team_create(struct team *t, struct arena *a, const struct project_wish *wish, const char **ret_id, struct err *e)
 {
-    int r = w->spec ? spec_check(w->spec, strlen(w->spec), e) : 0;
+    struct project_wish own = *wish, *w = &own;
+    int r = w->spec ? spec_read(a, w->spec, strlen(w->spec), &w->spec, e) : 0;
     if (r < 0)
         return r;
     char name[200], email[200];
@@ -344,7 +346,7 @@ int team_change(struct team *t, const char *project, const char *wish, const cha
 
 static int edit_spec(struct talk *k, const char *text, const char *person, struct err *e)
 {
-    int r = spec_check(text, strlen(text), e);
+    int r = spec_read(k->arena, text, strlen(text), &text, e);
     if (r < 0)
         return r;
     k->project.spec++;

@@ -199,29 +199,58 @@ const char *spec_numbered(struct arena *a, const char *text)
     return numbered;
 }
 
-/* ---- checks ---- */
+/* ---- reading ---- */
 
-int spec_check(const char *text, size_t len, struct err *e)
+/* Without a byte order mark, and every end of a line (LF, CR LF, CR) a LF. */
+static char *plain_text(struct arena *a, const char *bytes, size_t len)
+{
+    if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
+        bytes += 3;
+        len -= 3;
+    }
+    char *text = arena_alloc(a, len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] == '\r' && i + 1 < len && bytes[i + 1] == '\n')
+            continue;
+        text[n++] = bytes[i] == '\r' ? '\n' : bytes[i];
+    }
+    text[n] = '\0';
+    return text;
+}
+
+static int check_bytes(const char *bytes, size_t len, struct err *e)
 {
     if (len > SPEC_MAX_BYTES)
         return err_set(e, ERR_LIMIT, "the specification has %zu bytes; at most %d are read: split it into several projects",
                        len, SPEC_MAX_BYTES);
-    if (memchr(text, '\0', len))
+    if (len >= 2 && (memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0))
+        return err_set(e, ERR_INVALID, "the specification is UTF-16: save it as UTF-8");
+    if (memchr(bytes, '\0', len))
         return err_set(e, ERR_INVALID, "the specification contains NUL bytes: give a text file (Markdown)");
+    return 0;
+}
+
+int spec_read(struct arena *a, const char *bytes, size_t len, const char **ret, struct err *e)
+{
+    int r = check_bytes(bytes, len, e);
+    if (r < 0)
+        return r;
+    const char *text = plain_text(a, bytes, len);
     size_t bad;
-    if (!utf8_valid(text, len, &bad)) {
+    if (!utf8_valid(text, strlen(text), &bad)) {
         size_t line = 1;
         for (size_t i = 0; i < bad; i++)
             line += text[i] == '\n';
         return err_set(e, ERR_INVALID, "the specification is not UTF-8 in line %zu: save it as UTF-8", line);
     }
-    ARENA_LOCAL(a);
     struct clauses c;
-    int r = spec_clauses(&a, arena_strndup(&a, text, len), &c, e);
+    r = spec_clauses(a, text, &c, e);
     if (r < 0)
         return r;
     if (!c.count)
         return err_set(e, ERR_INVALID, "the specification is empty: write at least one sentence that says what must hold");
+    *ret = text;
     return 0;
 }
 
@@ -239,55 +268,4 @@ const char *spec_title(struct arena *a, const char *text)
     while (len && isspace((unsigned char)line[len - 1]))
         len--;
     return len ? arena_strndup(a, line, len) : "project";
-}
-
-/* ---- words ---- */
-
-static bool is_word(unsigned char c)
-{
-    return isalnum(c) || c >= 0x80;
-}
-
-/* Common words say nothing about what was asked for. */
-static bool is_common(const char *word)
-{
-    static const char *const common[] = {
-        "that", "this", "with", "from", "have", "into", "them", "then", "than", "they", "when", "what",
-        "which", "should", "would", "could", "please", "want", "need", "make", "like", "also", "some",
-        "simple", "small", "command", "line", "tool", "program", "application", "write", "create", "build",
-        NULL };
-    for (size_t i = 0; common[i]; i++)
-        if (strcasecmp(common[i], word) == 0)
-            return true;
-    return false;
-}
-
-const char *next_telling_word(struct arena *a, const char **text)
-{
-    const char *p = *text;
-    while (*p) {
-        if (!is_word((unsigned char)*p)) {
-            p++;
-            continue;
-        }
-        const char *start = p;
-        while (is_word((unsigned char)*p))
-            p++;
-        const char *word = arena_strndup(a, start, (size_t)(p - start));
-        if (p - start >= 4 && !is_common(word)) {
-            *text = p;
-            return word;
-        }
-    }
-    *text = p;
-    return NULL;
-}
-
-const char *idea_name(struct arena *a, const char *idea)
-{
-    STR_LOCAL(name);
-    const char *word, *p = idea;
-    for (int i = 0; i < 3 && (word = next_telling_word(a, &p)); i++)
-        str_addf(&name, "%s%s", i ? " " : "", word);
-    return name.len ? arena_strndup(a, name.data, name.len) : "project";
 }

@@ -13,7 +13,7 @@
 struct arena;
 struct err;
 
-enum { SPEC_MAX_BYTES = 256 * 1024, SPEC_MAX_CLAUSES = 2000 };
+enum { SPEC_MAX_BYTES = 1024 * 1024, SPEC_MAX_CLAUSES = 2000 };
 
 struct clause {
     const char *section; /* the nearest heading, "" for none */
@@ -24,17 +24,14 @@ struct clauses {
     size_t count;
 };
 
-/* Refuses with ERR_INVALID what cannot be a specification: empty, not UTF-8 (names the
- * line), binary, too large, without a single clause. */
-int spec_check(const char *text, size_t len, struct err *e);
+/* What people, editors and models give as a specification becomes its text: lines end with LF
+ * (not CR LF or CR), no byte order mark.  The other functions expect such a text.  ERR_INVALID
+ * for what cannot be one: empty, not UTF-8 (names the line), binary, without a single clause;
+ * ERR_LIMIT when it is too large. */
+int spec_read(struct arena *a, const char *bytes, size_t len, const char **ret, struct err *e);
 int spec_clauses(struct arena *a, const char *text, struct clauses *ret, struct err *e);
 /* The text with "[n] " before each clause, as the prompts show it. */
 const char *spec_numbered(struct arena *a, const char *text);
-/* The next word of *text that says something about what is wanted (at least four letters and
- * not one of the common ones), moving *text behind it; NULL at the end. */
-const char *next_telling_word(struct arena *a, const char **text);
-/* A short name for an idea: its first three telling words. */
-const char *idea_name(struct arena *a, const char *idea);
 /* The text of the first heading, or the first words; never empty. */
 const char *spec_title(struct arena *a, const char *text);
 

@@ -37,10 +37,8 @@ static int ask_spec(struct step *s, struct conversation_use *c, const char *step
         const char *text = strip_fence(s->arena, reply.text);
         *ret_fault = reply.cut ? "it was cut off before its end; be shorter"
                                : pm_is_satisfactory(s->arena, s->project.idea, text);
-        if (!**ret_fault) {
-            *ret_text = text;
-            return 0;
-        }
+        if (!**ret_fault)
+            return spec_read(s->arena, text, strlen(text), ret_text, e);
         conversation_add(s, c, TURN_OBSERVATION,
                          arena_printf(s->arena, "That cannot be used yet: %s.\n\nAnswer with the whole specification again.",
                                       *ret_fault));
