@@ -42,18 +42,6 @@ static int find_dir(struct resolving *w, struct err *e)
 
 /* ---- taking the result ---- */
 
-/* What tests print may hold anything; a terminal must not obey it. */
-static void print_output(struct resolving *w, const char *output)
-{
-    while (*output) {
-        size_t len = strcspn(output, "\n");
-        STR_LOCAL(line);
-        text_fit(&line, output, len, len + 1, "");
-        fprintf(w->session.in->out, "%s\n", line.data);
-        output += len + (output[len] == '\n');
-    }
-}
-
 static int take(struct resolving *w, const struct tree_change *changes, size_t count, const char **ret_fault, struct err *e)
 {
     FILE *out = w->session.in->out;
@@ -65,7 +53,7 @@ static int take(struct resolving *w, const struct tree_change *changes, size_t c
     if (r < 0)
         return r;
     if (**ret_fault)
-        print_output(w, output);
+        text_lines(out, output);
     else
         fprintf(out, "%s is merged with %s and goes on: tandem resume %s\n", w->merge.thing, w->merge.theirs_name, w->merge.project);
     return 0;

@@ -1,6 +1,7 @@
 /* cmd_run.c - tandem run, tandem resume: from a spec or an idea to tested code on a branch. */
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/wanted.h"
 #include "cli/work.h"
 #include "os/files.h"
 #include "team/spec.h"
@@ -24,47 +25,6 @@ static const struct option run_options[] = {
     TALK_OPTIONS,
     { 0 },
 };
-
-/* ---- what to build ---- */
-
-static bool looks_like_path(const char *word)
-{
-    if (strchr(word, ' '))
-        return false;
-    return strchr(word, '/') || strchr(word, '.') || !strpbrk(word, " \n");
-}
-
-/* The operands are a file, or an idea in words. */
-static int read_operand(struct invocation *in, const char **ret_spec, const char **ret_idea, struct err *e)
-{
-    struct arena *a = &in->arena;
-    if (in->operands.count == 1) {
-        const char *word = in->operands.items[0];
-        struct stat st;
-        bool exists = stat(word, &st) == 0;
-        if (!exists && looks_like_path(word))
-            return err_set(e, ERR_USAGE, "there is no file \"%s\"; an idea needs more than one word", word);
-        if (exists && S_ISDIR(st.st_mode))
-            return err_set(e, ERR_USAGE, "%s is a directory; name the file that holds the specification, and the "
-                                         "repository to build on with --repo", word);
-        if (exists) {
-            STR_LOCAL(text);
-            int r = file_read_path(word, (size_t)in->settings.spec_kib * 1024, &text, e);
-            if (r < 0)
-                return r;
-            r = spec_read(a, text.data, text.len, ret_spec, e);
-            return r < 0 ? err_prefix(e, "%s", word) : 0;
-        }
-    }
-    STR_LOCAL(idea);
-    for (size_t i = 0; i < in->operands.count; i++)
-        str_addf(&idea, "%s%s", i ? " " : "", in->operands.items[i]);
-    str_rtrim(&idea);
-    if (!idea.len)
-        return err_set(e, ERR_USAGE, "the idea is empty: say in a sentence what is wanted, or name a file");
-    *ret_idea = arena_strndup(a, idea.data, idea.len);
-    return 0;
-}
 
 /* ---- where the result goes ---- */
 
@@ -104,7 +64,7 @@ static int check_out(const char *dir, struct err *e)
 static int fill_wish(struct invocation *in, struct project_wish *w, struct err *e)
 {
     struct arena *a = &in->arena;
-    int r = read_operand(in, &w->spec, &w->idea, e);
+    int r = wanted_read(in, &w->spec, &w->idea, e);
     if (r < 0)
         return r;
     w->name = option_value(in, "name");
@@ -180,7 +140,8 @@ const struct command command_run = {
     .min_operands = 1, .max_operands = 1000,
     .operand_kind = ARGUMENT_FILE,
     .options = run_options,
-    .description = "SPEC is a file (Markdown) and taken as it is; an IDEA in words becomes a specification first. The "
+    .description = "SPEC is a file (Markdown) and taken as it is; an IDEA in words becomes a specification first. What looks "
+                   "like a file (/, ./, .md, .txt, a single word) and does not exist is refused. The "
                    "Architect plans tickets; pairs of Tester and Developer build them, each criterion with a failing "
                    "test that Tandem itself has seen fail and then pass. Spec and plan are shown for approval. The "
                    "result is on the branch DEV of a clone (--out), or of the repository given with --repo.\n\n"

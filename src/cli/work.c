@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
+#include "cli/text.h"
 
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ int work_open(struct work *w, struct invocation *in, struct err *e)
 {
     *w = (struct work){ .progress = NULL };
     w->accept = option_given(in, "yes");
+    w->out = option_given(in, "json") ? stderr : in->out;
     return session_open(&w->session, in, e);
 }
 
@@ -52,7 +54,7 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
     if (r == 0)
         r = term_edit(&w->session.term, is_spec ? "spec.md" : "plan.json", text, strlen(text), &edited, e);
     if (r == ERR_CANCELLED) {
-        fprintf(w->session.in->out, "Left as it was.\n");
+        fprintf(w->out, "Left as it was.\n");
         return 0;
     }
     if (r < 0 || streq(edited.data, text))
@@ -60,7 +62,7 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
     r = team_edit(w->session.team, project, edited.data, w->session.person, e);
     if (r == ERR_INVALID) {
         /* The person's work is not lost: it is said what is wrong, and they can edit again. */
-        fprintf(w->session.in->out, "Not taken: %s\n", e->text);
+        fprintf(w->out, "Not taken: %s\n", e->text);
         return 0;
     }
     return r;
@@ -75,7 +77,9 @@ static int ask_person(struct work *w, const char *project, bool is_spec, bool *r
     if (r < 0)
         return r;
     const char *what = is_spec ? "specification" : "plan";
-    fprintf(w->session.in->out, "\n%s\n\n", text);
+    fprintf(w->out, "\n");
+    text_lines(w->out, text);
+    fprintf(w->out, "\n");
     char answer;
     r = term_ask(&w->session.term, arena_printf(&w->session.in->arena, "This is the %s.", what), choices, 4,
                  arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume` on a terminal, or "
@@ -132,7 +136,7 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
     if (r < 0)
         return r;
     if (stop || end == TEAM_STOPPED || atomic_load(&session_interrupted)) {
-        fprintf(w->session.in->out, "Stopped; nothing is lost. `tandem resume` goes on from here.\n");
+        fprintf(w->out, "Stopped; nothing is lost. `tandem resume` goes on from here.\n");
         return stop ? STATUS_OK : STATUS_FAILED;
     }
     if (!option_given(w->session.in, "json"))

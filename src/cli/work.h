@@ -8,6 +8,7 @@
 struct work {
     struct session session;
     struct progress *progress;
+    FILE *out;   /* for words: with --json standard error, since only events go to standard output */
     bool accept; /* gates are passed without asking (--yes) */
 };
 /* Takes the home, without a team yet. */

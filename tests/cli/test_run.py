@@ -88,6 +88,20 @@ class Run(home.Home):
         # resume remembers the models.
         self.assertIn("2 of 2 done", self.good("resume", "--yes"))
 
+    def test_json_alone_goes_to_standard_output(self):
+        """Plan, question and goodbye are words; they go to standard error."""
+        done = self.refused(1, "the plan waits for approval", "run", CRASH / "spec.md", "--json", *REPLAY)
+        self.assertIn("double(21) gives 42", done.stderr)
+        self.assertTrue([json.loads(line) for line in done.stdout.splitlines()])
+        words = [home.TANDEM, "resume", "--yes", "--json"]
+        process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.assertEqual(json.loads(process.stdout.readline())["kind"], "plan.approved")
+        process.send_signal(signal.SIGINT)
+        out, words = process.communicate(timeout=30)
+        self.assertIn("Stopped; nothing is lost", words)
+        self.assertTrue(all(json.loads(line) for line in out.splitlines()))
+
     def test_an_end_by_signal_loses_nothing(self):
         words = [home.TANDEM, "run", str(CRASH / "spec.md"), "--yes", *REPLAY]
         process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
@@ -121,8 +135,7 @@ class Run(home.Home):
             words = [home.TANDEM, "run", "spec.md", "--stack", "python", "--yes", *fake.words()]
             process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
             self.assertIn("begun", process.stdout.readline())
-            done = self.refused(1, str(process.pid), "resume")
-            self.assertIn("holds", done.stderr + "holds")
+            self.refused(1, str(process.pid), "resume")
             self.assertIn("Greet", self.good("status"))
             self.assertIn("project begun", self.good("log"))
             answer["wait"] = False
@@ -138,7 +151,29 @@ class WrongInput(home.Home):
         self.run_refused(2, 'there is no file "spec.md"', "spec.md")
         self.run_refused(2, 'there is no file "docs/spec"', "docs/spec")
         self.run_refused(2, "is a directory", self.room)
+        for path in ("my spec.md", "Product Spec.TXT", "/my documents/spec", "./my spec", "../the spec"):
+            self.run_refused(2, f'there is no file "{path}"; if it is meant as an idea, end it with a full stop', path)
+        (self.room / "file").write_text("- x\n")
+        self.run_refused(2, "cannot read file/spec.md", "file/spec.md")
         self.assertFalse(self.home.exists())
+
+    def test_files_among_other_words_are_not_an_idea(self):
+        for name in ("spec.md", "other.md", "my spec.md"):
+            (self.room / name).write_text("- x\n")
+        self.run_refused(2, "spec.md is a file, and more words are given", "spec.md", "other.md")
+        self.run_refused(2, "other.md is a file, and more words are given", "improve", "other.md")
+        self.run_refused(2, 'there is no file "third.md"; put an idea into quotes', "third.md", "fourth.md")
+        self.run_refused(2, 'tandem run "my spec.md"', "my", "spec.md")
+        self.run_refused(2, "the idea is empty", "")
+        self.run_refused(2, "the idea is empty", " ", "")
+        self.assertFalse(self.home.exists())
+
+    def test_a_spec_from_windows_is_planned_like_any_other(self):
+        """The recording holds the prompts of the same text with plain line ends."""
+        text = (CRASH / "spec.md").read_bytes()
+        (self.room / "spec.md").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+        done = self.tandem("run", "spec.md", "--drift", "fail", *REPLAY)
+        self.assertIn("the plan waits for approval", done.stderr)
 
     def test_a_file_that_is_no_specification_is_refused(self):
         cases = [(b"", "is empty"), (b"# Title\n", "is empty"), (b"ok\n\xff\xfe\n", "not UTF-8 in line 2"),
