@@ -48,6 +48,12 @@ int stack_scaffold(const struct stack *s, struct arena *a, const char *project, 
 int stack_list_tests(const struct stack *s, struct arena *a, const char *path, const char *bytes, size_t len,
                      struct texts *ret, struct err *e);
 
+/* What an answer may do to a test file that is there already: add whole pieces to it (the
+ * stack's `additions`), so that every test keeps its way to fail.  "" when that is all it
+ * does, otherwise the rest of a sentence that begins with the path. */
+const char *stack_added_only(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
+                             const char *after, size_t after_len);
+
 /* ---- running ---- */
 
 enum { SUITE_COVERAGE = 1 };

@@ -58,6 +58,13 @@ static const struct field listing_fields[] = {
 };
 static const struct record listing_record = RECORD("listing", struct stack_listing, listing_fields);
 
+static const struct field additions_fields[] = {
+    FIELD(struct stack_additions, files, FIELD_TEXTS, .max = 20, .doc = "path patterns of test files that may be added to"),
+    FIELD(struct stack_additions, begin, FIELD_TEXT, .max = 500,
+          .doc = "where a piece of such a file begins; one that defines something has the group (?<name>...)"),
+};
+static const struct record additions_record = RECORD("additions", struct stack_additions, additions_fields);
+
 static const struct field results_fields[] = {
     FIELD(struct stack_results, path, FIELD_TEXT, .required = true, .max = 100, .doc = "file below {out}"),
     FIELD(struct stack_results, format, FIELD_ENUM, .required = true, .choices = results_formats,
@@ -187,6 +194,8 @@ static const struct field stack_fields[] = {
           .doc = "path patterns of build files the Developer may change"),
     FIELD(struct stack_spec, listing, FIELD_RECORDS, .of = &listing_record, .required = true, .min = 1, .max = 10,
           .doc = "how the ids of tests are read from their files"),
+    FIELD(struct stack_spec, additions, FIELD_RECORD, .of = &additions_record,
+          .doc = "how existing test files may grow; all others stay as they are"),
     FIELD(struct stack_spec, suite, FIELD_RECORD, .of = &suite_record, .required = true, .doc = "how tests are run"),
     FIELD(struct stack_spec, coverage, FIELD_RECORD, .of = &coverage_record, .doc = "how lines are counted"),
     FIELD(struct stack_spec, build, FIELD_RECORD, .of = &build_record, .doc = "how what no test reaches is built"),
@@ -351,6 +360,10 @@ static int check_other_patterns(struct loading *ld)
         const struct stack_strip_rule *rule = (const struct stack_strip_rule *)spec->strip.items + i;
         r = add_pattern(ld, WHERE(ld, "strip[%zu].pattern", i), rule->pattern, rule->pattern, NULL);
     }
+    if (r == 0 && spec->additions.files.count && !*spec->additions.begin)
+        r = yaml_fault(ld->yaml, "additions", ld->err, "does not say where pieces begin");
+    if (r == 0)
+        r = add_pattern(ld, "additions.begin", spec->additions.begin, spec->additions.begin, "name");
     if (r == 0)
         r = add_pattern(ld, "suite.id_cut", spec->suite.id_cut, spec->suite.id_cut, NULL);
     if (r == 0 && *spec->symbols.foreign)

@@ -12,6 +12,7 @@
 struct stack_detect { struct texts files; const char *contains; int64_t weight; };
 struct stack_scaffold_file { const char *path, *text, *from; bool executable, protected; };
 struct stack_listing { struct texts files; const char *blank, *scope, *scope_end, *test, *id; };
+struct stack_additions { struct texts files; const char *begin; };
 struct stack_results { const char *path; int format; };
 struct stack_suite {
     struct texts argv, named, env, runners;
@@ -45,6 +46,7 @@ struct stack_spec {
     const char *name, *extends, *title;
     struct records detect, scaffold, listing, strip, tools;
     struct texts tests, protected, build_files;
+    struct stack_additions additions;
     struct stack_suite suite;
     struct stack_coverage coverage;
     struct stack_build build;

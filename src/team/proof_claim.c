@@ -99,6 +99,18 @@ static void check_payload(struct looked *l, const struct witness *w, bool with_r
               (long long)w->seq, json_text_of(w->payload, "reason", ""));
 }
 
+/* Tests that were there are there still: `from` and `to` are the trees before and after new ones came. */
+static void check_additions(struct looked *l, const char *name, const char *commit, const char *from, const char *to)
+{
+    struct step s = { .team = l->p->team, .site = l->p->site, .arena = l->p->arena, .project_id = l->p->id };
+    const char *fault;
+    struct err e;
+    if (red_adds_only(&s, from, to, &fault, &e) < 0)
+        FAULT(l, "the trees %.12s and %.12s cannot be compared: %s", from, to, e.text);
+    else if (*fault)
+        FAULT(l, "the %s commit %.12s does more than add tests: %s", name, commit, fault);
+}
+
 /* Paths between two trees that are tests, or are not. */
 static struct texts changed_files(struct looked *l, const char *from, const char *to, bool tests)
 {
@@ -142,6 +154,7 @@ static void look_at_red(struct looked *l)
     struct texts production = changed_files(l, before, tree, false);
     if (production.count)
         FAULT(l, "the red commit %.12s changes files that are not tests: %s", ev->red_commit, join(p->arena, &production));
+    check_additions(l, "red", ev->red_commit, before, tree);
     claim(l, CLAIM_RED, arena_printf(p->arena, "the red commit %.12s", ev->red_commit), tree, before);
 }
 
@@ -188,6 +201,7 @@ static void look_at_met(struct looked *l)
     check_run(l, "the tests passing at once", ev->green_run, ev->green_tree);
     const char *tree = arena_strdup(p->arena, info.tree.hex);
     if (repo_commit_info(p->site->repo, p->arena, &info.parents[0], &parent, NULL) == 0) {
+        check_additions(l, "tests'", ev->green_commit, parent.tree.hex, tree);
         struct texts added = changed_files(l, parent.tree.hex, tree, true), differ = changed_files(l, ev->met_by, tree, true);
         for (size_t i = 0; i < added.count; i++)
             if (texts_has(&differ, added.items[i]))

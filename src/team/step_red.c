@@ -187,6 +187,30 @@ int red_judge(struct step *s, const char *head_tree, const char *tree, const str
     return 0;
 }
 
+int red_adds_only(struct step *s, const char *before, const char *tree, const char **ret_fault, struct err *e)
+{
+    struct oid from = oid_of(before), to = oid_of(tree);
+    struct texts changed;
+    int r = repo_changed(s->site->repo, s->arena, &from, &to, &changed, e);
+    *ret_fault = "";
+    for (size_t i = 0; r == 0 && i < changed.count && !**ret_fault; i++) {
+        const char *path = changed.items[i], *old, *new = "";
+        size_t old_len, new_len = 0;
+        r = repo_file(s->site->repo, s->arena, &from, path, &old, &old_len, e);
+        if (r == 0)
+            r = repo_file(s->site->repo, s->arena, &to, path, &new, &new_len, e);
+        if (r == ERR_NOT_FOUND) { /* a new file; or a deleted one, whose tests are missed when they run */
+            r = 0;
+            continue;
+        }
+        const char *fault = r == 0 ? stack_added_only(s->site->stack, s->arena, path, old, old_len, new, new_len) : "";
+        if (*fault)
+            *ret_fault = arena_printf(s->arena, "%s %s. Existing tests stay as they are: repeat the file whole and add to it, or "
+                                                "put the new tests into a new file", path, fault);
+    }
+    return r;
+}
+
 /* Runs and judges; twice when tests fail that passed before, which may be flaky. */
 static int red_on(struct step *s, const char *step_name, const char *head_tree, const char *tree,
                   const struct answer_files *files, struct suite_run *run, struct red_judgement *j, const char **ret_run_id,
@@ -194,7 +218,10 @@ static int red_on(struct step *s, const char *step_name, const char *head_tree, 
 {
     struct run *doc;
     struct texts flaky;
-    int r = suite_on(s, step_name, tree, 0, run, &doc, ret_run_id, e);
+    int r = red_adds_only(s, head_tree, tree, ret_fault, e);
+    if (r < 0 || **ret_fault)
+        return r;
+    r = suite_on(s, step_name, tree, 0, run, &doc, ret_run_id, e);
     if (r == 0)
         r = red_judge(s, head_tree, tree, files, run, j, ret_fault, e);
     if (r < 0)

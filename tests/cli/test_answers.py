@@ -9,6 +9,7 @@ from fake_model import FakeModel, files
 TEST = greet.test("hello", ("hello('Ann')", "Hello, Ann"))
 GOOD_TEST = files(tests__test_hello_py=TEST)
 GOOD_CODE = files(greet_py=greet.HELLO)
+MORE = "    def test_bye(self):\n        self.assertEqual(greet.bye('Ann'), 'Bye, Ann')\n"
 
 
 def block(path, text="x = 1\n"):
@@ -18,12 +19,12 @@ def block(path, text="x = 1\n"):
 class Answers(home.Home):
     """One ticket with one criterion; the tester or developer answers badly first."""
 
-    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, **env):
+    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, more=(), **env):
         criteria = [{"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1}]
         good_plan = {"functionalities": [{"id": "g", "title": "Greetings"}],
                      "tickets": [{"id": "A", "functionality": "g", "title": "Say hello", "criteria": criteria}]}
         accept = {"accept": True, "comments": []}
-        table = [("architect", "Plan the work", plan or good_plan), ("architect", "cannot be used", plan or good_plan),
+        table = [*more, ("architect", "Plan the work", plan or good_plan), ("architect", "cannot be used", plan or good_plan),
                  ("architect", "Review it", accept), ("developer", "fix the scope", greet.BUILDING),
                  ("tester", "criterion 1", [*tester, GOOD_TEST]),
                  ("developer", ("criterion 1",), [*developer, GOOD_CODE]),
@@ -58,6 +59,27 @@ class Answers(home.Home):
 
     def test_the_tester_does_not_write_production_code(self):
         self.refused_answers("tester", [GOOD_CODE + GOOD_TEST], ["greet.py is not a test file"])
+
+    def test_a_test_that_is_there_is_not_made_weaker(self):
+        empty = greet.test("hello").replace("    def test_hello(self):\n", "    def test_hello(self):\n        pass\n")
+        self.one_more(files(tests__test_hello_py=empty + "\n" + MORE), "was changed or cut at `def test_hello(self):`")
+
+    def test_a_test_that_is_there_can_be_added_to(self):
+        self.one_more(files(tests__test_hello_py=TEST + "\n" + MORE))
+
+    def one_more(self, answer, *refused):
+        """The second criterion's tests come into the file of the first."""
+        settled = files(tests__test_bye_py=greet.test("bye", ("bye('Ann')", "Bye, Ann")))
+        plan = {"functionalities": [{"id": "g", "title": "Greetings"}],
+                "tickets": [{"id": "A", "functionality": "g", "title": "Greet",
+                             "criteria": [{"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1},
+                                          {"text": "bye('Ann') gives 'Bye, Ann'", "clause": 1}]}]}
+        out = self.build(plan=plan, more=[("tester", "criterion 2", [answer, settled]),
+                                          ("developer", "criterion 2", files(greet_py=greet.BOTH))])
+        for words in refused:
+            self.assertIn(words, out)
+        self.assertEqual(len(self.faults("red.refused")), len(refused))
+        self.good("verify")
 
     def test_prose_and_nothing_are_no_files(self):
         self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"],

@@ -130,6 +130,8 @@ static void wrong_files_give_name_line_and_what_is_allowed(void **state)
         { "tests: [t/**]", "tests: [t/**]\nscaffold:\n- path: ../x\n  text: y", "stacks/mine.yaml:5: scaffold[0].path cannot be used" },
         { "tests: [t/**]", "tests: [t/**]\nscaffold:\n- path: .git/config\n  text: y", "scaffold[0].path cannot be used" },
         { "tests: [t/**]", "tests: [t/**]\nscaffold:\n- path: x\n  from: scaffold/none", "scaffold[0].from is \"scaffold/none\": there is no" },
+        { "tests: [t/**]", "tests: [t/**]\nadditions: {files: [t/*]}", "stacks/mine.yaml:4: additions does not say where" },
+        { "tests: [t/**]", "tests: [t/**]\nadditions: {files: [t/*], begin: x}", "additions.begin has no group (?<name>...)" },
         { "argv: [run]", "argv: [run], env: [x]", "suite.env[0] must be NAME=value, not \"x\"" },
         { "argv: [run]", "argv: [run], named: [x]", "suite.named has no item {ids}" },
         { "argv: [run]", "argv: [run], runners: [../../etc/passwd]", "suite.runners[0] is" },
@@ -264,6 +266,63 @@ static void c_tests_are_listed_outside_comments(void **state)
     static const char *const wanted[] = { "tests/test_x.c::a", "tests/test_x.c::b", NULL };
     check_list(&ids, wanted);
     assert_int_equal(listed(s, &a, "tests/helper.c", text, strlen(text)).count, 0);
+    stack_free(s);
+}
+
+/* What `stack_added_only` says of a change. */
+static void check_added(const struct stack *s, const char *path, const char *before, const char *after, const char *words)
+{
+    ARENA_LOCAL(a);
+    const char *said = stack_added_only(s, &a, path, before, strlen(before), after, strlen(after));
+    if (*words ? !strstr(said, words) : *said)
+        fail_msg("\"%s\" is not \"%s\" for\n%s", said, words, after);
+}
+
+static void python_tests_are_added_to_and_not_changed(void **state)
+{
+    (void)state;
+    struct stack *s = loaded("python");
+    const char *head = "import unittest\n\nimport units\n\n\n", *cls = "class ConvertTest(unittest.TestCase):\n",
+               *helper = "    def check(self, a, b):\n        self.assertEqual(units.f(a), b)\n\n",
+               *test = "    def test_a(self):\n        # doubled\n        self.check(1, 2)\n",
+               *more = "\n    def test_b(self):\n        self.check(2, 4)\n";
+    ARENA_LOCAL(a);
+    const char *old = arena_printf(&a, "%s%s%s%s", head, cls, helper, test), *path = "tests/test_units.py";
+    check_added(s, path, old, old, "");
+    check_added(s, path, old, arena_printf(&a, "%s%s", old, more), "");
+    check_added(s, path, old, arena_printf(&a, "import re\n%simport os\n%s%s%s%s", head, cls, more, helper, test), "");
+    check_added(s, path, old, arena_printf(&a, "%s%s%s\n%s   \n", head, cls, helper, test), "");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nclass OtherTest(unittest.TestCase):\n%s%s", old, helper, more), "");
+    check_added(s, path, old, arena_printf(&a, "%s\n    @unittest.skipIf(\n        True,\n    )\n    def test_c(self):\n        pass\n", old), "");
+    /* Emptied, shortened, returned from, cut. */
+    const char *changed = "was changed or cut at `def test_a(self):`";
+    check_added(s, path, old, arena_printf(&a, "%s%s%s    def test_a(self):\n        pass\n%s", head, cls, helper, more), changed);
+    check_added(s, path, old, arena_printf(&a, "%s%s%s    def test_a(self):\n        return\n        # doubled\n        self.check(1, 2)\n", head, cls, helper), changed);
+    check_added(s, path, old, arena_printf(&a, "%s%s%s", head, cls, helper), changed);
+    check_added(s, path, old, arena_printf(&a, "%s%s%s    @unittest.mock\n%s", head, cls, helper, test), changed);
+    check_added(s, path, old, arena_printf(&a, "%s%s%s    @unittest.mock(\n        1)\n%s", head, cls, helper, test), changed);
+    check_added(s, path, old, arena_printf(&a, "%s%s    def check(self, a, b):\n        pass\n%s", head, cls, test), "at `def check(self, a, b):`");
+    check_added(s, path, old, arena_printf(&a, "%s%s", cls, test), "at `import unittest`");
+    /* Overruled. */
+    check_added(s, path, old, arena_printf(&a, "%s\n    def check(self, *_):\n        pass\n", old), "defines `check` a second time");
+    check_added(s, path, old, arena_printf(&a, "%s\n\n%s%s", old, cls, more), "defines `ConvertTest` a second time");
+    /* What the stack does not know how to read is not changed. */
+    check_added(s, "tests/data.txt", "1\n", "1\n2\n", "stays as it is");
+    check_added(s, "tests/data.txt", "1\n", "1\n", "");
+    stack_free(s);
+}
+
+static void c_tests_are_added_to_and_not_changed(void **state)
+{
+    (void)state;
+    struct stack *s = loaded("c");
+    const char *path = "tests/test_units.c",
+               *old = "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\n\nTEST(a)\n{\n    CHECK_INT(f(1), twice(1));\n}\n";
+    ARENA_LOCAL(a);
+    check_added(s, path, old, arena_printf(&a, "#include <math.h>\n%s\nTEST(b)\n{\n    CHECK(f(2));\n}\n", old), "");
+    check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\n}\n", "at `TEST(a)`");
+    check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\nreturn;\n    CHECK_INT(f(1), twice(1));\n}\n", "at `TEST(a)`");
+    check_added(s, path, old, arena_printf(&a, "#include \"tap.h\"\n#define CHECK_INT(a, b)\n%s", strchr(old, '\n') + 1), "at `#include \"tap.h\"`");
     stack_free(s);
 }
 
@@ -486,6 +545,8 @@ int main(void)
         cmocka_unit_test(unittest_methods_are_listed_with_their_class),
         cmocka_unit_test(pytest_functions_and_methods_are_listed),
         cmocka_unit_test(c_tests_are_listed_outside_comments),
+        cmocka_unit_test(python_tests_are_added_to_and_not_changed),
+        cmocka_unit_test(c_tests_are_added_to_and_not_changed),
         cmocka_unit_test(odd_test_files_are_survived),
         cmocka_unit_test(volatile_text_is_stripped),
         cmocka_unit_test(python_messages_are_judged),
