@@ -1,0 +1,212 @@
+/* approve.c - spec and plan before a person: accepted, sent back, or edited. */
+#include "base/yaml.h"
+#include "team/judge.h"
+#include "team/plan.h"
+#include "team/talk.h"
+
+static const char dev_ref[] = "refs/heads/DEV";
+
+static int approve_spec(struct talk *k, const char *person, struct err *e)
+{
+    struct spec spec;
+    int64_t version;
+    const char *id = arena_printf(k->arena, "%s/spec-%lld", k->id, (long long)k->project.spec);
+    int r = store_get(k->team->store, k->arena, &spec_type, id, &spec, &version, e);
+    if (r < 0)
+        return r;
+    spec.approved = true;
+    spec.approved_by = person;
+    batch_update(k->batch, &spec_type, id, version, &spec);
+    k->project.state = PROJECT_PLAN;
+    talk_put_task(k, "plan");
+    return talk_end(k, person, "spec.approved", "spec", id, e);
+}
+
+/* The first commit of an empty repository, and DEV. */
+static int prepare_branches(struct talk *k, struct err *e)
+{
+    struct repo *repo = k->site->repo;
+    struct oid base = oid_of(k->project.base), dev;
+    int r = site_stack(k->team, k->site, k->project.stack, e);
+    if (r < 0)
+        return r;
+    if (!*k->project.base) {
+        struct tree_change *files;
+        size_t count;
+        struct commit_intent c = { .time_s = k->project.created_ms / 1000 };
+        r = stack_scaffold(k->site->stack, k->arena, k->project.name, &files, &count, e);
+        if (r == 0)
+            r = repo_write_tree(repo, &(struct oid){ "" }, files, count, &c.tree, e);
+        c.message = arena_printf(k->arena, "Begin %s\n\nScaffold of the stack %s.\n", k->project.name, k->project.stack);
+        if (r == 0)
+            r = repo_commit(repo, &c, &base, e);
+        if (r == 0)
+            r = repo_ref_move(repo, arena_printf(k->arena, "refs/heads/%s", k->project.branch), NULL, &base, e);
+        if (r < 0)
+            return r;
+        k->project.base = arena_strdup(k->arena, base.hex);
+    }
+    if (repo_ref(repo, dev_ref, &dev, NULL) == 0)
+        return 0;
+    return repo_ref_move(repo, dev_ref, NULL, &base, e);
+}
+
+static int read_plan(struct talk *k, struct plan *ret, struct err *e)
+{
+    const char *text;
+    size_t len;
+    json_t *json;
+    int r = store_blob(k->team->store, k->arena, k->project.plan, &text, &len, e);
+    if (r == 0)
+        r = json_parse(k->arena, text, len, &json, e);
+    if (r == 0)
+        r = record_read(&plan_record, k->arena, json, ret, e);
+    return r;
+}
+
+static int approve_plan(struct talk *k, const char *person, struct err *e)
+{
+    struct plan plan;
+    const struct stage *first = playbook_first(&k->site->playbook, FOR_TICKET);
+    int r = read_plan(k, &plan, e);
+    if (r == 0)
+        r = prepare_branches(k, e);
+    if (r == 0)
+        r = plan_store(k->arena, &plan, k->id, first->name, k->batch, e);
+    if (r < 0)
+        return r;
+    for (size_t i = 1; i <= plan.tickets.count; i++)
+        task_put(k->batch, k->arena, k->id, arena_printf(k->arena, "T-%zu", i), 1, first, (int64_t)i + 1000000);
+    k->project.state = PROJECT_BUILD;
+    return talk_end(k, person, "plan.approved", "plan", k->project.plan, e);
+}
+
+static int not_at_gate(const struct talk *k, struct err *e)
+{
+    return err_set(e, ERR_REFUSED, "nothing of %s waits for approval (it is in %s)", k->id,
+                   project_state_names[k->project.state]);
+}
+
+int team_approve(struct team *t, const char *project, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct talk k;
+    int r = talk_begin(t, &a, project, &k, e);
+    if (r == 0)
+        r = k.project.state == PROJECT_SPEC_APPROVAL   ? approve_spec(&k, person, e)
+            : k.project.state == PROJECT_PLAN_APPROVAL ? approve_plan(&k, person, e)
+                                                       : not_at_gate(&k, e);
+    batch_free(k.batch);
+    return r;
+}
+
+int team_change(struct team *t, const char *project, const char *wish, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct talk k;
+    int r = talk_begin(t, &a, project, &k, e);
+    if (r < 0)
+        return r;
+    k.project.wish = wish;
+    if (k.project.state == PROJECT_SPEC_APPROVAL) {
+        k.project.state = PROJECT_SPEC;
+        talk_put_task(&k, "write-spec");
+        r = talk_end(&k, person, "spec.change-asked", "wish", wish, e);
+    } else if (k.project.state == PROJECT_PLAN_APPROVAL) {
+        k.project.state = PROJECT_PLAN;
+        talk_put_task(&k, "plan");
+        r = talk_end(&k, person, "plan.change-asked", "wish", wish, e);
+    } else {
+        r = not_at_gate(&k, e);
+    }
+    batch_free(k.batch);
+    return r;
+}
+
+static int edit_spec(struct talk *k, const char *text, const char *person, struct err *e)
+{
+    int r = spec_read(k->arena, text, strlen(text), &text, e);
+    if (r < 0)
+        return r;
+    k->project.spec++;
+    struct spec doc = { .project = k->id, .number = k->project.spec, .text = text, .origin = "person", .approved_by = "" };
+    const char *id = arena_printf(k->arena, "%s/spec-%lld", k->id, (long long)doc.number);
+    batch_insert(k->batch, &spec_type, id, &doc);
+    return talk_end(k, person, "spec.edited", "spec", id, e);
+}
+
+static int edit_plan(struct talk *k, const char *text, const char *person, struct err *e)
+{
+    struct plan plan;
+    struct spec spec;
+    struct clauses clauses;
+    const char *id = arena_printf(k->arena, "%s/spec-%lld", k->id, (long long)k->project.spec);
+    int r = yaml_read_record("plan", text, strlen(text), &plan_record, k->arena, &plan, e);
+    if (r == 0)
+        r = store_get(k->team->store, k->arena, &spec_type, id, &spec, NULL, e);
+    if (r == 0)
+        r = spec_clauses(k->arena, spec.text, &clauses, e);
+    if (r < 0)
+        return r;
+    const char *fault = architect_is_satisfactory(k->arena, &plan, &clauses);
+    if (*fault)
+        return err_set(e, ERR_INVALID, "plan: %s", fault);
+    STR_LOCAL(json);
+    json_write(&json, json_keep(k->arena, record_write(&plan_record, &plan)));
+    k->project.plan = arena_strdup(k->arena, batch_blob(k->batch, json.data, json.len).hex);
+    if (*plan.stack)
+        k->project.stack = plan.stack;
+    return talk_end(k, person, "plan.edited", "plan", k->project.plan, e);
+}
+
+int team_edit(struct team *t, const char *project, const char *text, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct talk k;
+    int r = talk_begin(t, &a, project, &k, e);
+    if (r == 0)
+        r = k.project.state == PROJECT_SPEC_APPROVAL   ? edit_spec(&k, text, person, e)
+            : k.project.state == PROJECT_PLAN_APPROVAL ? edit_plan(&k, text, person, e)
+                                                       : not_at_gate(&k, e);
+    batch_free(k.batch);
+    return r;
+}
+
+int team_under_approval(struct team *t, struct arena *a, const char *project, bool for_editing, const char **ret,
+                        struct err *e)
+{
+    struct talk k;
+    int r = talk_begin(t, a, project, &k, e);
+    if (r < 0)
+        return r;
+    batch_free(k.batch);
+    if (k.project.state == PROJECT_SPEC_APPROVAL) {
+        struct spec spec;
+        const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
+        r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
+        if (r == 0)
+            *ret = spec.text;
+        return r;
+    }
+    if (k.project.state != PROJECT_PLAN_APPROVAL)
+        return not_at_gate(&k, e);
+    struct plan plan;
+    r = read_plan(&k, &plan, e);
+    if (r < 0)
+        return r;
+    if (for_editing) {
+        char *text = json_dumps(json_keep(a, record_write(&plan_record, &plan)), JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        *ret = arena_printf(a, "%s\n", text);
+        free(text);
+    } else {
+        struct spec spec;
+        struct clauses clauses;
+        const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
+        r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
+        if (r == 0)
+            r = spec_clauses(a, spec.text, &clauses, e);
+        if (r == 0)
+            *ret = plan_text(a, &plan, &clauses);
+    }
+    return r;
+}

@@ -1,0 +1,37 @@
+/* talk.c - one sentence of a person is one commit: the project, what else it changes, the event. */
+#include "team/talk.h"
+
+int talk_begin(struct team *t, struct arena *a, const char *project, struct talk *ret, struct err *e)
+{
+    *ret = (struct talk){ .team = t, .arena = a, .id = project };
+    int r = site_get(t, project, &ret->site, e);
+    if (r == 0)
+        r = store_get(t->store, a, &project_type, project, &ret->project, &ret->version, e);
+    if (r == 0)
+        ret->batch = batch_new();
+    return r;
+}
+
+int talk_end(struct talk *k, const char *person, const char *kind, const char *payload_key, const char *payload,
+                    struct err *e)
+{
+    json_t *object = json_object();
+    if (payload_key)
+        json_put_text(object, payload_key, payload);
+    batch_update(k->batch, &project_type, k->id, k->version, &k->project);
+    batch_event(k->batch, &(struct event){ .project = k->id, .actor = *person ? person : "person", .kind = kind,
+                                           .payload_json = json_keep(k->arena, object) });
+    return store_commit(k->team->store, k->batch, NULL, e);
+}
+
+void talk_put_task(struct talk *k, const char *step)
+{
+    const struct playbook *p = &k->site->playbook;
+    for (const struct stage *s = playbook_first(p, FOR_PROJECT); s; s = playbook_next(p, s, false, 0)) {
+        if (streq(s->step, step)) {
+            k->project.steps++;
+            task_put(k->batch, k->arena, k->id, "", k->project.steps, s, 0);
+            return;
+        }
+    }
+}
