@@ -144,7 +144,8 @@ static void print_plain(struct progress *p, const struct event *ev, const char *
 static bool stays(const struct event *ev)
 {
     static const char *const kinds[] = { "ticket.blocked", "blocked", "functionality.blocked", "project.blocked",
-                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered", NULL };
+                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered",
+                                         "repository.dirty", NULL };
     for (size_t i = 0; kinds[i]; i++)
         if (streq(kinds[i], ev->kind))
             return true;

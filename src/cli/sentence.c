@@ -10,6 +10,7 @@
 
 static const struct { const char *kind, *words; } table[] = {
     { "project.created", "project begun" },
+    { "repository.dirty", "the repository has changes that are not committed: they stay there and are not built upon" },
     { "project.done", "every functionality is in DEV" },
     { "project.blocked", "cannot go on" },
     { "spec.written", "spec written" },

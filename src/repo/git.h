@@ -39,15 +39,16 @@ int repo_maintain(struct repo *r, struct err *e);
 
 /* Takes over the person's repository at `source` (bare or not, or a linked worktree).  Its
  * working tree, index, refs and configuration are only read, and nothing that they name is
- * run.  What its branches are goes to refs/tandem/source/<branch>; ours are made or moved
- * forward to them, never back.  It may be done again.
+ * run.  What its branches are goes to refs/tandem/source/<branch>; of ours only the default one
+ * is made or moved forward, never back.  It may be done again.
  * *ret_branch: its default branch, that is what a clone of it would check out (HEAD; when
- * detached: its only branch, main, master or trunk); *ret_head: its commit, "" when unborn;
+ * detached, or at the branch `results`, which is never taken: its only branch besides, main,
+ * master or trunk); *ret_head: its commit, "" when unborn;
  * *ret_dirty: its working tree has changes or new files (which are not taken).
  * An empty `r` takes over the object format (SHA-256); no other thread may use it meanwhile.
  * ERR_NOT_FOUND; ERR_INVALID says what is wrong: not a repository, a directory inside one,
  * shallow or partial, submodules, links that leave the tree, names that are refused. */
-int repo_import(struct repo *r, struct arena *a, const char *source, const char **ret_branch,
+int repo_import(struct repo *r, struct arena *a, const char *source, const char *results, const char **ret_branch,
                 struct oid *ret_head, bool *ret_dirty, struct err *e);
 
 /* Gives results back: copies objects into `target` and moves refs/heads/<branch> from
@@ -89,6 +90,12 @@ int repo_refs(struct repo *r, struct arena *a, const char *prefix, struct repo_r
 /* A branch name part made safe from text a model or person wrote: lower-case ASCII
  * letters, digits and '-', at most 40, never empty ("x"). */
 const char *branch_safe(struct arena *a, const char *text);
+/* "PREFIX/NAME", or with a number behind it: the first that can stand beside all that are
+ * `taken`, also where git keeps refs as files (one is not another's directory) and where files
+ * differ in more than case; added to `taken`. */
+const char *branch_free(struct arena *a, struct texts *taken, const char *prefix, const char *name);
+/* The names of all branches, here and as last seen in the person's repository. */
+int repo_branches_taken(struct repo *r, struct arena *a, struct texts *ret, struct err *e);
 
 /* ---- trees ---- */
 struct tree_file {

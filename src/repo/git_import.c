@@ -1,8 +1,9 @@
 /* git_import.c - takes over a person's repository.
  *
- * What it had is kept under refs/tandem/source, and our branches are made or moved forward
- * from there, so that doing it again (after a crash, or when the person has gone on) never
- * takes back what was built since.
+ * What it had is kept under refs/tandem/source, out of the way of our branches: a person's
+ * feature/x is not ours, even if ours would have the same name.  Only the default branch is
+ * shared; it is made or moved forward, so that doing it again (after a crash, or when the
+ * person has gone on) never takes back what was built since.
  */
 #include "repo/git_internal.h"
 
@@ -41,21 +42,37 @@ static int adopt_format(struct repo *r, const struct foreign *f, struct err *e)
 
 /* ---- which branch ---- */
 
-/* What a clone of it would check out; when nothing is, what people call the main one. */
-static int choose_branch(struct foreign *f, const char **ret, struct oid *ret_head, struct err *e)
+/* The only one that is not for results, or what people call the main one; NULL: neither. */
+static const char *guess_branch(const struct foreign *f, const char *results)
 {
-    if (*f->head_branch) {
+    static const char *const usual[] = { "main", "master", "trunk" };
+    const char *only = NULL;
+    size_t others = 0;
+    for (size_t i = 0; i < f->branches.count; i++) {
+        const char *name = f->branches.names[i] + strlen("refs/heads/");
+        if (!streq(name, results)) {
+            only = name;
+            others++;
+        }
+    }
+    for (size_t i = 0; i < 3 && others > 1; i++)
+        if (foreign_branch(f, usual[i]))
+            return usual[i];
+    return others == 1 ? only : NULL;
+}
+
+/* What a clone of it would check out, as a rule. */
+static int choose_branch(struct foreign *f, const char *results, const char **ret, struct oid *ret_head, struct err *e)
+{
+    if (*f->head_branch && !streq(f->head_branch, results)) {
         *ret = f->head_branch;
         *ret_head = f->head;
         return 0;
     }
-    static const char *const usual[] = { "main", "master", "trunk" };
-    const char *branch = f->branches.count == 1 ? f->branches.names[0] + strlen("refs/heads/") : NULL;
-    for (size_t i = 0; i < 3 && !branch; i++)
-        branch = foreign_branch(f, usual[i]) ? usual[i] : NULL;
+    const char *branch = guess_branch(f, results);
     if (!branch)
-        return err_set(e, ERR_INVALID, "HEAD is detached in %s and no branch is called main or master; check out the branch to build on",
-                       f->given);
+        return err_set(e, ERR_INVALID, "%s in %s and no other branch is called main or master; check out the branch to build on",
+                       *f->head_branch ? arena_printf(&f->arena, "%s is checked out", results) : "HEAD is detached", f->given);
     *ret = branch;
     *ret_head = *foreign_branch(f, branch);
     return 0;
@@ -70,26 +87,19 @@ static int fetch(struct repo *r, struct foreign *f, struct err *e)
     return code < 0 ? err_prefix(e, "cannot copy the objects of %s", f->given) : sync_objects(r, since, e);
 }
 
-static int make_branch(struct repo *r, const char *ref, const struct oid *ours, const struct oid *theirs, struct err *e)
+static int make_branch(struct repo *r, const char *ref, const struct oid *theirs, struct err *e)
 {
-    if (!ours)
-        return repo_ref_move(r, ref, &(struct oid){ "" }, theirs, e);
+    struct oid ours;
     bool forward = false;
-    int code = oid_same(ours, theirs) ? 0 : repo_is_ancestor(r, ours, theirs, &forward, e);
-    return code < 0 || !forward ? code : repo_ref_move(r, ref, ours, theirs, e);
+    int code = repo_ref(r, ref, &ours, e);
+    if (code == ERR_NOT_FOUND)
+        return repo_ref_move(r, ref, &(struct oid){ "" }, theirs, e);
+    if (code == 0)
+        code = repo_is_ancestor(r, &ours, theirs, &forward, e);
+    return code < 0 || !forward ? code : repo_ref_move(r, ref, &ours, theirs, e);
 }
 
-static int make_branches(struct repo *r, const struct foreign *f, struct err *e)
-{
-    ARENA_LOCAL(a);
-    struct repo_refs ours;
-    int code = repo_refs(r, &a, "refs/heads/", &ours, e);
-    for (size_t i = 0; i < f->branches.count && code == 0; i++)
-        code = make_branch(r, f->branches.names[i], refs_find(&ours, f->branches.names[i]), &f->branches.oids[i], e);
-    return code;
-}
-
-static int copy(struct repo *r, struct foreign *f, const struct oid *head, struct err *e)
+static int copy(struct repo *r, struct foreign *f, const char *ref, const struct oid *head, struct err *e)
 {
     if (!f->branches.count)
         return 0;
@@ -104,10 +114,10 @@ static int copy(struct repo *r, struct foreign *f, const struct oid *head, struc
     }
     if (code < 0)
         return code;
-    return make_branches(r, f, e);
+    return oid_none(head) ? 0 : make_branch(r, ref, head, e);
 }
 
-int repo_import(struct repo *r, struct arena *a, const char *source, const char **ret_branch,
+int repo_import(struct repo *r, struct arena *a, const char *source, const char *results, const char **ret_branch,
                 struct oid *ret_head, bool *ret_dirty, struct err *e)
 {
     struct foreign f;
@@ -116,7 +126,7 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
     bool dirty = false;
     int code = foreign_open(&f, source, e);
     if (code == 0)
-        code = choose_branch(&f, &branch, &head, e);
+        code = choose_branch(&f, results, &branch, &head, e);
     if (code == 0)
         code = branch_check(branch, e);
     if (code == 0)
@@ -124,11 +134,12 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
     if (code == 0)
         code = foreign_facade(&f, e);
     if (code == 0) {
+        const char *ref = arena_printf(a, "refs/heads/%s", branch);
         dirty = foreign_is_dirty(&f);
-        code = copy(r, &f, &head, e);
+        code = copy(r, &f, ref, &head, e);
+        if (code == 0)
+            code = git_do(r->path, GIT_ARGS("symbolic-ref", "HEAD", ref), e);
     }
-    if (code == 0)
-        code = git_do(r->path, GIT_ARGS("symbolic-ref", "HEAD", arena_printf(a, "refs/heads/%s", branch)), e);
     if (code == 0) {
         *ret_branch = arena_strdup(a, branch);
         *ret_head = head;

@@ -202,3 +202,42 @@ const char *branch_safe(struct arena *a, const char *text)
     out[len] = '\0';
     return len ? out : "x";
 }
+
+/* Whether two branches cannot stand side by side as files, on whatever file system. */
+static bool names_collide(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b), len = a_len < b_len ? a_len : b_len;
+    if (strncasecmp(a, b, len) != 0)
+        return false;
+    const char *rest = a_len < b_len ? b + len : a + len;
+    return *rest == '\0' || *rest == '/';
+}
+
+static bool is_free(const struct texts *taken, const char *name)
+{
+    for (size_t i = 0; i < taken->count; i++)
+        if (names_collide(taken->items[i], name))
+            return false;
+    return true;
+}
+
+static bool is_branch(const struct texts *taken, const char *name)
+{
+    for (size_t i = 0; i < taken->count; i++)
+        if (strcasecmp(taken->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Each taken name is in the way of one number at most, so that the loops end. */
+const char *branch_free(struct arena *a, struct texts *taken, const char *prefix, const char *name)
+{
+    const char *directory = prefix;
+    for (size_t n = 2; is_branch(taken, directory); n++)
+        directory = arena_printf(a, "%s-%zu", prefix, n);
+    const char *branch = arena_printf(a, "%s/%s", directory, name);
+    for (size_t n = 2; !is_free(taken, branch); n++)
+        branch = arena_printf(a, "%s/%s-%zu", directory, name, n);
+    texts_add(taken, a, branch);
+    return branch;
+}

@@ -110,6 +110,22 @@ int repo_refs(struct repo *r, struct arena *a, const char *prefix, struct repo_r
     return code;
 }
 
+int repo_branches_taken(struct repo *r, struct arena *a, struct texts *ret, struct err *e)
+{
+    static const char *const prefixes[] = { "refs/heads/", "refs/tandem/source/" };
+    struct texts taken = { 0 };
+    for (size_t i = 0; i < 2; i++) {
+        struct repo_refs refs;
+        int code = repo_refs(r, a, prefixes[i], &refs, e);
+        if (code < 0)
+            return code;
+        for (size_t k = 0; k < refs.count; k++)
+            texts_add(&taken, a, refs.names[k] + strlen(prefixes[i]));
+    }
+    *ret = taken;
+    return 0;
+}
+
 /* ---- moving ---- */
 
 static int sync_dir(int fd, const char *path)

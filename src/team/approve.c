@@ -22,11 +22,12 @@ static int approve_spec(struct talk *k, const char *person, struct err *e)
     return talk_end(k, person, "spec.approved", "spec", id, e);
 }
 
-/* The first commit of an empty repository, and DEV. */
+/* The first commit of an empty repository, the default branch, and DEV: nothing is on it yet. */
 static int prepare_branches(struct talk *k, struct err *e)
 {
     struct repo *repo = k->site->repo;
-    struct oid base = oid_of(k->project.base), dev;
+    struct oid base = oid_of(k->project.base), tip;
+    const char *ref = arena_printf(k->arena, "refs/heads/%s", k->project.branch);
     int r = site_stack(k->team, k->site, k->project.stack, e);
     if (r < 0)
         return r;
@@ -41,14 +42,15 @@ static int prepare_branches(struct talk *k, struct err *e)
         if (r == 0)
             r = repo_commit(repo, &c, &base, e);
         if (r == 0)
-            r = repo_ref_move(repo, arena_printf(k->arena, "refs/heads/%s", k->project.branch), NULL, &base, e);
+            r = repo_ref_move(repo, ref, NULL, &base, e);
         if (r < 0)
             return r;
         k->project.base = arena_strdup(k->arena, base.hex);
     }
-    if (repo_ref(repo, dev_ref, &dev, NULL) == 0)
-        return 0;
-    return repo_ref_move(repo, dev_ref, NULL, &base, e);
+    r = repo_ref(repo, ref, &tip, e);
+    if (r == ERR_NOT_FOUND) /* it is unborn in the person's repository, which has a DEV */
+        r = repo_ref_move(repo, ref, NULL, &base, e);
+    return r < 0 ? r : repo_ref_move(repo, dev_ref, NULL, &base, e);
 }
 
 static int read_plan(struct talk *k, struct plan *ret, struct err *e)
@@ -67,12 +69,15 @@ static int read_plan(struct talk *k, struct plan *ret, struct err *e)
 static int approve_plan(struct talk *k, const char *person, struct err *e)
 {
     struct plan plan;
+    struct texts taken;
     const struct stage *first = playbook_first(&k->site->playbook, FOR_TICKET);
     int r = read_plan(k, &plan, e);
     if (r == 0)
         r = prepare_branches(k, e);
     if (r == 0)
-        r = plan_store(k->arena, &plan, k->id, first->name, k->batch, e);
+        r = repo_branches_taken(k->site->repo, k->arena, &taken, e);
+    if (r == 0)
+        r = plan_store(k->arena, &plan, k->id, first->name, &taken, k->batch, e);
     if (r < 0)
         return r;
     for (size_t i = 1; i <= plan.tickets.count; i++)

@@ -1,31 +1,43 @@
 /* hand_over.c - the result: a clone, or branches in the person's repository. */
 #include "team/talk.h"
 
+/* A branch that is in use there, or was changed there, is the person's to move. */
+static void note_left_alone(struct talk *k, const char *branch, const char *why, struct str *note)
+{
+    str_addf(note, "%s was left alone: %s.\n  `tandem resume` tries again; git -C %s fetch %s %s brings what is new as FETCH_HEAD\n",
+             branch, why, k->project.source, project_repo_path(k->arena, k->team->home, k->id), branch);
+}
+
+static int give_branch(struct talk *k, const char *branch, struct str *note, struct err *e)
+{
+    struct repo *repo = k->site->repo;
+    const char *known = arena_printf(k->arena, "refs/tandem/source/%s", branch);
+    struct oid ours, before = { "" };
+    int r = repo_ref(repo, arena_printf(k->arena, "refs/heads/%s", branch), &ours, e);
+    if (r == 0 && repo_ref(repo, known, &before, NULL) < 0)
+        before.hex[0] = '\0';
+    if (r == 0)
+        r = repo_export(repo, k->project.source, branch, &before, &ours, e);
+    if (r == ERR_BUSY || r == ERR_CONFLICT) {
+        note_left_alone(k, branch, e->text, note);
+        return 0;
+    }
+    return r < 0 ? r : repo_ref_move(repo, known, NULL, &ours, e);
+}
+
 static int give_back(struct talk *k, const char **ret_note, struct err *e)
 {
-    struct repo_refs refs;
-    int r = repo_refs(k->site->repo, k->arena, "refs/heads/", &refs, e);
-    if (r < 0)
-        return r;
     STR_LOCAL(note);
-    for (size_t i = 0; i < refs.count; i++) {
-        const char *branch = refs.names[i] + strlen("refs/heads/");
-        if (!streq(branch, "DEV") && !starts_with(branch, "feature/"))
-            continue;
-        struct oid before;
-        const char *imported = arena_printf(k->arena, "refs/tandem/source/%s", branch);
-        if (repo_ref(k->site->repo, imported, &before, NULL) < 0)
-            before.hex[0] = '\0';
-        r = repo_export(k->site->repo, k->project.source, branch, &before, &refs.oids[i], e);
-        if (r == 0)
-            r = repo_ref_move(k->site->repo, imported, NULL, &refs.oids[i], e);
-        if (r == ERR_BUSY || r == ERR_CONFLICT)
-            str_addf(&note, "%s was left alone: %s\n", branch, e->text);
-        else if (r < 0)
-            return r;
-    }
-    *ret_note = arena_strndup(k->arena, note.data, note.len);
-    return 0;
+    struct store_found found;
+    int r = project_functionalities(k->team->store, k->arena, k->id, &found, e);
+    const struct functionality *f = found.docs;
+    for (size_t i = 0; r == 0 && i < found.count; i++)
+        r = give_branch(k, f[i].branch, &note, e);
+    if (r == 0)
+        r = give_branch(k, "DEV", &note, e);
+    if (r == 0)
+        *ret_note = arena_strndup(k->arena, note.data, note.len);
+    return r;
 }
 
 /* The directory may be there already, from before a crash. */
@@ -42,11 +54,11 @@ int team_hand_over(struct team *t, struct arena *a, const char *project, const c
     if (r < 0)
         return r;
     *ret_note = "";
-    if (!k.project.handed_over) {
+    if (!k.project.handed_over)
         r = *k.project.source ? give_back(&k, ret_note, e) : make_clone(&k, e);
+    if (r == 0 && !k.project.handed_over && !**ret_note) {
         k.project.handed_over = true;
-        if (r == 0)
-            r = talk_end(&k, role_names[ROLE_ENGINE], "project.handed-over", NULL, NULL, e);
+        r = talk_end(&k, role_names[ROLE_ENGINE], "project.handed-over", NULL, NULL, e);
     }
     batch_free(k.batch);
     return r;

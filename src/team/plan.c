@@ -155,29 +155,21 @@ const char *architect_is_satisfactory(struct arena *a, const struct plan *p, con
 
 /* ---- documents ---- */
 
-static const char *unique_branch(struct arena *a, const struct plan *p, size_t i)
-{
-    const char *name = branch_safe(a, functionality_at(p, i)->title);
-    for (size_t k = 0; k < i; k++)
-        if (streq(branch_safe(a, functionality_at(p, k)->title), name))
-            return arena_printf(a, "feature/%s-%zu", name, i + 1);
-    return arena_printf(a, "feature/%s", name);
-}
-
-static void store_functionalities(struct arena *a, const struct plan *p, const char *project, struct batch *b)
+static void store_functionalities(struct arena *a, const struct plan *p, const char *project, struct texts *taken,
+                                  struct batch *b)
 {
     for (size_t i = 0; i < p->functionalities.count; i++) {
         const struct plan_functionality *pf = functionality_at(p, i);
         struct functionality f = {
             .project = project, .number = (int64_t)i + 1, .title = pf->title, .summary = pf->summary,
-            .branch = unique_branch(a, p, i), .blocked = "", .merged = "",
+            .branch = branch_free(a, taken, "feature", branch_safe(a, pf->title)), .blocked = "", .merged = "",
         };
         batch_insert(b, &functionality_type, arena_printf(a, "%s/F-%zu", project, i + 1), &f);
     }
 }
 
 static void store_ticket(struct arena *a, const struct plan *p, const char *project, const char *stage,
-                         const size_t *number_of, size_t i, struct batch *b)
+                         const size_t *number_of, size_t i, struct texts *taken, struct batch *b)
 {
     const struct plan_ticket *pt = plan_ticket_at(p, i);
     struct ticket t = {
@@ -185,7 +177,7 @@ static void store_ticket(struct arena *a, const struct plan *p, const char *proj
         .functionality = (int64_t)functionality_index(p, pt->functionality) + 1,
         .title = pt->title, .description = pt->description, .kind = pt->kind, .column = COLUMN_BACKLOG,
         .severity = pt->severity, .estimate_minutes = pt->estimate_minutes,
-        .blocked = "", .hint = "", .branch = arena_printf(a, "ticket/T-%zu", number_of[i] + 1),
+        .blocked = "", .hint = "", .branch = branch_free(a, taken, "ticket", arena_printf(a, "T-%zu", number_of[i] + 1)),
         .base = "", .head = "", .merged = "", .scope.how = "", .stage = stage, .comment = "",
         .checked = "", .steps = 1,
     };
@@ -199,7 +191,7 @@ static void store_ticket(struct arena *a, const struct plan *p, const char *proj
     batch_insert(b, &ticket_type, arena_printf(a, "%s/T-%zu", project, number_of[i] + 1), &t);
 }
 
-int plan_store(struct arena *a, const struct plan *p, const char *project, const char *stage,
+int plan_store(struct arena *a, const struct plan *p, const char *project, const char *stage, struct texts *taken,
                struct batch *b, struct err *e)
 {
     size_t n = p->tickets.count, stuck = 0;
@@ -208,9 +200,9 @@ int plan_store(struct arena *a, const struct plan *p, const char *project, const
         return err_set(e, ERR_INVALID, "the plan's dependencies form a cycle");
     for (size_t i = 0; i < n; i++)
         number_of[order[i]] = i;
-    store_functionalities(a, p, project, b);
+    store_functionalities(a, p, project, taken, b);
     for (size_t i = 0; i < n; i++)
-        store_ticket(a, p, project, stage, number_of, order[i], b);
+        store_ticket(a, p, project, stage, number_of, order[i], taken, b);
     return 0;
 }
 

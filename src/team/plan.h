@@ -33,9 +33,9 @@ static inline struct plan_ticket *plan_ticket_at(const struct plan *p, size_t i)
 }
 
 /* The plan in the order in which it can be merged (dependencies first, else as given), as
- * documents in the batch: F-1.., T-1...  Branch names are made safe and unique.  `stage` is
- * where tickets begin. */
-int plan_store(struct arena *a, const struct plan *p, const char *project, const char *stage,
+ * documents in the batch: F-1.., T-1...  Branch names are made safe, and none is in `taken`,
+ * which grows by them.  `stage` is where tickets begin. */
+int plan_store(struct arena *a, const struct plan *p, const char *project, const char *stage, struct texts *taken,
                struct batch *b, struct err *e);
 
 /* The plan for people, as text: functionalities, tickets, criteria with their clauses, and

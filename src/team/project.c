@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char dev_ref[] = "refs/heads/DEV";
-
 /* A free id from a name: "units", "units-2", ... */
 static int free_id(struct team *t, struct arena *a, const char *name, const char **ret, struct err *e)
 {
@@ -32,17 +30,17 @@ static int free_id(struct team *t, struct arena *a, const char *name, const char
     return err_set(e, ERR_LIMIT, "there are 1000 projects named %s already; give another --name", stem);
 }
 
-/* A repository that a crash left without a project is nobody's: it is made anew. */
+/* A repository that a crash left without a project is nobody's: it is made anew.  Beside it
+ * may lie what the person has put there for this project (share/). */
 static int make_repo(struct team *t, struct arena *a, const char *id, const char *branch, struct repo **ret, struct err *e)
 {
-    const char *dir = arena_printf(a, "%s/projects/%s", t->home, id);
+    const char *path = project_repo_path(a, t->home, id);
     int fd;
-    int r = dir_open(dir, true, &fd, e);
+    int r = dir_open(path, true, &fd, e);
     if (r < 0)
         return r;
     r = dir_empty(fd, e);
     close(fd);
-    const char *path = project_repo_path(a, t->home, id);
     if (r == 0)
         r = repo_create(path, branch, e);
     if (r == 0)
@@ -50,44 +48,44 @@ static int make_repo(struct team *t, struct arena *a, const char *id, const char
     return r;
 }
 
-/* Where work on an existing repository starts: its DEV when there is one and it is kept. */
+/* Where work on an existing repository starts: its DEV when there is one and it is kept.  Results
+ * replace that branch in any case, so a person is asked. */
 static int choose_base(struct repo *repo, struct project *p, const struct oid *head, enum existing_dev dev,
                        struct arena *a, struct err *e)
 {
-    p->base = arena_strdup(a, head->hex);
+    struct repo_refs below;
     struct oid existing;
-    if (!*head->hex || repo_ref(repo, dev_ref, &existing, NULL) < 0)
+    int r = repo_refs(repo, a, "refs/tandem/source/DEV/", &below, e);
+    if (r < 0)
+        return r;
+    if (below.count)
+        return err_set(e, ERR_INVALID, "%s has the branch %s, beside which there can be no DEV, where results go; rename it first",
+                       p->source, below.names[0] + strlen("refs/tandem/source/"));
+    p->base = arena_strdup(a, head->hex);
+    if (repo_ref(repo, "refs/tandem/source/DEV", &existing, NULL) < 0 || dev == DEV_REPLACE)
         return 0;
-    switch (dev) {
-    case DEV_CONTINUE:
-        p->base = arena_strdup(a, existing.hex);
-        return 0;
-    case DEV_REPLACE:
-        return repo_ref_move(repo, dev_ref, &existing, head, e);
-    case DEV_ASK:
-        break;
-    }
-    return err_set(e, ERR_EXISTS, "%s has a DEV branch already: continue on it (--dev continue), replace it by one from "
-                                  "%s (--dev replace), or stop", p->source, p->branch);
+    if (dev == DEV_ASK)
+        return err_set(e, ERR_EXISTS, "%s has a DEV branch already: continue on it (--dev continue), replace it by one from "
+                                      "%s (--dev replace), or stop", p->source, p->branch);
+    p->base = arena_strdup(a, existing.hex);
+    return 0;
 }
 
 static int fill_repo(struct repo *repo, struct arena *a, const struct project_wish *w, struct project *p,
-                     struct err *e)
+                     bool *ret_dirty, struct err *e)
 {
     struct oid head = { "" };
     if (!w->repo)
         return 0;
-    bool dirty;
-    int r = repo_import(repo, a, w->repo, &p->branch, &head, &dirty, e);
+    int r = repo_import(repo, a, w->repo, "DEV", &p->branch, &head, ret_dirty, e);
     if (r == 0)
         r = choose_base(repo, p, &head, w->dev, a, e);
     return r;
 }
 
-static int find_stack(struct team *t, struct repo *repo, struct arena *a, const char *const *override_dirs,
+static int find_stack(struct repo *repo, struct arena *a, const char *const *override_dirs,
                       struct project *p, struct err *e)
 {
-    (void)t;
     if (*p->stack || !*p->base)
         return 0;
     struct oid base = oid_of(p->base);
@@ -125,15 +123,18 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
     struct playbook playbook;
     const char *dirs[] = { arena_printf(a, "%s/projects/%s/share", t->home, id),
                            arena_printf(a, "%s/share", t->home), NULL };
-    int r = fill_repo(repo, a, w, p, e);
+    bool dirty = false;
+    int r = fill_repo(repo, a, w, p, &dirty, e);
     if (r == 0)
-        r = find_stack(t, repo, a, dirs, p, e);
+        r = find_stack(repo, a, dirs, p, e);
     if (r == 0)
         r = playbook_load(a, p->playbook, dirs, &playbook, e);
     if (r < 0)
         return r;
     struct batch *b = batch_new();
     put_first_documents(a, b, id, p, w->spec, &playbook);
+    if (dirty)
+        batch_event(b, &(struct event){ .project = id, .actor = role_names[ROLE_ENGINE], .kind = "repository.dirty" });
     r = store_commit(t->store, b, NULL, e);
     batch_free(b);
     return r;

@@ -256,7 +256,10 @@ static int add_functionality_request(struct step *s, struct conversation_use *c,
 static int add_ticket(struct step *s, const struct review *v, struct err *e)
 {
     struct store_found found;
+    struct texts taken;
     int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r == 0)
+        r = repo_branches_taken(s->site->repo, s->arena, &taken, e);
     if (r < 0)
         return r;
     const struct ticket *all = found.docs;
@@ -266,7 +269,7 @@ static int add_ticket(struct step *s, const struct review *v, struct err *e)
         .column = COLUMN_TODO, .severity = SEVERITY_MEDIUM, .description = join_refactorings(s, v), .blocked = "",
         .hint = "", .base = "", .head = "", .merged = "", .scope.how = "", .comment = "", .checked = "", .steps = 1,
     };
-    t.branch = arena_printf(s->arena, "ticket/T-%lld", (long long)t.number);
+    t.branch = branch_free(s->arena, &taken, "ticket", arena_printf(s->arena, "T-%lld", (long long)t.number));
     for (size_t i = 0; i < found.count; i++)
         if (all[i].functionality == t.functionality)
             texts_add(&t.after, s->arena, arena_printf(s->arena, "T-%lld", (long long)all[i].number));

@@ -125,8 +125,8 @@ int team_under_approval(struct team *t, struct arena *a, const char *project, bo
 int team_retry(struct team *t, const char *project, const char *thing, const char *hint,
                const char *person, struct err *e);
 
-/* A normal clone of DEV (new projects) or the branches given back to --repo, once; says in
- * `ret_note` what was left alone. */
+/* A normal clone of DEV (new projects) or the branches given back to --repo, once; `ret_note`
+ * says what was left alone there, "" for nothing: the next call tries that again. */
 int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
 
 /* The project's bare repository below `home`. */

@@ -19,6 +19,7 @@ struct team_fixture {
     struct scratch s;
     struct store *store;
     struct team_options options; /* may be changed before the team is opened */
+    enum existing_dev dev;       /* what begin_project wishes */
     struct team *team;
     struct script *script;
     const char *id; /* of the project */

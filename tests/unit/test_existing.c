@@ -1,4 +1,5 @@
-/* Building on a repository that has tests of its own: failing, flaky, generated, untidy ones. */
+/* Building on a repository that has tests of its own: failing, flaky, generated, untidy ones;
+ * and branches of its own. */
 #include "team_fixture.h"
 
 #include <sys/stat.h>
@@ -78,6 +79,57 @@ static void a_flaky_test_is_nobodys_fault(void **state)
     assert_int_equal(ticket_of(f, 1).flaky.count, 1);
 }
 
+/* The functionality is called "Core", and so is something of theirs. */
+static void a_branch_of_the_persons_is_not_mistaken_for_ours(void **state)
+{
+    struct team_fixture *f = *state;
+    const char *note;
+    scratch_sh(&f->s, "git init -q source; cd source; git checkout -q -b feature/core; echo x >theirs; git add theirs; git commit -qm Theirs;"
+                      "git checkout -q --orphan main; git rm -qf theirs");
+    const char *theirs = scratch_sh(&f->s, "git -C source rev-parse feature/core");
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    run_team(f, TEAM_DONE);
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
+    assert_string_equal(note, "");
+    assert_string_equal(functionality_of(f, 1).branch, "feature/core-2");
+    assert_string_equal(scratch_sh(&f->s, "git -C source rev-parse feature/core"), theirs);
+    assert_string_equal(scratch_sh(&f->s, "git -C source ls-tree --name-only feature/core-2"), scratch_sh(&f->s, "git -C source ls-tree --name-only DEV"));
+    assert_null(file_on(f, "DEV", "theirs"));
+}
+
+/* What is in use there is tried again. */
+static void a_branch_in_use_is_given_back_later(void **state)
+{
+    struct team_fixture *f = *state;
+    const char *note;
+    scratch_sh(&f->s, "git init -q source; cd source; git commit -q --allow-empty -m Begin; git branch DEV");
+    one_ticket_succeeds(f);
+    f->dev = DEV_CONTINUE;
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    scratch_sh(&f->s, "cd source; git checkout -q DEV");
+    const char *before = scratch_sh(&f->s, "git -C source rev-parse DEV; ls source");
+    run_team(f, TEAM_DONE);
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
+    assert_non_null(strstr(note, "DEV was left alone"));
+    assert_string_equal(scratch_sh(&f->s, "git -C source rev-parse DEV; ls source"), before);
+    scratch_sh(&f->s, "cd source; git checkout -q main");
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
+    assert_string_equal(note, "");
+    assert_string_equal(scratch_sh(&f->s, "git -C source show DEV:doubling.py"), "def double(n):\n    return 2 * n");
+    assert_int_equal(count_events(f, "project.handed-over"), 1);
+}
+
+static void what_a_person_put_beside_the_repository_stays(void **state)
+{
+    struct team_fixture *f = *state;
+    scratch_write(&f->s, "home/projects/numbers/share/prompts/pm.md", "Mine.\n");
+    scratch_write(&f->s, "home/projects/numbers/repo.git/left", "by a crash");
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    assert_string_equal(scratch_read(&f->s, "home/projects/numbers/share/prompts/pm.md"), "Mine.\n");
+    assert_false(scratch_has(&f->s, "home/projects/numbers/repo.git/left"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +137,9 @@ int main(void)
         with_team(a_suite_that_rewrites_its_own_files_is_let_be),
         with_team(production_code_that_rewrites_a_test_is_refused),
         with_team(a_flaky_test_is_nobodys_fault),
+        with_team(a_branch_of_the_persons_is_not_mistaken_for_ours),
+        with_team(a_branch_in_use_is_given_back_later),
+        with_team(what_a_person_put_beside_the_repository_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -473,6 +473,25 @@ static void packing_changes_nothing_that_is_read(void **state)
     assert_string_equal(again.hex, t.hex);
 }
 
+static void a_free_name_stands_beside_all_that_are_taken(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    static const char *const taken_names[] = { "main", "DEV", "feature/core", "Feature/Units-2", "feature/deep/er", "ticket" };
+    static const char *const cases[][3] = {
+        { "feature", "new", "feature/new" }, { "feature", "new", "feature/new-2" }, { "feature", "new", "feature/new-3" },
+        { "feature", "core", "feature/core-2" }, { "feature", "core-2", "feature/core-2-2" },
+        { "feature", "units-2", "feature/units-2-2" }, /* where files differ in more than case */
+        { "feature", "deep", "feature/deep-2" },       /* another's directory */
+        { "ticket", "T-1", "ticket-2/T-1" }, { "ticket", "T-2", "ticket-2/T-2" },
+    };
+    struct texts taken = { 0 };
+    for (size_t i = 0; i < sizeof taken_names / sizeof *taken_names; i++)
+        texts_add(&taken, &a, taken_names[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(branch_free(&a, &taken, cases[i][0], cases[i][1]), cases[i][2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +519,7 @@ int main(void)
         with_repo(reading_goes_on_when_the_helper_was_killed),
         with_repo(a_repository_is_made_once_and_opened_only_where_one_is),
         with_repo(packing_changes_nothing_that_is_read),
+        cmocka_unit_test(a_free_name_stands_beside_all_that_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,14 +15,14 @@ struct imported {
 static struct imported import(struct fixture *f, const char *name)
 {
     struct imported i = { 0 };
-    check_ok(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "%s", name), &i.branch, &i.head, &i.dirty, &f->e), &f->e);
+    check_ok(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "%s", name), "DEV", &i.branch, &i.head, &i.dirty, &f->e), &f->e);
     return i;
 }
 
 static void refuses(struct fixture *f, const char *name, int code, const char *words)
 {
     struct imported i = { .branch = "untouched" };
-    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "%s", name), &i.branch, &i.head, &i.dirty, &f->e), code, &f->e, words);
+    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "%s", name), "DEV", &i.branch, &i.head, &i.dirty, &f->e), code, &f->e, words);
     assert_string_equal(i.branch, "untouched");
     assert_string_equal(git(f, "for-each-ref refs/heads"), "");
 }
@@ -52,7 +52,7 @@ static void branches_and_objects_come_over_and_nothing_changes_there(void **stat
     assert_string_equal(i.branch, "main");
     assert_string_equal(i.head.hex, head);
     assert_false(i.dirty);
-    assert_string_equal(git(f, "for-each-ref --format='%%(refname:short)' refs/heads"), "feature/x\nmain");
+    assert_string_equal(git(f, "for-each-ref --format='%%(refname)'"), "refs/heads/main\nrefs/tandem/source/feature/x\nrefs/tandem/source/main");
     assert_string_equal(git(f, "symbolic-ref HEAD"), "refs/heads/main");
     assert_string_equal(sh(f, "cat p.git/objects/info/alternates 2>/dev/null || echo none"), "none");
     assert_string_equal(git(f, "show main:a"), "three");
@@ -107,7 +107,7 @@ static void an_unborn_branch_beside_others_has_no_head(void **state)
     struct imported i = import(f, "app");
     assert_string_equal(i.branch, "fresh");
     assert_string_equal(i.head.hex, "");
-    assert_string_equal(git(f, "for-each-ref --format='%%(refname:short)' refs/heads"), "feature/x\nmain");
+    assert_string_equal(git(f, "for-each-ref --format='%%(refname:short)' refs/heads"), "");
 }
 
 static void a_detached_head_falls_back_on_the_main_branch(void **state)
@@ -122,7 +122,7 @@ static void a_detached_head_falls_back_on_the_main_branch(void **state)
     sh(f, "rm -rf p2.git; cd app; git branch -m main one; git branch two");
     fixture_reopen(f);
     struct imported j;
-    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), &j.branch, &j.head, &j.dirty, &f->e), ERR_INVALID, &f->e, "HEAD is detached");
+    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), "DEV", &j.branch, &j.head, &j.dirty, &f->e), ERR_INVALID, &f->e, "HEAD is detached");
 }
 
 static void a_linked_worktree_is_its_repository_with_its_own_head(void **state)
@@ -200,7 +200,7 @@ static void sha256_is_taken_over_by_an_empty_project_only(void **state)
     assert_string_equal(sh(f, "git -C app rev-parse DEV; git -C out rev-parse HEAD"), sh(f, "printf '%%s\\n%%s' %s %s", c.hex, c.hex));
     sh(f, "git init -q other; cd other; echo x >x; git add x; git commit -qm x");
     struct imported j;
-    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "other"), &j.branch, &j.head, &j.dirty, &f->e), ERR_INVALID, &f->e, "sha1 object ids");
+    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "other"), "DEV", &j.branch, &j.head, &j.dirty, &f->e), ERR_INVALID, &f->e, "sha1 object ids");
     check_err(repo_export(f->r, scratch_path(&f->s, "other"), "DEV", &none, &c, &f->e), ERR_INVALID, &f->e, "another object format");
 }
 
@@ -209,17 +209,33 @@ static void importing_again_goes_forward_and_takes_nothing_back(void **state)
     struct fixture *f = *state;
     make_app(f);
     struct imported i = import(f, "app");
-    struct oid ours = COMMIT(f, "feature/x", &i.head, "built", "here");
     sh(f, "cd app; echo four >a; git commit -qam three; git branch new; git checkout -q feature/x; echo other >o; git add o; git commit -qm other; git checkout -q main");
     struct imported j = import(f, "app");
     assert_string_not_equal(i.head.hex, j.head.hex);
     assert_string_equal(git(f, "rev-parse main"), j.head.hex);
-    assert_string_equal(git(f, "rev-parse new"), j.head.hex);
-    assert_string_equal(git(f, "rev-parse feature/x"), ours.hex);
     assert_string_equal(git(f, "rev-parse refs/tandem/source/feature/x"), sh(f, "git -C app rev-parse feature/x"));
+    struct oid ours = COMMIT(f, "main", &j.head, "built", "here");
     sh(f, "cd app; git branch -D -q new; git branch new/below"); /* a name that was a branch is a directory now */
-    struct imported k;
-    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), &k.branch, &k.head, &k.dirty, &f->e), ERR_FAILED, &f->e, "refs/heads/new");
+    import(f, "app");
+    assert_string_equal(git(f, "rev-parse main"), ours.hex);
+    assert_string_equal(git(f, "rev-parse refs/tandem/source/new/below"), j.head.hex);
+}
+
+/* Where results go is never what they start from, even when the person looks at them. */
+static void the_branch_of_results_is_not_the_default_one(void **state)
+{
+    struct fixture *f = *state;
+    make_app(f);
+    sh(f, "cd app; git checkout -q -b DEV");
+    struct imported i = import(f, "app");
+    assert_string_equal(i.branch, "main");
+    assert_string_equal(git(f, "for-each-ref --format='%%(refname:short)' refs/heads"), "main");
+    sh(f, "cd app; git branch -D -q feature/x; git branch -m main work");
+    assert_string_equal(import(f, "app").branch, "work"); /* the only one besides */
+    sh(f, "cd app; git branch -D -q work");
+    struct imported j;
+    check_err(repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), "DEV", &j.branch, &j.head, &j.dirty, &f->e), ERR_INVALID, &f->e,
+              "DEV is checked out");
 }
 
 static const char hostile[] =
@@ -389,7 +405,7 @@ static int act(struct fixture *f, const char *action)
     struct imported i;
     struct oid c;
     if (streq(action, "import"))
-        return repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), &i.branch, &i.head, &i.dirty, &f->e);
+        return repo_import(f->r, &f->s.arena, scratch_path(&f->s, "app"), "DEV", &i.branch, &i.head, &i.dirty, &f->e);
     if (streq(action, "clone"))
         return repo_clone_out(f->r, scratch_path(&f->s, "out"), "DEV", &f->e);
     check_ok(repo_ref(f->r, "refs/heads/DEV", &c, &f->e), &f->e);
@@ -454,6 +470,7 @@ int main(int argc, char **argv)
         with_repo(what_cannot_be_worked_on_is_named),
         with_repo(sha256_is_taken_over_by_an_empty_project_only),
         with_repo(importing_again_goes_forward_and_takes_nothing_back),
+        with_repo(the_branch_of_results_is_not_the_default_one),
         with_repo(a_hostile_repository_runs_nothing),
         with_repo(results_arrive_on_the_branch_and_nothing_else_changes),
         with_repo(a_branch_that_went_on_there_is_left_alone),

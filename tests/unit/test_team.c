@@ -101,6 +101,20 @@ static void functionalities_are_reviewed_in_plan_order(void **state)
     assert_int_equal(ticket_of(f, 4).functionality, 2);
 }
 
+static void functionalities_never_share_a_branch(void **state)
+{
+    struct team_fixture *f = *state;
+#define LONG_TITLE "Everything that has to do with numbers, and"
+    begin_project(f, 1, one_spec,
+                  PLAN("{\"id\": \"f\", \"title\": \"" LONG_TITLE " more\"}, {\"id\": \"g\", \"title\": \"" LONG_TITLE " less\"}, "
+                       "{\"id\": \"h\", \"title\": \"Core-2\"}, {\"id\": \"i\", \"title\": \"core\"}, {\"id\": \"j\", \"title\": \"CORE!\"}",
+                       TICKET("a", "f", "") ", " TICKET("b", "g", "") ", " TICKET("c", "h", "") ", " TICKET("d", "i", "") ", "
+                       TICKET("e", "j", "")), NULL);
+    for (int64_t i = 1; i <= 5; i++)
+        for (int64_t k = 1; k < i; k++)
+            assert_string_not_equal(functionality_of(f, i).branch, functionality_of(f, k).branch);
+}
+
 static void a_criterion_is_reworded_only_so_often(void **state)
 {
     struct team_fixture *f = *state;
@@ -162,6 +176,7 @@ int main(void)
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
+        with_team(functionalities_never_share_a_branch),
         with_team(a_criterion_is_reworded_only_so_often),
         with_team(a_plan_that_never_passes_blocks_the_project_until_a_person_lets_it_try_again),
         with_team(short_coverage_goes_to_the_developer_with_the_persons_hint),
