@@ -49,6 +49,11 @@ bool stack_is_test(const struct stack *s, const char *path)
     return stack_fits(&s->spec.tests, path) && !stack_is_protected(s, path);
 }
 
+bool stack_is_refused(const struct stack *s, const char *path)
+{
+    return stack_fits(&s->spec.refused, path) && !stack_is_test(s, path);
+}
+
 bool stack_is_build(const struct stack *s, const char *path)
 {
     return stack_fits(&s->spec.build_files, path) && !stack_is_protected(s, path);

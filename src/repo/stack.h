@@ -38,6 +38,8 @@ const char *stack_guide(const struct stack *s, struct arena *a, bool for_tester)
 bool stack_is_test(const struct stack *s, const char *path);      /* the Tester's paths */
 bool stack_is_build(const struct stack *s, const char *path);     /* build files the Developer may edit */
 bool stack_is_protected(const struct stack *s, const char *path); /* scaffold nobody edits (test header) */
+/* Would stand between the tests and their framework (conftest.py, a pytest.py of the project). */
+bool stack_is_refused(const struct stack *s, const char *path);
 
 /* Files of the first commit of an empty repository. */
 int stack_scaffold(const struct stack *s, struct arena *a, const char *project, struct tree_change **ret,

@@ -190,6 +190,9 @@ static const struct field stack_fields[] = {
     FIELD(struct stack_spec, tests, FIELD_TEXTS, .required = true, .min = 1, .max = 20,
           .doc = "path patterns of what the Tester writes"),
     FIELD(struct stack_spec, protected, FIELD_TEXTS, .max = 20, .doc = "path patterns of what nobody may change"),
+    FIELD(struct stack_spec, refused, FIELD_TEXTS, .max = 60,
+          .doc = "path patterns of what is nobody's unless it is a test: it would take the place of the test framework "
+                 "or of what that needs, or change how it works"),
     FIELD(struct stack_spec, build_files, FIELD_TEXTS, .max = 20,
           .doc = "path patterns of build files the Developer may change"),
     FIELD(struct stack_spec, listing, FIELD_RECORDS, .of = &listing_record, .required = true, .min = 1, .max = 10,

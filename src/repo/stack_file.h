@@ -45,7 +45,7 @@ enum stack_take { TAKE_LAST, TAKE_ALL };
 struct stack_spec {
     const char *name, *extends, *title;
     struct records detect, scaffold, listing, strip, tools;
-    struct texts tests, protected, build_files;
+    struct texts tests, protected, refused, build_files;
     struct stack_additions additions;
     struct stack_suite suite;
     struct stack_coverage coverage;

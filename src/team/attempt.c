@@ -177,6 +177,9 @@ static const char *refuse_path(struct step *s, enum role role, const struct answ
         return arena_printf(s->arena, "%s is not a test file; the Tester writes only test files", f->path);
     if (role == ROLE_TESTER && f->deleted)
         return arena_printf(s->arena, "%s: tests are not deleted", f->path);
+    if (stack_is_refused(stack, f->path))
+        return arena_printf(s->arena, "%s would change or replace the test framework, or a part of the language that it needs; "
+                                      "choose another name, or do without it", f->path);
     if (role == ROLE_DEVELOPER && test)
         return arena_printf(s->arena, "%s is a test file; test files are frozen and belong to the Tester", f->path);
     return "";

@@ -57,6 +57,10 @@ class Answers(home.Home):
     def test_the_developer_does_not_write_tests(self):
         self.refused_answers("developer", [files(tests__test_hello_py="", greet_py=greet.HELLO)], ["frozen"])
 
+    def test_the_developer_does_not_replace_the_test_framework(self):
+        self.refused_answers("developer", [files(sitecustomize_py="", greet_py=greet.HELLO), files(unittest_py="", greet_py=greet.HELLO)],
+                             ["sitecustomize.py would change or replace", "unittest.py would change or replace"])
+
     def test_the_tester_does_not_write_production_code(self):
         self.refused_answers("tester", [GOOD_CODE + GOOD_TEST], ["greet.py is not a test file"])
 

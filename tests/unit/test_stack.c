@@ -171,6 +171,27 @@ static void roles_get_their_own_paths(void **state)
     stack_free(s);
 }
 
+static void what_stands_between_tests_and_their_framework_is_refused(void **state)
+{
+    (void)state;
+    static const struct { const char *stack, *path; bool refused; } cases[] = {
+        { "python", "pkg/unittest.py", false }, { "python", "src/sitecustomize.py", true }, { "python", "unittest.py", true },
+        { "python", "src/unittest/mock.py", true }, { "python", "units.py", false }, { "python", "my_unittest.py", false },
+        { "python-pytest", "conftest.py", true }, { "python-pytest", "pkg/conftest.py", true },
+        { "python-pytest", "tests/conftest.py", false }, /* the Tester's */
+        { "python-pytest", "pytest.ini", true }, { "python-pytest", "_pytest/runner.py", true },
+        { "python-pytest", "pyproject.toml", false },
+        { "c", "src/tap.h", true }, { "c", "src/string.h", true }, { "c", "src/sys/wait.h", true }, { "c", "src/strings.h", false },
+        { "c-meson", "include/stdlib.h", true }, { "c", "Makefile", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stack *s = loaded(cases[i].stack);
+        if (stack_is_refused(s, cases[i].path) != cases[i].refused)
+            fail_msg("%s: %s", cases[i].stack, cases[i].path);
+        stack_free(s);
+    }
+}
+
 static const char *detected(const char *const *paths)
 {
     ARENA_LOCAL(a);
@@ -540,6 +561,7 @@ int main(void)
         cmocka_unit_test(every_stack_that_ships_loads),
         cmocka_unit_test(wrong_files_give_name_line_and_what_is_allowed),
         cmocka_unit_test(roles_get_their_own_paths),
+        cmocka_unit_test(what_stands_between_tests_and_their_framework_is_refused),
         cmocka_unit_test(trees_are_recognised_by_their_files),
         cmocka_unit_test(the_scaffold_carries_the_projects_name),
         cmocka_unit_test(unittest_methods_are_listed_with_their_class),

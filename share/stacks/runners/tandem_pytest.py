@@ -1,5 +1,8 @@
 """A pytest plugin: a time limit for each test, and covered lines without pytest-cov.
 
+The project comes onto the import path here and not by PYTHONPATH, when pytest and what it is
+made of are loaded: nothing in the project can then take their place.
+
 TANDEM_TEST_SECONDS   seconds a test may take (10)
 TANDEM_COVERAGE       where to write LCOV; measured where python3-coverage can be imported
 """
@@ -31,6 +34,10 @@ def start_coverage():
     measured.start()
     return measured
 
+
+PROJECT = [p for p in (os.getcwd(), os.path.join(os.getcwd(), "src")) if os.path.isdir(p)]
+sys.path[:0] = PROJECT
+os.environ["PYTHONPATH"] = os.pathsep.join(PROJECT)  # for programs that tests start
 
 MEASURED = start_coverage()  # before the project's files are imported
 
