@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/manual.h"
+#include "cli/output.h"
+#include "cli/text.h"
 #include "os/files.h"
 
 #include <errno.h>
@@ -78,6 +80,15 @@ static int run_command(struct invocation *in, struct err *e)
     return in->command->run(in, e);
 }
 
+/* For machines: nothing may be changed on the way, whatever reads it. */
+static bool wants_json(const struct invocation *in)
+{
+    for (size_t i = 0; i < in->given_count; i++)
+        if (streq(in->given[i].option->name, "json"))
+            return true;
+    return false;
+}
+
 static int dispatch(struct invocation *in, int argc, char **argv, struct err *e)
 {
     if (argc == 2 && (streq(argv[1], "--version") || streq(argv[1], "-V"))) {
@@ -87,6 +98,8 @@ static int dispatch(struct invocation *in, int argc, char **argv, struct err *e)
     int r = invocation_parse(in, argc, argv, e);
     if (r < 0)
         return r;
+    if (!wants_json(in))
+        in->out = output_open(stdout);
     if (option_given(in, "help")) {
         if (in->command)
             manual_command(in->out, in->command);
@@ -105,10 +118,13 @@ int cli_run(int argc, char **argv)
 {
     struct err e = { 0 };
     struct invocation in = { .out = stdout };
+    text_init();
     int status = dispatch(&in, argc, argv, &e);
     if (status < 0) {
         fflush(in.out);
-        fprintf(stderr, "tandem: %s\n", e.text);
+        FILE *complaints = output_open(stderr);
+        fprintf(complaints, "tandem: %s\n", e.text);
+        output_close(complaints, stderr);
         status = status == ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
     }
     /* A reader that has gone (| head) has seen what it wanted. */
@@ -117,6 +133,7 @@ int cli_run(int argc, char **argv)
         if (status == STATUS_OK)
             status = STATUS_FAILED;
     }
+    output_close(in.out, stdout);
     arena_release(&in.arena);
     return status;
 }

@@ -276,7 +276,6 @@ static void check_stacks(struct examination *x, struct sandbox *sandbox)
 static int run_doctor(struct invocation *in, struct err *e)
 {
     (void)e;
-    text_init();
     struct examination x = { .in = in };
     if (option_given(in, "json"))
         x.rows = json_keep(&in->arena, json_array());

@@ -130,7 +130,6 @@ struct live *live_open(const struct term *t)
     l->term = *t;
     str_init(&l->shown);
     l->drawn_ms = INT64_MIN / 2;
-    text_init();
     active_fd = t->out_fd;
     was_stopped = 0;
     watch_signals();

@@ -29,7 +29,6 @@ void manual_version(FILE *out)
 
 void manual_overview(FILE *out)
 {
-    text_init();
     size_t width = width_of(out);
     fputs("tandem - a software team that runs on your own machines\n\n"
           "Usage: tandem COMMAND [OPTIONS] [OPERANDS]\n"
@@ -75,7 +74,6 @@ static void print_examples(FILE *out, const char *examples)
 
 void manual_command(FILE *out, const struct command *c)
 {
-    text_init();
     size_t width = width_of(out);
     fprintf(out, "tandem %s - %s\n\n", c->name, c->summary);
     fprintf(out, "Usage: tandem %s%s%s%s\n", c->name, c->options ? " [OPTIONS]" : "",
@@ -96,7 +94,6 @@ void manual_command(FILE *out, const struct command *c)
 
 void manual_settings(FILE *out, const struct settings *s)
 {
-    text_init();
     size_t width = width_of(out), count;
     const struct setting *table = setting_table(&count);
     text_wrap(out, "Later ones win: the defaults, settings.yaml in the home (pairs: 4), the "

@@ -34,15 +34,18 @@ void term_init(struct term *t, int in_fd, int out_fd, const struct settings *s)
     const char *kind = getenv("TERM");
     bool is_dumb = !kind || !*kind || streq(kind, "dumb");
     bool is_tty = isatty(out_fd) == 1;
-    setlocale(LC_CTYPE, "");
+    locale_t persons = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    const char *charset = persons ? nl_langinfo_l(CODESET, persons) : "";
     *t = (struct term){
         .in_fd = in_fd,
         .out_fd = out_fd,
         .is_terminal = is_tty && !is_dumb,
         .can_ask = is_tty && isatty(in_fd) == 1,
         .colors = decide(s->color, is_tty && !is_dumb && !has("NO_COLOR")),
-        .unicode = decide(s->unicode, streq(nl_langinfo(CODESET), "UTF-8")),
+        .unicode = decide(s->unicode, streq(charset, "UTF-8")),
     };
+    if (persons)
+        freelocale(persons);
     term_measure(t);
 }
 

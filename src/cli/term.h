@@ -25,7 +25,7 @@ struct term {
 };
 
 /* Looks at the descriptors, TERM, NO_COLOR, the locale, and the settings `color` and
- * `unicode` (which win).  Call it before anything else changes LC_CTYPE. */
+ * `unicode` (which win). */
 void term_init(struct term *t, int in_fd, int out_fd, const struct settings *s);
 /* Asks for the size again. */
 void term_measure(struct term *t);

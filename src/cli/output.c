@@ -1,0 +1,183 @@
+/* output.c - the filter between what commands print and a terminal.
+ *
+ * A stdio stream (fopencookie) rather than a printing function of our own: every fprintf in
+ * every command goes through it without knowing, which is the only way that none is
+ * forgotten.  It works word by word: a word is held until its end is seen, and what hangs
+ * is decided by the beginning of the line.
+ */
+#include "cli/output.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* A word that grows beyond this is passed on in pieces. */
+enum { MAX_WORD = 4096, MAX_HANG = 40 };
+
+struct output {
+    int fd;
+    size_t width;
+    size_t at;       /* the cursor's column */
+    size_t spaces;   /* seen since the last word, not written yet */
+    size_t hang;     /* where the next line begins when this one breaks */
+    size_t words;    /* in this line so far */
+    struct str word; /* as it came */
+    struct str ready;
+};
+
+/* The length of a colour sequence (ESC [ digits and semicolons m) at `text`, 0 if it is none. */
+static size_t color_len(const char *text, size_t len)
+{
+    if (len < 3 || text[0] != '\033' || text[1] != '[')
+        return 0;
+    size_t i = 2;
+    while (i < len && i < 16 && (text[i] == ';' || (text[i] >= '0' && text[i] <= '9')))
+        i++;
+    return i < len && text[i] == 'm' ? i + 1 : 0;
+}
+
+/* Appends the word as a terminal may see it; returns its columns. */
+static size_t add_safe(struct str *out, const char *word, size_t len)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < len;) {
+        size_t color = color_len(word + i, len - i), end = i;
+        str_add_bytes(out, word + i, color);
+        for (end += color; end < len && (end == i + color || word[end] != '\033'); end++)
+            ;
+        columns += text_fit(out, word + i + color, end - i - color, SIZE_MAX, "");
+        i = end;
+    }
+    return columns;
+}
+
+/* "-", "*", "3.", "[3]": what stands before the text of a line. */
+static bool is_marker(const char *word, size_t len)
+{
+    if (len == 1)
+        return strchr("-*+", *word) != NULL;
+    size_t open = *word == '[', digits = strspn(word + open, "0123456789");
+    return digits > 0 && len == open + digits + 1 && word[len - 1] == (open ? ']' : '.');
+}
+
+static void end_word(struct output *o)
+{
+    if (!o->word.len)
+        return;
+    STR_LOCAL(safe);
+    size_t columns = add_safe(&safe, o->word.data, o->word.len);
+    /* What hangs begins behind the indentation, a marker, or a gap as between columns. */
+    if (o->words == 0 || (o->spaces > 1 && o->at + o->spaces <= MAX_HANG))
+        o->hang = o->at + o->spaces;
+    if (o->words > 0 && o->at + o->spaces + columns > o->width) {
+        str_addf(&o->ready, "\n%*s", (int)o->hang, "");
+        o->at = o->hang;
+    } else {
+        str_addf(&o->ready, "%*s", (int)o->spaces, "");
+        o->at += o->spaces;
+    }
+    if (o->words == 0 && is_marker(o->word.data, o->word.len))
+        o->hang = o->at + columns + 1;
+    if (o->hang > o->width / 2)
+        o->hang = 0;
+    str_add_bytes(&o->ready, safe.data, safe.len);
+    o->at += columns;
+    o->spaces = 0;
+    o->words++;
+    str_clear(&o->word);
+}
+
+static void add_byte(struct output *o, char c)
+{
+    switch (c) {
+    case '\n':
+        end_word(o);
+        str_add_char(&o->ready, '\n');
+        o->at = o->spaces = o->hang = o->words = 0;
+        break;
+    case '\t':
+        end_word(o);
+        o->spaces += 8 - (o->at + o->spaces) % 8;
+        break;
+    case ' ':
+        end_word(o);
+        o->spaces++;
+        break;
+    default:
+        str_add_char(&o->word, c);
+        if (o->word.len >= MAX_WORD)
+            end_word(o);
+    }
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* stdio calls this at the end of a line, when its buffer is full, and at fflush: all that
+ * has come is shown, so that a question stands before its answer is awaited. */
+static ssize_t on_write(void *cookie, const char *data, size_t len)
+{
+    struct output *o = cookie;
+    for (size_t i = 0; i < len; i++)
+        add_byte(o, data[i]);
+    end_word(o);
+    str_addf(&o->ready, "%*s", (int)o->spaces, "");
+    o->at += o->spaces;
+    o->spaces = 0;
+    int r = write_all(o->fd, o->ready.len ? o->ready.data : "", o->ready.len);
+    str_clear(&o->ready);
+    return r < 0 ? 0 : (ssize_t)len;
+}
+
+static int on_close(void *cookie)
+{
+    struct output *o = cookie;
+    str_release(&o->word);
+    str_release(&o->ready);
+    free(o);
+    return 0;
+}
+
+FILE *output_open_fd(int fd, size_t width)
+{
+    struct output *o = xcalloc(1, sizeof *o);
+    o->fd = fd;
+    o->width = width;
+    FILE *out = fopencookie(o, "w", (cookie_io_functions_t){ .write = on_write, .close = on_close });
+    if (!out)
+        out_of_memory();
+    setvbuf(out, NULL, _IOLBF, 64 << 10);
+    return out;
+}
+
+FILE *output_open(FILE *plain)
+{
+    struct winsize size;
+    int fd = fileno(plain);
+    if (fd < 0 || !isatty(fd))
+        return plain;
+    bool is_known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return output_open_fd(fd, is_known ? size.ws_col : 80);
+}
+
+void output_close(FILE *out, FILE *plain)
+{
+    if (out != plain)
+        fclose(out);
+}
