@@ -23,6 +23,7 @@
 
 struct arena;
 struct err;
+struct str;
 struct yaml; /* a parsed file; lives in its arena */
 
 /* `file_name` is what errors call the text; both are copied. */
@@ -50,5 +51,9 @@ int yaml_fault(const struct yaml *y, const char *path, struct err *e, const char
 /* yaml_parse and yaml_record in one. */
 int yaml_read_record(const char *file_name, const char *text, size_t len, const struct record *r,
                      struct arena *a, void *ret, struct err *e);
+
+/* Appends a JSON value as YAML for a person to edit: one member a line, texts of several
+ * lines as such.  yaml_parse gives the same value back. */
+void yaml_write(struct str *out, json_t *value);
 
 #endif

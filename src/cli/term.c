@@ -180,6 +180,8 @@ int term_ask(const struct term *t, const char *question, const struct choice *ch
                 return 0;
             }
         }
+        static const char hint[] = "Please type one of the letters in brackets, then Enter.\n";
+        say(t, hint, sizeof hint - 1);
     }
     return err_set(e, ERR_LIMIT, "%d answers were none of those offered", MAX_QUESTIONS);
 }

@@ -40,30 +40,37 @@ void work_close(struct work *w)
 static int change(struct work *w, const char *project, struct err *e)
 {
     STR_LOCAL(wish);
-    int r = term_ask_line(&w->session.term, "What should be different? ", "use tandem resume on a terminal", &wish, e);
+    int r = term_ask_line(&w->session.term, "What should be different?", "use tandem resume on a terminal", &wish, e);
     if (r == 0 && wish.len)
         r = team_change(w->session.team, project, wish.data, w->session.person, e);
     return r;
 }
 
+/* A text that is not taken is opened again as the person left it, until it is or they give up. */
 static int edit(struct work *w, const char *project, bool is_spec, struct err *e)
 {
-    const char *text;
-    STR_LOCAL(edited);
-    int r = team_under_approval(w->session.team, &w->session.in->arena, project, true, &text, e);
+    static const struct choice again[] = { { 'e', "edit again" }, { 'd', "drop the changes" } };
+    const char *before;
+    int r = team_under_approval(w->session.team, &w->session.in->arena, project, true, &before, e);
+    STR_LOCAL(draft);
     if (r == 0)
-        r = term_edit(&w->session.term, is_spec ? "spec.md" : "plan.json", text, strlen(text), &edited, e);
-    if (r == ERR_CANCELLED) {
-        fprintf(w->out, "Left as it was.\n");
-        return 0;
-    }
-    if (r < 0 || streq(edited.data, text))
-        return r;
-    r = team_edit(w->session.team, project, edited.data, w->session.person, e);
-    if (r == ERR_INVALID) {
-        /* The person's work is not lost: it is said what is wrong, and they can edit again. */
-        fprintf(w->out, "Not taken: %s\n", e->text);
-        return 0;
+        str_add(&draft, before);
+    for (char answer = 'e'; r == 0 && answer == 'e';) {
+        STR_LOCAL(edited);
+        r = term_edit(&w->session.term, is_spec ? "spec.md" : "plan.yaml", draft.data, draft.len, &edited, e);
+        if (r == ERR_CANCELLED || (r == 0 && streq(edited.data, before))) {
+            fprintf(w->out, "Left as it was.\n");
+            return 0;
+        }
+        if (r == 0)
+            r = team_edit(w->session.team, project, edited.data, w->session.person, e);
+        if (r != ERR_INVALID)
+            break;
+        str_clear(&draft);
+        str_add_str(&draft, &edited);
+        fprintf(w->out, "\nNot taken: %s\n", e->text);
+        fflush(w->out);
+        r = term_ask(&w->session.term, "What now?", again, 2, "use tandem resume on a terminal", &answer, e);
     }
     return r;
 }

@@ -2,9 +2,28 @@
 #include "base/yaml.h"
 #include "team/judge.h"
 #include "team/plan.h"
+#include "team/spec.h"
 #include "team/talk.h"
+#include "team/words.h"
+
+#include <unistd.h>
 
 static const char dev_ref[] = "refs/heads/DEV";
+
+/* Until there is a specification, a project is called by the first words of its idea. */
+static void name_by_spec(struct talk *k, const char *text)
+{
+    struct project *p = &k->project;
+    if (!*p->idea || !streq(p->name, idea_name(k->arena, p->idea)))
+        return; /* a person named it */
+    const char *old = branch_safe(k->arena, p->name);
+    p->name = spec_title(k->arena, text);
+    const char *last = strrchr(p->out, '/');
+    const char *out = !last || !streq(last + 1, old) ? NULL :
+        arena_printf(k->arena, "%.*s/%s", (int)(last - p->out), p->out, branch_safe(k->arena, p->name));
+    if (out && access(out, F_OK) < 0)
+        p->out = out;
+}
 
 static int approve_spec(struct talk *k, const char *person, struct err *e)
 {
@@ -17,6 +36,7 @@ static int approve_spec(struct talk *k, const char *person, struct err *e)
     spec.approved = true;
     spec.approved_by = person;
     batch_update(k->batch, &spec_type, id, version, &spec);
+    name_by_spec(k, spec.text);
     k->project.state = PROJECT_PLAN;
     talk_put_task(k, "plan");
     return talk_end(k, person, "spec.approved", "spec", id, e);
@@ -199,19 +219,13 @@ int team_under_approval(struct team *t, struct arena *a, const char *project, bo
     r = read_plan(&k, &plan, e);
     if (r < 0)
         return r;
-    if (for_editing) {
-        char *text = json_dumps(json_keep(a, record_write(&plan_record, &plan)), JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        *ret = arena_printf(a, "%s\n", text);
-        free(text);
-    } else {
-        struct spec spec;
-        struct clauses clauses;
-        const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
-        r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
-        if (r == 0)
-            r = spec_clauses(a, spec.text, &clauses, e);
-        if (r == 0)
-            *ret = plan_text(a, &plan, &clauses);
-    }
+    struct spec spec;
+    struct clauses clauses;
+    const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
+    r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
+    if (r == 0)
+        r = spec_clauses(a, spec.text, &clauses, e);
+    if (r == 0)
+        *ret = for_editing ? plan_for_editing(a, &plan, &clauses) : plan_text(a, &plan, &clauses);
     return r;
 }

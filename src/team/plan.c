@@ -8,7 +8,9 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
+#include "base/yaml.h"
 #include "repo/git.h"
 #include "store/store.h"
 #include "team/judge.h"
@@ -246,6 +248,8 @@ const char *plan_text(struct arena *a, const struct plan *p, const struct clause
             for (size_t d = 0; d < t->after.count; d++)
                 str_addf(&out, "%s%s", d ? ", " : "  after ", t->after.items[d]);
             str_add_char(&out, '\n');
+            if (*t->description)
+                str_addf(&out, "       %s\n", t->description);
             const struct plan_criterion *c = t->criteria.items;
             for (size_t d = 0; d < t->criteria.count; d++)
                 str_addf(&out, "        [%lld] %s\n", (long long)c[d].clause, c[d].text);
@@ -255,4 +259,25 @@ const char *plan_text(struct arena *a, const struct plan *p, const struct clause
     add_uncovered(a, &out, p, clauses);
     str_rtrim(&out);
     return arena_strndup(a, out.data, out.len);
+}
+
+static void add_comment(struct str *out, size_t number, const char *text)
+{
+    str_addf(out, "# [%zu] ", number);
+    for (; *text; text++) {
+        str_add_char(out, *text);
+        if (*text == '\n')
+            str_add(out, "#     ");
+    }
+    str_add_char(out, '\n');
+}
+
+const char *plan_for_editing(struct arena *a, const struct plan *p, const struct clauses *clauses)
+{
+    STR_LOCAL(out);
+    yaml_write(&out, json_keep(a, record_write(&plan_record, p)));
+    str_add(&out, "\n# The clauses of the specification:\n");
+    for (size_t i = 0; i < clauses->count; i++)
+        add_comment(&out, i + 1, clauses->items[i].text);
+    return arena_strdup(a, out.data);
 }

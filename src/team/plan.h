@@ -42,4 +42,7 @@ int plan_store(struct arena *a, const struct plan *p, const char *project, const
  * which clauses no criterion names. */
 const char *plan_text(struct arena *a, const struct plan *p, const struct clauses *clauses);
 
+/* The plan as YAML for a person to edit, the clauses as comments below it. */
+const char *plan_for_editing(struct arena *a, const struct plan *p, const struct clauses *clauses);
+
 #endif

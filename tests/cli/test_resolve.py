@@ -1,16 +1,13 @@
 """tandem resolve: a person does the merge that the model did not manage."""
 import contextlib
 import json
-import os
-import pty
-import select
-import subprocess
 
 import greet
 import home
+import terminal
 
 
-class Resolve(greet.Built):
+class Resolve(greet.Built, terminal.AtTerminal):
     conflict = True
     status = 3
 
@@ -155,27 +152,7 @@ class Resolve(greet.Built):
     # ---- on a terminal ----
 
     def on_terminal(self, editor, *answers):
-        """Runs resolve with a person at it who answers what they are asked; status and output."""
-        script = self.room / "editor"
-        script.write_text(f"#!/bin/sh\n{editor}\n")
-        script.chmod(0o755)
-        main, side = pty.openpty()
-        self.addCleanup(os.close, main)
-        child = subprocess.Popen([home.TANDEM, "resolve", "T-2"], stdin=side, stdout=side, stderr=side, cwd=self.room,
-                                 env=self.environment(EDITOR=str(script), TERM="xterm", NO_COLOR="1"), start_new_session=True)
-        os.close(side)
-        self.addCleanup(child.wait)
-        self.addCleanup(child.kill)
-        out, answers = "", list(answers)
-        while select.select([main], [], [], 60)[0]:
-            try:
-                piece = os.read(main, 65536)
-            except OSError:  # the child has closed the other side
-                return child.wait(10), out
-            out += piece.decode()
-            if out.rstrip(" >").endswith("[s]top") and answers:
-                os.write(main, answers.pop(0).encode() + b"\n")
-        self.fail(out)
+        return self.at_terminal(["resolve", "T-2"], answers, editor)
 
     def test_in_the_editor(self):
         (self.room / "both.py").write_text(greet.BOTH)

@@ -228,6 +228,55 @@ static void a_file_inherits_the_members_it_lacks(void **state)
     assert_string_equal(out.data, "{\"a\":\"x\",\"b\":1,\"c\":{\"d\":\"e\"}}");
 }
 
+static const char *written(struct arena *a, const char *json)
+{
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
+    assert_non_null(value);
+    STR_LOCAL(out);
+    yaml_write(&out, value);
+    json_decref(value);
+    return arena_strdup(a, out.data);
+}
+
+static void what_is_written_reads_like_a_file_by_hand(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    assert_string_equal(written(&a, "{\"stack\":\"3.10\",\"tickets\":[{\"id\":\"T-1\",\"after\":[\"T-2\",\"T-3\"],"
+                                    "\"criteria\":[{\"clause\":1}],\"text\":\"one\\n\\n  two\"},{\"a b\":null}],\"none\":[]}"),
+                        "stack: \"3.10\"\n"
+                        "tickets:\n"
+                        "  - id: \"T-1\"\n"
+                        "    after: [\"T-2\",\"T-3\"]\n"
+                        "    criteria:\n"
+                        "      - clause: 1\n"
+                        "    text: |-\n"
+                        "      one\n"
+                        "\n"
+                        "        two\n"
+                        "  - \"a b\": null\n"
+                        "none: []\n");
+}
+
+static void what_is_written_is_read_as_it_was(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    static const char *const values[] = {
+        "{\"a\":\"true\",\"b\":\"007\",\"c\":\"\",\"d\":\"# no: comment\",\"true\":1,\"e\":\"- x\\n: y\"}",
+        "{\"a\":\" begins with a space\\nx\",\"b\":\"ends\\n\",\"c\":\"tab\\there\\nx\",\"d\":\"\\n\",\"e\":\"x\\ny  \\n\\nz\"}",
+        "{\"a\":{\"b\":{\"c\":[{\"d\":[1,2.5,true,null]},{}]}},\"b\":[[1],[2,[3]]],\"c\":\"\\u00e9\\u65e5\"}",
+        "[{\"a\":1},\"b\"]", "\"x\"", "[]",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        json_t *value = json_loads(values[i], JSON_DECODE_ANY, NULL);
+        STR_LOCAL(json);
+        json_write(&json, value);
+        json_decref(value);
+        assert_string_equal(as_json(&a, written(&a, values[i])), json.data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +290,8 @@ int main(void)
         cmocka_unit_test(errors_name_file_line_member_and_allowed_values),
         cmocka_unit_test(lines_are_found_by_path),
         cmocka_unit_test(a_file_inherits_the_members_it_lacks),
+        cmocka_unit_test(what_is_written_reads_like_a_file_by_hand),
+        cmocka_unit_test(what_is_written_is_read_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,82 @@
+"""Spec and plan before a person at a terminal: accept, edit, change, stop."""
+import contextlib
+import json
+
+import greet
+import home
+import terminal
+from fake_model import FakeModel
+
+SPEC = "# Greeter\n\n" + greet.SPEC.split("\n\n", 1)[1]
+IDEA = "A module that greets people by name"
+
+
+class Gates(terminal.AtTerminal):
+    def run_idea(self, answers, editor="exit 1", table=(), words=()):
+        with contextlib.closing(FakeModel([*table, ("pm", "idea", SPEC)] + greet.table())) as fake:
+            status, out = self.at_terminal(["run", IDEA, "--stack", "python", *words, *fake.words()], answers, editor)
+        return status, out, fake.asked
+
+    def project(self):
+        return json.loads(self.good("status", "--json"))[0]
+
+    def test_accepted_twice_it_is_built_under_the_name_the_spec_gives_it(self):
+        status, out, _ = self.run_idea(["a", "accept"])
+        self.assertEqual(status, 0, out)
+        self.assertIn("2 of 2 done", out)
+        self.assertEqual(self.project()["name"], "Greeter")
+        self.assertTrue((self.room / "greeter" / "greet.py").exists(), out)
+
+    def test_the_name_that_the_person_gave_stays(self):
+        status, out, _ = self.run_idea(["a", "s"], words=["--name", "hello", "--out", "there"])
+        self.assertEqual(status, 0, out)
+        self.assertEqual((self.project()["name"], self.project()["out"]), ("hello", str(self.room / "there")))
+
+    def test_an_answer_that_was_not_offered_is_told_what_is(self):
+        status, out, _ = self.run_idea(["what?", "s"])
+        self.assertEqual(status, 0, out)
+        self.assertIn("Please type one of the letters in brackets", out)
+
+    def test_a_change_goes_to_the_pm_and_to_the_architect(self):
+        wish = "say good night too"
+        table = [("pm", wish, SPEC + "- `night(name)` returns `Good night, NAME`.\n"),
+                 ("architect", wish, greet.plan(False) | {"functionalities": [{"id": "greet", "title": "Courtesies"}]})]
+        status, out, asked = self.run_idea(["c", wish, "a", "c", wish, "s"], table=table)
+        self.assertEqual(status, 0, out)
+        self.assertIn("Good night, NAME", out)
+        self.assertIn("Courtesies", out)
+        self.assertEqual([role for role, _, _ in asked], ["pm", "pm", "architect", "architect"])
+
+    def test_the_plan_is_edited_as_yaml_with_the_clauses_below(self):
+        status, out, _ = self.run_idea(["a", "e", "s"], editor='cp "$1" seen; sed -i "s/Say bye/Take leave/" "$1"')
+        self.assertEqual(status, 0, out)
+        seen = (self.room / "seen").read_text()
+        self.assertIn("tickets:\n  - id: ", seen)
+        self.assertIn("# [3] `bye(name)` in the module `greet` returns `Bye, NAME`.", seen)
+        self.assertIn("Take leave", out)
+
+    def test_an_edit_that_is_not_taken_is_not_lost(self):
+        """The editor first asks for a clause that is not there; what it wrote then comes back to be mended."""
+        editor = ('if grep -q "clause: 99" "$1"; then sed -i "s/clause: 99/clause: 3/" "$1"; '
+                  'else sed -i "s/Say bye/Take leave/; s/clause: 3/clause: 99/" "$1"; fi')
+        status, out, _ = self.run_idea(["a", "e", "e", "s"], editor=editor)
+        self.assertEqual(status, 0, out)
+        self.assertIn("Not taken: ", out)
+        self.assertIn("99", out)
+        self.assertEqual(out.count("Take leave"), 1, out)
+
+    def test_an_edit_may_be_dropped_and_nothing_is_changed(self):
+        status, out, _ = self.run_idea(["a", "e", "d", "s"], editor='echo "tickets: 7" > "$1"')
+        self.assertEqual(status, 0, out)
+        self.assertEqual(out.count("Say hello"), 2, out)
+
+    def test_a_terminal_does_not_obey_what_a_model_wrote(self):
+        evil = SPEC + "- It prints \033]0;owned\007 and \033[2J.\n"
+        status, out, _ = self.run_idea(["s"], table=[("pm", "idea", evil)])
+        self.assertEqual(status, 0, out)
+        self.assertIn("It prints ", out)
+        self.assertNotIn("\033]0;owned", out)
+
+
+if __name__ == "__main__":
+    home.tap.main()
