@@ -116,7 +116,8 @@ int repo_blob(struct repo *r, struct arena *a, const struct oid *blob, const cha
 int repo_file(struct repo *r, struct arena *a, const struct oid *commit_or_tree, const char *path,
               const char **ret, size_t *ret_len, struct err *e);
 
-/* One change to a tree; bytes NULL deletes the path (absent: no error). */
+/* One change to a tree; bytes NULL deletes the path (absent: no error).  What was executable
+ * stays so. */
 struct tree_change { const char *path; const void *bytes; size_t len; bool executable; };
 /* Writes blobs and the tree that is `base` ("" : empty) with the changes, deletions first.
  * ERR_REFUSED names an entry that must not exist: ".git" in any case or disguise, "..",

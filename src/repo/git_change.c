@@ -158,9 +158,10 @@ static int write_files(struct writing *w, struct dir *d, const struct slice *s, 
         const struct tree_change *c = s->items[i];
         if (is_below(s, i) || !c->bytes)
             continue;
-        struct tree_entry t = { .name = c->path + s->skip, .mode = c->executable ? MODE_EXEC : MODE_FILE };
+        struct tree_entry t = { .name = c->path + s->skip };
         t.name_len = strlen(t.name);
         const struct tree_entry *known = dir_find(d, t.name, t.name_len);
+        t.mode = c->executable || (known && known->mode == MODE_EXEC) ? MODE_EXEC : MODE_FILE;
         if (known && (known->mode == MODE_DIR || known->mode == MODE_GITLINK))
             return err_set(e, ERR_REFUSED, "\"%s\" is refused: it is a directory, not a file", c->path);
         t.oid = add_object(w, OBJECT_BLOB, c->bytes, c->len);

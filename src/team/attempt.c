@@ -164,7 +164,7 @@ bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh,
     return true;
 }
 
-static const char *refuse_path(struct step *s, enum role role, const struct answer_file *f)
+const char *attempt_refuse_path(struct step *s, enum role role, const struct answer_file *f)
 {
     struct err e;
     const struct stack *stack = s->site->stack;
@@ -198,7 +198,7 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
         return r;
     for (size_t i = 0; i < files->count; i++) {
         const struct answer_file *f = &files->files[i];
-        const char *fault = refuse_path(s, role, f);
+        const char *fault = attempt_refuse_path(s, role, f);
         if (*fault) {
             *ret_fault = fault;
             return 0;

@@ -40,6 +40,8 @@ int attempt_conversation(struct step *s, enum role role, const char *tree, struc
  * ends with a fresh context instead (which is too long only if even that does not fit). */
 bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh, int code);
 
+/* "" or why the role must not write or delete that file. */
+const char *attempt_refuse_path(struct step *s, enum role role, const struct answer_file *f);
 /* Applies an answer's files to a tree.  *ret_fault: "" or why the files are refused. */
 int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
                   const char **ret_tree, const char **ret_fault, struct err *e);

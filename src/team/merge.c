@@ -6,18 +6,47 @@
 #include "team/prompt.h"
 #include "team/render.h"
 
-static int show_conflicts(struct step *s, struct conversation_use *c, const struct merge_wish *w,
-                          const struct merge_result *m, struct err *e)
+enum { MAX_FILES = 32 * 1024, MAX_OUTPUT = 6000 };
+
+struct merging {
+    struct step *step;
+    const struct merge_wish *wish;
+    struct merge_result merged;
+    struct conversation_use *conversation; /* NULL until the Developer is needed */
+};
+
+/* The Developer's conversation, which knows our side. */
+static int open_conversation(struct merging *m, struct err *e)
 {
-    const char *files, *text;
-    int r = render_files(s, m->tree.hex, &m->conflicts, &files, e);
+    const char *tree;
+    bool fresh;
+    if (m->conversation)
+        return 0;
+    int r = tree_of(m->step, m->wish->ours, &tree, e);
+    return r < 0 ? r : attempt_conversation(m->step, ROLE_DEVELOPER, tree, &m->conversation, &fresh, e);
+}
+
+static int request(struct merging *m, const char *template, const char *fault, const struct texts *paths,
+                   const struct suite_run *run, struct err *e)
+{
+    struct step *s = m->step;
+    const char *files, *text, *output = run ? render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) : "";
+    int r = render_files(s, m->merged.tree.hex, paths, &files, e);
     if (r < 0)
         return r;
-    struct prompt_value values[] = { { "other", w->theirs_name }, { "files", files }, { NULL, NULL } };
-    r = prompt_make(s->arena, "developer-conflict", s->site->override_dirs, values, &text, e);
+    struct prompt_value values[] = { { "other", m->wish->theirs_name }, { "files", files }, { "fault", fault },
+                                     { "output", output }, { NULL, NULL } };
+    r = prompt_make(s->arena, template, s->site->override_dirs, values, &text, e);
+    if (r == 0 && *m->wish->hint)
+        text = arena_printf(s->arena, "%s\n\nA person adds: %s", text, m->wish->hint);
     if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
+        conversation_add(s, m->conversation, TURN_REQUEST, text);
     return r;
+}
+
+static int show_conflicts(struct merging *m, struct err *e)
+{
+    return request(m, "developer-conflict", "", &m->merged.conflicts, NULL, e);
 }
 
 bool merge_has_markers(const char *bytes, size_t len)
@@ -28,33 +57,61 @@ bool merge_has_markers(const char *bytes, size_t len)
     return false;
 }
 
-/* In a conflict the Developer may also resolve test files: both sides wrote them. */
-static int apply_resolution(struct step *s, const struct merge_result *m, const struct answer_files *files,
-                            const char **ret_tree, const char **ret_fault, struct err *e)
+/* What the other side brings: the Developer has not seen it. */
+static int brought_files(struct merging *m, struct texts *ret, struct err *e)
 {
-    *ret_tree = *ret_fault = "";
+    struct oid ours = oid_of(m->wish->ours);
+    struct texts changed;
+    struct tree tree;
+    int64_t bytes = 0;
+    struct repo *repo = m->step->site->repo;
+    int r = repo_changed(repo, m->step->arena, &ours, &m->merged.tree, &changed, e);
+    if (r == 0)
+        r = repo_tree(repo, m->step->arena, &m->merged.tree, &tree, e);
+    if (r == 0)
+        r = repo_tree_sizes(repo, &tree, e);
+    for (size_t i = 0; r == 0 && i < changed.count; i++) {
+        const struct tree_file *f = tree_find(&tree, changed.items[i]);
+        if (f && !f->symlink && bytes + f->size <= MAX_FILES) {
+            texts_add(ret, m->step->arena, f->path);
+            bytes += f->size;
+        }
+    }
+    return r;
+}
+
+/* A conflicted file may be a test: both sides wrote it.  The others are the Developer's as
+ * always. */
+static const char *refuse_file(struct merging *m, const struct answer_file *f)
+{
+    if (!texts_has(&m->merged.conflicts, f->path))
+        return attempt_refuse_path(m->step, ROLE_DEVELOPER, f);
+    if (!f->deleted && merge_has_markers(f->bytes, f->len))
+        return arena_printf(m->step->arena, "%s still has conflict markers", f->path);
+    return "";
+}
+
+static int apply_resolution(struct merging *m, const struct answer_files *files, const char **ret_tree, const char **ret_fault,
+                            struct err *e)
+{
+    struct step *s = m->step;
     struct tree_change *changes = ARENA_ARRAY(s->arena, struct tree_change, files->count);
     struct texts answered = { 0 };
     for (size_t i = 0; i < files->count; i++) {
         const struct answer_file *f = &files->files[i];
-        if (!texts_has(&m->conflicts, f->path)) {
-            *ret_fault = arena_printf(s->arena, "%s has no conflict; answer only with the files that do", f->path);
+        *ret_fault = refuse_file(m, f);
+        if (**ret_fault)
             return 0;
-        }
-        if (merge_has_markers(f->bytes ? f->bytes : "", f->len)) {
-            *ret_fault = arena_printf(s->arena, "%s still has conflict markers", f->path);
-            return 0;
-        }
         texts_add(&answered, s->arena, f->path);
         changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len };
     }
-    for (size_t i = 0; i < m->conflicts.count; i++)
-        if (!texts_has(&answered, m->conflicts.items[i])) {
-            *ret_fault = arena_printf(s->arena, "%s is not resolved", m->conflicts.items[i]);
+    for (size_t i = 0; i < m->merged.conflicts.count; i++)
+        if (!texts_has(&answered, m->merged.conflicts.items[i])) {
+            *ret_fault = arena_printf(s->arena, "%s is not resolved", m->merged.conflicts.items[i]);
             return 0;
         }
     struct oid tree;
-    int r = repo_write_tree(s->site->repo, &m->tree, changes, files->count, &tree, e);
+    int r = repo_write_tree(s->site->repo, &m->merged.tree, changes, files->count, &tree, e);
     if (r == ERR_REFUSED) {
         *ret_fault = arena_strdup(s->arena, e->text);
         return 0;
@@ -64,76 +121,80 @@ static int apply_resolution(struct step *s, const struct merge_result *m, const 
     return r;
 }
 
-static int ask_developer(struct step *s, const struct merge_wish *w, const struct merge_result *m,
-                         struct conversation_use *c, bool fresh, const char **ret_tree, const char **ret_fault, struct err *e)
+static int ask_developer(struct merging *m, const char **ret_tree, const char **ret_fault, struct err *e)
 {
-    int r = 0;
-    if (fresh || w->attempt == 0)
-        r = show_conflicts(s, c, w, m, e);
-    if (r < 0)
-        return r;
-    struct question q = { .role = ROLE_DEVELOPER, .step = w->step_name, .conversation = c, .temperature = 0.1,
-                          .heavy = w->attempt > 0 };
+    struct step *s = m->step;
+    struct question q = { .role = ROLE_DEVELOPER, .step = m->wish->step_name, .conversation = m->conversation, .temperature = 0.1,
+                          .heavy = m->wish->attempt > 1 };
     struct reply reply;
     struct answer_files files;
     struct err violation = { 0 };
-    r = ask(s, &q, &reply, e);
+    int r = ask(s, &q, &reply, e);
     if (r < 0)
         return r;
-    *ret_tree = "";
     if (reply.cut)
         *ret_fault = "the answer was cut off before its end";
     else if (answer_read_files(s->arena, reply.text, reply.len, &files, &violation) < 0)
         *ret_fault = arena_strdup(s->arena, violation.text);
     else
-        return apply_resolution(s, m, &files, ret_tree, ret_fault, e);
+        return apply_resolution(m, &files, ret_tree, ret_fault, e);
     return 0;
 }
 
-static int tell(struct step *s, struct conversation_use *c, const char *fault, const struct suite_run *run, struct err *e)
+/* Why this attempt failed; the next one begins with it. */
+static int tell(struct merging *m, const char *fault, const struct suite_run *run, struct err *e)
 {
+    struct step *s = m->step;
     const char *text;
     json_t *payload = json_object();
     json_put_text(payload, "fault", fault);
     step_event(s, "merge.refused", payload);
-    struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, 6000) },
+    struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) },
                                      { "hint", "" }, { NULL, NULL } };
     int r = prompt_make(s->arena, "developer-retry", s->site->override_dirs, values, &text, e);
     if (r == 0)
-        conversation_add(s, c, TURN_OBSERVATION, text);
+        conversation_add(s, m->conversation, TURN_OBSERVATION, text);
     return r;
+}
+
+/* Git merges, and the suite is red: a conflict of meaning, which is the Developer's as well. */
+static int tell_red(struct merging *m, const char *fault, const struct suite_run *run, struct err *e)
+{
+    struct texts brought = { 0 };
+    json_t *payload = json_object();
+    json_put_text(payload, "fault", fault);
+    step_event(m->step, "merge.refused", payload);
+    int r = open_conversation(m, e);
+    if (r == 0)
+        r = brought_files(m, &brought, e);
+    return r < 0 ? r : request(m, "developer-merge", fault, &brought, run, e);
+}
+
+/* The Developer's turn, unless git alone may do.  *ret_fault: why there is no tree. */
+static int find_tree(struct merging *m, const char **ret_tree, const char **ret_fault, struct err *e)
+{
+    if (!m->merged.conflicts.count && !m->wish->attempt)
+        return 0;
+    int r = open_conversation(m, e);
+    if (r == 0 && !m->wish->attempt)
+        r = show_conflicts(m, e);
+    return r < 0 ? r : ask_developer(m, ret_tree, ret_fault, e);
 }
 
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e)
 {
     struct oid ours = oid_of(w->ours), theirs = oid_of(w->theirs);
-    struct merge_result m;
+    struct merging m = { .step = s, .wish = w };
     *ret = (struct merge_made){ .tree = "", .fault = "", .run = { .output = "" }, .run_id = "" };
-    int r = repo_merge(s->site->repo, s->arena, &ours, &theirs, &m, e);
+    int r = repo_merge(s->site->repo, s->arena, &ours, &theirs, &m.merged, e);
     if (r < 0)
         return r;
-    ret->clean = m.conflicts.count == 0;
-    const char *tree = arena_strdup(s->arena, m.tree.hex);
-    struct conversation_use *c = NULL;
-    /* A clean merge that is red afterwards is a conflict of meaning: the Developer's as well. */
-    if (!ret->clean || w->attempt > 0) {
-        bool fresh;
-        const char *ours_tree;
-        r = tree_of(s, w->ours, &ours_tree, e);
-        if (r == 0)
-            r = attempt_conversation(s, ROLE_DEVELOPER, ours_tree, &c, &fresh, e);
-        if (r == 0 && ret->clean) {
-            struct question q = { .role = ROLE_DEVELOPER, .step = w->step_name, .conversation = c, .temperature = 0.1 };
-            struct answer_files files;
-            r = attempt_ask_files(s, &q, tree, &files, &tree, &ret->fault, e);
-        } else if (r == 0) {
-            r = ask_developer(s, w, &m, c, fresh, &tree, &ret->fault, e);
-        }
-        if (r < 0)
-            return r;
-        if (*ret->fault)
-            return tell(s, c, ret->fault, &ret->run, e);
-    }
+    const char *tree = arena_strdup(s->arena, m.merged.tree.hex);
+    r = find_tree(&m, &tree, &ret->fault, e);
+    if (r < 0)
+        return r;
+    if (*ret->fault)
+        return tell(&m, ret->fault, &ret->run, e);
     struct green_judgement j;
     struct green_wish g = { w->step_name, tree, { NULL, 0 }, *w->must_pass, SUITE_COVERAGE };
     r = green_on(s, &g, &ret->run, &j, &ret->run_id, &ret->fault, e);
@@ -143,14 +204,6 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
         ret->tree = tree;
         return 0;
     }
-    if (!c) {
-        bool fresh;
-        const char *ours_tree;
-        r = tree_of(s, w->ours, &ours_tree, e);
-        if (r == 0)
-            r = attempt_conversation(s, ROLE_DEVELOPER, ours_tree, &c, &fresh, e);
-        if (r < 0)
-            return r;
-    }
-    return tell(s, c, arena_printf(s->arena, "after the merge with %s %s", w->theirs_name, ret->fault), &ret->run, e);
+    const char *fault = arena_printf(s->arena, "after the merge with %s %s", w->theirs_name, ret->fault);
+    return m.conversation ? tell(&m, fault, &ret->run, e) : tell_red(&m, fault, &ret->run, e);
 }

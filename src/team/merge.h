@@ -10,6 +10,7 @@ struct merge_wish {
     const char *ours_name, *theirs_name; /* branches, for messages and prompts */
     const char *step_name;       /* "integrate-1" */
     const struct texts *must_pass; /* by id, on the result */
+    const char *hint;            /* from a person; "" */
     int64_t attempt;
 };
 struct merge_made {
@@ -17,10 +18,11 @@ struct merge_made {
     const char *fault;      /* why not */
     struct suite_run run;   /* of the merged tree, with coverage */
     const char *run_id;
-    bool clean;             /* without the Developer's help */
 };
 /* One attempt.  The whole suite runs on the result.  A failed attempt has told the Developer
- * what was wrong; call again with the next attempt. */
+ * what was wrong; call again with the next attempt.  The Developer resolves files in conflict,
+ * tests among them, and may change any other production file: what one side relies on may be
+ * what the other changed, without git seeing a conflict. */
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e);
 
 /* Whether a text holds conflict markers. */

@@ -187,7 +187,7 @@ static int read_files(struct repo *repo, struct arena *a, const struct resolve *
             return r;
         if (len != now.len || memcmp(before, now.data, len) != 0)
             changes[count++] = (struct tree_change){ .path = f->path, .bytes = arena_strndup(a, now.data, now.len),
-                                                     .len = now.len, .executable = f->executable };
+                                                     .len = now.len };
     }
     *ret = changes;
     *ret_count = count;

@@ -161,7 +161,7 @@ int step_integrate(struct step *s, struct err *e)
     struct merge_wish w = {
         .ours = s->ticket.head, .theirs = tip, .ours_name = s->ticket.branch, .theirs_name = s->functionality.branch,
         .step_name = arena_printf(s->arena, "integrate-%lld", (long long)s->ticket.review_rounds + 1),
-        .must_pass = &must_pass, .attempt = s->ticket.attempt,
+        .must_pass = &must_pass, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
     };
     r = integrate_must_pass(s, &must_pass, e);
     if (r == 0)

@@ -92,9 +92,12 @@ class Built(home.Home):
         """More words for `tandem run`; may make a repository in self.room first."""
         return []
 
+    def table(self):
+        return table(conflict=self.conflict)
+
     def build(self):
         (self.room / "spec.md").write_text(SPEC)
-        with contextlib.closing(model(conflict=self.conflict)) as fake:
+        with contextlib.closing(FakeModel(self.table())) as fake:
             done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *self.run_words(), *fake.words(), timeout=280)
         if done.returncode != self.status:
             raise AssertionError(done.stdout + done.stderr)
@@ -104,6 +107,17 @@ class Built(home.Home):
         shutil.copytree(self.pristine, self.place, symlinks=True)
         self.room, self.home = self.place, self.place / "home"
         self.clone, self.bare = self.room / "greet", self.home / "projects" / "greet" / "repo.git"
+
+    def make_repository(self, name="app", **texts):
+        """A repository with one commit of these files, named as for fake_model.files."""
+        where = self.room / name
+        where.mkdir()
+        for path, text in texts.items():
+            (where / (path.replace("__", "/").removesuffix("_py") + ".py")).write_text(text)
+        self.git(where, "init", "--quiet", "--initial-branch=main")
+        self.git(where, "add", "--all")
+        self.git(where, "commit", "--quiet", "--allow-empty", "--message=Begin")
+        return where
 
     def git(self, where, *words):
         """git there, as a person with an identity of their own."""

@@ -174,6 +174,42 @@ class Resolve(greet.Built, terminal.AtTerminal):
         self.assertEqual((status, self.state()), (1, before), out)
 
 
+class Misunderstanding(greet.Built):
+    """Git merges, but then tests fail: T-1 gives a function another parameter, T-2 calls it as it was."""
+
+    conflict = True
+    status = 3
+
+    def run_words(self):
+        self.make_repository(salute_py="def word(name):\n    return name\n")
+        return ["--repo", "app"]
+
+    def table(self):
+        hello = "import salute\n\n\ndef hello(name):\n    return 'Hello, ' + salute.word(name, '')\n"
+        bye = "import salute\n\n\ndef bye(name):\n    return 'Bye, ' + salute.word(name)\n"
+        test = greet.test("bye", ("bye('Ann')", "Bye, Ann")).replace("greet", "parting")
+        return [
+            ("developer", "> hello('Ann')", greet.files(greet_py=hello, salute_py="def word(name, mark):\n    return name + mark\n")),
+            ("tester", "> bye('Ann')", greet.files(tests__test_bye_py=test)),
+            ("developer", "> bye('Ann')", greet.files(parting_py=bye)),
+        ] + greet.table(conflict=True)
+
+    def test_a_person_changes_a_file_without_conflict(self):
+        blocked = self.status_of()["tickets"][1]["blocked"]
+        self.assertIn("tandem resolve T-2", blocked)
+        out = self.good("resolve", "T-2")
+        self.assertIn("Git merges them without conflict, but then tests fail.", out)
+        work = self.room / "T-2-conflict"
+        self.refused(1, "fail now: tests/test_bye.py", "resolve", "T-2", "--done")
+        file = work / "parting.py"
+        file.write_text(file.read_text().replace("(name)\n", "(name, '')\n"))
+        self.good("resolve", "T-2", "--done")
+        with contextlib.closing(greet.model()) as fake:
+            self.good("resume", "--yes", *fake.words(), timeout=200)
+        self.assertIn("word(name, '')", self.git(self.room / "app", "show", "DEV:parting.py"))
+        self.assertEqual(json.loads(self.good("verify", "--json"))["faults"], [])
+
+
 class Delivery(greet.Built):
     """Two functionalities that do not fit together in DEV."""
 

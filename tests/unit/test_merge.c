@@ -1,0 +1,117 @@
+/* Merges of tickets whose work does not fit together at once: conflicts that git sees, and
+ * those that only the suite sees. */
+#include "team_fixture.h"
+
+#define TICKET(id, after) \
+    "{\"id\": \"" id "\", \"functionality\": \"f\", \"title\": \"Ticket " id "\", \"description\": \"module " id \
+    "\", \"after\": [" after "], \"criteria\": [{\"clause\": 1, \"text\": \"" id "() gives 1\"}]}"
+#define TWO_TICKETS "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}], \"tickets\": [" TICKET("a", "") ", " TICKET("b", "") "]}"
+
+#define TEST(module) \
+    FILE_BLOCK("tests/test_" module ".py", "import unittest\n\nimport " module "\n\n\nclass T(unittest.TestCase):\n" \
+               "    def test_it(self):\n        self.assertEqual(" module "." module "(), 1)\n")
+
+/* A ticket that is through at once, but for its merge. */
+static void ticket_succeeds(struct team_fixture *f, int number, const char *scope, const char *red, const char *green)
+{
+    struct arena *a = &f->s.arena;
+    says(f, arena_printf(a, "T-%d/developer/scope/1", number), scope);
+    says(f, arena_printf(a, "T-%d/tester/red-1/1", number), red);
+    says(f, arena_printf(a, "T-%d/developer/green-1/1", number), green);
+    says(f, arena_printf(a, "T-%d/architect/review-1/1", number), ACCEPT);
+}
+
+static const char *mode_of(struct team_fixture *f, const char *branch, const char *path)
+{
+    return scratch_sh(&f->s, arena_printf(&f->s.arena, "git --git-dir=home/projects/%s/repo.git ls-tree %s %s | cut -c1-6", f->id, branch, path));
+}
+
+/* ---- conflicts that git sees ---- */
+
+/* Both tickets add a function to the same place of an executable file. */
+static void make_conflict(struct team_fixture *f)
+{
+    scratch_sh(&f->s, "git init -q source; cd source; printf '#!/usr/bin/env python3\n' >tool.py; chmod +x tool.py; git add -A; git commit -qm Begin");
+    ticket_succeeds(f, 1, SCOPE("a.py"), TEST("a"),
+                    FILE_BLOCK("tool.py", "#!/usr/bin/env python3\nONE = 1\n") FILE_BLOCK("a.py", "import tool\n\n\ndef a():\n    return tool.ONE\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), TEST("b"),
+                    FILE_BLOCK("tool.py", "#!/usr/bin/env python3\nEINS = 1\n") FILE_BLOCK("b.py", "import tool\n\n\ndef b():\n    return tool.EINS\n"));
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+
+static void the_developer_resolves_and_may_change_what_has_no_conflict(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict(f);
+    says(f, "T-2/developer/integrate-1/1",
+         FILE_BLOCK("tool.py", "#!/usr/bin/env python3\nONE = 1\n") FILE_BLOCK("b.py", "import tool\n\n\ndef b():\n    return tool.ONE\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    assert_string_equal(file_on(f, "DEV", "tool.py"), "#!/usr/bin/env python3\nONE = 1\n");
+    assert_non_null(strstr(file_on(f, "DEV", "b.py"), "tool.ONE"));
+    assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
+    assert_string_equal(mode_of(f, "DEV", "b.py"), "100644");
+}
+
+static void tests_without_conflict_stay_frozen_in_a_merge(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict(f);
+    says_always(f, "T-2/developer/integrate-1/", FILE_BLOCK("tool.py", "ONE = EINS = 1\n") FILE_BLOCK("tests/test_a.py", "import unittest\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "tests/test_a.py is a test file"));
+}
+
+/* ---- conflicts that only the suite sees ---- */
+
+/* T-1 gives a function another parameter, T-2 calls it as it was. */
+static void make_misunderstanding(struct team_fixture *f)
+{
+    scratch_sh(&f->s, "git init -q source");
+    ticket_succeeds(f, 1, SCOPE("a.py"), TEST("a"),
+                    FILE_BLOCK("core.py", "def scale(n, factor):\n    return n * factor\n") FILE_BLOCK("a.py", "import core\n\n\ndef a():\n    return core.scale(1, 1)\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), TEST("b"), FILE_BLOCK("b.py", "import core\n\n\ndef b():\n    return core.scale(1)\n"));
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+#define CORE "core.py", "def scale(n):\n    return n\n", NULL
+
+static void a_clean_merge_that_is_red_is_mended_by_the_developer(void **state)
+{
+    struct team_fixture *f = *state;
+    make_misunderstanding(f);
+    says(f, "T-2/developer/integrate-1/1", FILE_BLOCK("b.py", "import core\n\n\ndef b():\n    return core.scale(1, 1)\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ CORE });
+    run_team(f, TEAM_DONE);
+    assert_int_equal(count_events(f, "merge.refused"), 1);
+    assert_non_null(strstr(file_on(f, "DEV", "b.py"), "scale(1, 1)"));
+    /* The Developer has seen what the other side brought. */
+    const char *prompt = prompt_of(f, "T-2/developer/integrate-1/1");
+    assert_non_null(strstr(prompt, "Git finds no conflict between your branch and feature/core"));
+    assert_non_null(strstr(prompt, "def scale(n, factor):"));
+}
+
+static void the_persons_hint_reaches_the_developer_in_a_merge(void **state)
+{
+    struct team_fixture *f = *state;
+    make_misunderstanding(f);
+    says_always(f, "T-2/developer/integrate-1/", "I cannot.");
+    says(f, "T-2/developer/integrate-1/3", FILE_BLOCK("b.py", "import core\n\n\ndef b():\n    return core.scale(1, 1)\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ CORE });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "tandem resolve T-2"));
+    check_ok(team_retry(f->team, f->id, "T-2", "scale takes a factor now", "Ada", &f->e), &f->e);
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(prompt_of(f, "T-2/developer/integrate-1/3"), "A person adds: scale takes a factor now"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_team(the_developer_resolves_and_may_change_what_has_no_conflict),
+        with_team(tests_without_conflict_stay_frozen_in_a_merge),
+        with_team(a_clean_merge_that_is_red_is_mended_by_the_developer),
+        with_team(the_persons_hint_reaches_the_developer_in_a_merge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
