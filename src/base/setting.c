@@ -78,8 +78,8 @@ static const struct setting table[] = {
 #undef GROUP
 #define GROUP "Input"
     INT(spec_kib, 1, 1024, "256", "KiB", "largest spec"),
-    INT(tree_files, 1, 10000000, "50000", "files", "largest repository to build on"),
-    INT(tree_mib, 1, 1048576, "1024", "MiB", "largest repository to build on"),
+    INT(tree_files, 1, 10000000, "50000", "files", "what the repository under work may have"),
+    INT(tree_mib, 1, 1048576, "1024", "MiB", "size of the repository under work, all its files together"),
 #undef GROUP
 #define GROUP "The terminal"
     CHOICE(color, whens, "auto", "colours; auto: on a terminal, unless NO_COLOR is set"),

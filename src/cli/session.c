@@ -165,6 +165,8 @@ static void limits_from_settings(const struct settings *set, struct team_limits 
     l->ticket_minutes = set->ticket_minutes;
     l->map_tokens = set->map_tokens;
     l->answer_tokens = set->answer_tokens;
+    l->tree_files = set->tree_files;
+    l->tree_mib = set->tree_mib;
     l->queue.attempts = set->task_attempts;
     l->queue.lease_ms = set->lease_s * 1000;
     l->suite = (struct sandbox_limits){

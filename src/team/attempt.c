@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "team/prompt.h"
 #include "team/render.h"
+#include "team/tree_limit.h"
 
 int tree_of(struct step *s, const char *commit, const char **ret, struct err *e)
 {
@@ -209,7 +210,9 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
     }
     r = repo_write_tree(s->site->repo, &base, changes, files->count, &result, e);
     failpoint("attempt.tree-written");
-    if (r == ERR_REFUSED) {
+    if (r == 0)
+        r = tree_within(s->site->repo, &result, &s->team->options.limits, e);
+    if (r == ERR_REFUSED || r == ERR_LIMIT) {
         *ret_fault = arena_strdup(s->arena, e->text);
         return 0;
     }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "os/files.h"
 #include "team/step.h"
+#include "team/tree_limit.h"
 #include "team/words.h"
 
 #include <errno.h>
@@ -125,6 +126,9 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
                            arena_printf(a, "%s/share", t->home), NULL };
     bool dirty = false;
     int r = fill_repo(repo, a, w, p, &dirty, e);
+    struct oid base = oid_of(p->base);
+    if (r == 0 && *base.hex && (r = tree_within(repo, &base, &t->options.limits, e)) < 0)
+        err_prefix(e, "%s", w->repo);
     if (r == 0)
         r = find_stack(repo, a, dirs, p, e);
     if (r == 0)

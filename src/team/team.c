@@ -34,7 +34,7 @@ int role_parse(const char *name)
 const struct team_limits team_default_limits = {
     .attempts = 10, .review_rounds = 3, .replans = 3, .ticket_tokens = 0, .ticket_minutes = 0,
     .coverage_target = -1, .map_tokens = 1500,
-    .answer_tokens = 0,
+    .answer_tokens = 0, .tree_files = 50000, .tree_mib = 1024,
     .queue = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 },
     .suite = { .timeout_ms = 120000, .memory_mib = 2048, .processes = 256, .file_mib = 256, .tmp_mib = 256,
                .disk_mib = 1024, .max_output = 4 << 20 },

@@ -193,6 +193,18 @@ class WrongInput(home.Home):
         (self.room / "numbers" / "precious").write_text("x")
         self.run_refused(1, "is not empty", CRASH / "spec.md")
 
+    def test_a_repository_that_is_too_large_is_refused_at_once(self):
+        app = self.room / "app"
+        app.mkdir()
+        (app / "a.py").write_text("a = 1\n" * 200000)
+        (app / "b.py").write_text("b = 1\n")
+        for words in (["init", "-q"], ["add", "."], ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-qm", "x"]):
+            subprocess.run(["git", "-C", app, *words], check=True, env=self.environment())
+        for setting, said in (("tree_files=1", f"{app}: the tree has 2 files; at most 1 are worked on (setting tree_files)"),
+                              ("tree_mib=1", f"{app}: the tree has 2 MiB; at most 1 are worked on (setting tree_mib)")):
+            self.run_refused(1, said, CRASH / "spec.md", "--repo", "app", "--set", setting)
+            self.assertEqual(json.loads(self.good("status", "--json")), [])
+
     def test_a_stack_that_is_not_there_is_named_with_those_that_are(self):
         done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "cobol", "--model", REPLAY[1])
         self.assertEqual(done.returncode, 1)

@@ -7,6 +7,8 @@
 static const char red[] = FILE_BLOCK("tests/test_doubling.py", "import unittest\n\nfrom doubling import double\n\n\n"
     "class DoubleTest(unittest.TestCase):\n    def test_double(self):\n        self.assertEqual(double(21), 42)\n");
 
+#define ONE_FILE_MORE FILE_BLOCK("tests/test_a.py", "1\n") FILE_BLOCK("tests/test_b.py", "2\n") FILE_BLOCK("tests/test_c.py", "3\n")
+
 static void one_ticket_succeeds(struct team_fixture *f)
 {
     says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
@@ -130,6 +132,18 @@ static void what_a_person_put_beside_the_repository_stays(void **state)
     assert_false(scratch_has(&f->s, "home/projects/numbers/repo.git/left"));
 }
 
+static void an_answer_that_makes_the_tree_too_large_is_refused(void **state)
+{
+    struct team_fixture *f = *state;
+    f->options.limits.tree_files = 4; /* two and what red and green add */
+    says(f, "T-1/tester/red-1/1", ONE_FILE_MORE);
+    says(f, "T-1/tester/red-1/2", red);
+    one_ticket_succeeds(f);
+    BUILD_ON(f, "README.md", "Numbers.\n", "notes.txt", "None.\n");
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(event_text(f, "red.refused", 0, "fault"), "the tree has 5 files; at most 4 are worked on"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +154,7 @@ int main(void)
         with_team(a_branch_of_the_persons_is_not_mistaken_for_ours),
         with_team(a_branch_in_use_is_given_back_later),
         with_team(what_a_person_put_beside_the_repository_stays),
+        with_team(an_answer_that_makes_the_tree_too_large_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
