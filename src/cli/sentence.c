@@ -25,6 +25,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "ticket.scoped", "scope fixed" },
     { "red.witnessed", "red witnessed" },
     { "red.refused", "red refused" },
+    { "red.taken-back", "red taken back, the Developer objects" },
     { "green.witnessed", "green witnessed" },
     { "green.refused", "green refused" },
     { "criterion.met", "criterion is met already" },

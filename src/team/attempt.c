@@ -232,6 +232,7 @@ int attempt_ask_files(struct step *s, const struct question *q, const char *tree
 {
     struct reply reply;
     *ret_tree = "";
+    *ret_files = (struct answer_files){ .notes = "" };
     int r = ask(s, q, &reply, e);
     if (r < 0)
         return r;
@@ -242,6 +243,7 @@ int attempt_ask_files(struct step *s, const struct question *q, const char *tree
     }
     if (answer_read_files(s->arena, reply.text, reply.len, ret_files, &violation) < 0) {
         *ret_fault = arena_strdup(s->arena, violation.text);
+        *ret_files = (struct answer_files){ .notes = arena_strndup(s->arena, reply.text, reply.len) };
         return 0;
     }
     return attempt_apply(s, q->role, tree, ret_files, ret_tree, ret_fault, e);

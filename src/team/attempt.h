@@ -46,7 +46,8 @@ const char *attempt_refuse_path(struct step *s, enum role role, const struct ans
 int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
                   const char **ret_tree, const char **ret_fault, struct err *e);
 
-/* ask, then the whole-files contract and attempt_apply; *ret_fault as above. */
+/* ask, then the whole-files contract and attempt_apply; *ret_fault as above.  An answer that
+ * breaks the contract is notes alone. */
 int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
                       struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
                       struct err *e);

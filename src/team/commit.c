@@ -153,3 +153,36 @@ int commit_make(struct step *s, const char **ret_commit, struct err *e)
     *ret_commit = intent.commit;
     return 0;
 }
+
+int commit_to_ticket(struct step *s, const char *event_kind, const char **ret_commit, struct err *e)
+{
+    int r = commit_make(s, ret_commit, e);
+    if (r == 0)
+        r = ticket_note_files(s, s->ticket.head, *ret_commit, e);
+    if (r < 0)
+        return r;
+    s->ticket.head = *ret_commit;
+    s->ticket_changed = true;
+    step_event(s, event_kind, NULL);
+    s->end = STEP_NEXT;
+    return 0;
+}
+
+int commit_to_criterion(struct step *s, size_t index, enum criterion_state state, const char *event_kind, struct err *e)
+{
+    const char *commit, *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
+    struct evidence ev;
+    int64_t version;
+    int r = commit_to_ticket(s, event_kind, &commit, e);
+    if (r == 0)
+        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+    if (r < 0)
+        return r;
+    if (state == CRITERION_RED)
+        ev.red_commit = commit;
+    else
+        ev.green_commit = commit;
+    batch_update(s->batch, &evidence_type, id, version, &ev);
+    ticket_criterion(&s->ticket, index)->state = (int)state;
+    return 0;
+}

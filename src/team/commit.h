@@ -32,4 +32,11 @@ bool commit_pending(struct step *s);
 /* Moment 2; *ret_commit gets the object id. */
 int commit_make(struct step *s, const char **ret_commit, struct err *e);
 
+/* The second half of a commit on the ticket's own branch, which becomes its head: commit_make,
+ * and an event for moment 3.  The step ends with STEP_NEXT. */
+int commit_to_ticket(struct step *s, const char *event_kind, const char **ret_commit, struct err *e);
+/* The same for a criterion, which gets a new state and has the commit in its evidence: the red
+ * one for CRITERION_RED, otherwise the green one. */
+int commit_to_criterion(struct step *s, size_t index, enum criterion_state state, const char *event_kind, struct err *e);
+
 #endif

@@ -78,6 +78,7 @@ static const struct field criterion_fields[] = {
     INT(criterion, clause, .doc = "of the spec"),
     ENUM(criterion, state, criterion_state_names),
     TEXT(criterion, origin),
+    TEXT(criterion, objection, .doc = "of the Developer, for which its tests were taken back"),
     INT(criterion, reworded),
     TEXTS(criterion, tests, .doc = "ids that prove it"),
 };

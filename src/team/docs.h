@@ -92,6 +92,7 @@ struct criterion {
     int64_t clause; /* of the spec; 0: none (from a review) */
     int state;
     const char *origin; /* "plan", "review" */
+    const char *objection; /* of the Developer, for which its tests were taken back; "" */
     int64_t reworded;   /* times the Architect put it into other words */
     struct texts tests; /* ids that prove it */
 };

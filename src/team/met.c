@@ -211,24 +211,7 @@ static int close_as_met(const struct met *m, const char *met_by, const char *mut
 
 int met_complete(struct step *s, size_t index, struct err *e)
 {
-    const char *commit, *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
-    struct evidence ev;
-    int64_t version;
-    int r = commit_make(s, &commit, e);
-    if (r == 0)
-        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
-    if (r < 0)
-        return r;
-    ev.green_commit = commit;
-    batch_update(s->batch, &evidence_type, id, version, &ev);
-    r = ticket_note_files(s, s->ticket.head, commit, e);
-    if (r < 0)
-        return r;
-    s->ticket.head = commit;
-    s->ticket_changed = true;
-    step_event(s, "criterion.committed", NULL);
-    s->end = STEP_NEXT;
-    return 0;
+    return commit_to_criterion(s, index, CRITERION_MET, "criterion.committed", e);
 }
 
 struct verdict { bool drop; const char *text; };

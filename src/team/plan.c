@@ -188,7 +188,7 @@ static void store_ticket(struct arena *a, const struct plan *p, const char *proj
     struct criterion *criteria = ARENA_ARRAY(a, struct criterion, pt->criteria.count);
     const struct plan_criterion *pc = pt->criteria.items;
     for (size_t k = 0; k < pt->criteria.count; k++)
-        criteria[k] = (struct criterion){ .text = pc[k].text, .clause = pc[k].clause, .origin = "plan" };
+        criteria[k] = (struct criterion){ .text = pc[k].text, .clause = pc[k].clause, .origin = "plan", .objection = "" };
     t.criteria = (struct records){ criteria, pt->criteria.count };
     batch_insert(b, &ticket_type, arena_printf(a, "%s/T-%zu", project, number_of[i] + 1), &t);
 }

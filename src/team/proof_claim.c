@@ -266,6 +266,25 @@ void ticket_tests(struct proof *p, const struct ticket *t, struct texts *ret)
             texts_add(ret, p->arena, t->baseline.items[i]);
 }
 
+/* A red that was taken back: the tree is again what it was before. */
+static void look_at_taken_back(struct proof *p, const char *about, const struct witness *w)
+{
+    const char *red = json_text_of(w->payload, "red", "");
+    int64_t criterion = json_int_of(w->payload, "criterion", 0);
+    struct oid oid = oid_of(red);
+    struct commit_info info, parent;
+    struct err e;
+    int r = repo_commit_info(p->site->repo, p->arena, &oid, &info, &e);
+    if (r == 0)
+        r = repo_commit_info(p->site->repo, p->arena, &info.parents[0], &parent, &e);
+    if (r < 0)
+        proof_fault(p, about, criterion, "the red commit %.12s, which event %lld took back, cannot be read: %s", red, (long long)w->seq,
+                    e.text);
+    else if (!streq(parent.tree.hex, w->tree))
+        proof_fault(p, about, criterion, "event %lld took back the red commit %.12s to the tree %.12s, not to %.12s before it",
+                    (long long)w->seq, red, w->tree, parent.tree.hex);
+}
+
 /* Its merge is on its functionality's branch and brought in what its own branch holds. */
 static void look_at_merge(struct proof *p, const struct ticket *t, const char *about, const struct texts *branch,
                           const struct texts *feature)
@@ -299,6 +318,9 @@ void ticket_prove(struct proof *p, const struct ticket *t, const struct texts *f
         struct looked l = { .p = p, .ticket = t, .about = about, .index = i, .branch = &branch };
         look_at_criterion(&l);
     }
+    for (size_t i = 0; i < p->witnesses.count; i++)
+        if (streq(p->witnesses.items[i].kind, "red.taken-back") && streq(p->witnesses.items[i].ticket, about))
+            look_at_taken_back(p, about, &p->witnesses.items[i]);
     if (t->column == COLUMN_DONE)
         look_at_merge(p, t, about, &branch, feature);
 }

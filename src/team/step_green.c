@@ -7,6 +7,7 @@
 #include "team/red.h"
 #include "team/render.h"
 #include "team/suite.h"
+#include "team/take_back.h"
 
 /* ---- asking ---- */
 
@@ -111,39 +112,17 @@ static int intend(struct step *s, size_t index, const char *tree, const char *ru
     return commit_intend(s, &w, e);
 }
 
-static int complete(struct step *s, size_t index, struct err *e)
-{
-    const char *commit, *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
-    struct evidence ev;
-    int64_t version;
-    int r = commit_make(s, &commit, e);
-    if (r == 0)
-        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
-    if (r < 0)
-        return r;
-    ev.green_commit = commit;
-    batch_update(s->batch, &evidence_type, id, version, &ev);
-    ticket_criterion(&s->ticket, index)->state = CRITERION_GREEN;
-    r = ticket_note_files(s, s->ticket.head, commit, e);
-    if (r < 0)
-        return r;
-    s->ticket.head = commit;
-    s->ticket_changed = true;
-    step_event(s, "green.committed", NULL);
-    s->end = STEP_NEXT;
-    return 0;
-}
-
 int step_green(struct step *s, struct err *e)
 {
     size_t index = ticket_current(&s->ticket);
-    if (index >= s->ticket.criteria.count || ticket_criterion(&s->ticket, index)->state != CRITERION_RED) {
+    bool is_red = index < s->ticket.criteria.count && ticket_criterion(&s->ticket, index)->state == CRITERION_RED;
+    if (commit_pending(s))
+        return is_red ? commit_to_criterion(s, index, CRITERION_GREEN, "green.committed", e) : take_back_complete(s, e);
+    if (!is_red) {
         /* Already met or dropped: there is nothing to make green. */
         s->end = STEP_NEXT;
         return 0;
     }
-    if (commit_pending(s))
-        return complete(s, index, e);
     if (attempt_capped(s))
         return 0;
     const char *step_name = arena_printf(s->arena, "green-%zu", index + 1);
@@ -166,6 +145,11 @@ int step_green(struct step *s, struct err *e)
     r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
     if (r < 0)
         return attempt_begins_anew(s, c, fresh, r) ? 0 : r;
+    const char *objection = take_back_asked(s->arena, &files);
+    if (*objection && !*ticket_criterion(&s->ticket, index)->objection)
+        return take_back(s, index, &ev, objection, e);
+    if (*objection)
+        fault = "the Tester has looked at the tests of this criterion once more because of an objection, and they stand; make them pass";
     struct suite_run run = { .output = "" };
     struct green_judgement j = { .failing = "" };
     if (!*fault) {
@@ -176,7 +160,7 @@ int step_green(struct step *s, struct err *e)
             return r;
         if (!*fault) {
             r = intend(s, index, tree, run_id, e);
-            return r < 0 ? r : complete(s, index, e);
+            return r < 0 ? r : commit_to_criterion(s, index, CRITERION_GREEN, "green.committed", e);
         }
     }
     struct failed_attempt f = { .fault = fault, .run = &run, .tree = tree, .failing = j.failing,

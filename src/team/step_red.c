@@ -75,6 +75,11 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
     int r = news(s, &what_is_new, e);
     if (r < 0)
         return r;
+    const struct criterion *criterion = ticket_criterion(&s->ticket, index);
+    if (*criterion->objection)
+        what_is_new = arena_printf(s->arena, "%s%sYour tests for criterion %zu were taken back, because the Developer objects:\n\n> %s\n\n"
+                                             "Where that is right, write other tests. Where it is not, write the same tests again; they stand then.",
+                                   fresh ? what_is_new : "", fresh && *what_is_new ? "\n\n" : "", index + 1, criterion->objection);
     if (*s->ticket.hint && s->ticket.attempt == 0)
         what_is_new = arena_printf(s->arena, "%s%sA person adds: %s", what_is_new, *what_is_new ? "\n" : "", s->ticket.hint);
     struct prompt_value values[] = {
@@ -278,30 +283,6 @@ static int intend(struct step *s, size_t index, const char *tree, const struct r
     return commit_intend(s, &w, e);
 }
 
-static int complete(struct step *s, size_t index, struct err *e)
-{
-    const char *commit;
-    int r = commit_make(s, &commit, e);
-    struct evidence ev;
-    int64_t version;
-    const char *id = evidence_id(s, index);
-    if (r == 0)
-        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
-    if (r < 0)
-        return r;
-    ev.red_commit = commit;
-    batch_update(s->batch, &evidence_type, id, version, &ev);
-    ticket_criterion(&s->ticket, index)->state = CRITERION_RED;
-    r = ticket_note_files(s, s->ticket.head, commit, e);
-    if (r < 0)
-        return r;
-    s->ticket.head = commit;
-    s->ticket_changed = true;
-    step_event(s, "red.committed", NULL);
-    s->end = STEP_NEXT;
-    return 0;
-}
-
 /* The intent was stored: as red, or (met.c) with the criterion closed already. */
 static int after_crash(struct step *s, size_t index, struct err *e)
 {
@@ -311,7 +292,7 @@ static int after_crash(struct step *s, size_t index, struct err *e)
         if (store_get(s->team->store, s->arena, &evidence_type, id, &ev, NULL, NULL) == 0 && !*ev.green_commit)
             return met_complete(s, index - 1, e);
     }
-    return complete(s, index, e);
+    return commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);
 }
 
 /* ---- the step ---- */
@@ -348,7 +329,7 @@ int step_red(struct step *s, struct err *e)
             return r;
         if (!*fault) {
             r = intend(s, index, tree, &j, run_id, e);
-            return r < 0 ? r : complete(s, index, e);
+            return r < 0 ? r : commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);
         }
     }
     if (j.passes_at_once && ++s->ticket.passed_at_once >= 2)

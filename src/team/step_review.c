@@ -107,7 +107,7 @@ static void add_criterion(struct step *s, const char *text)
     struct criterion *all = ARENA_ARRAY(s->arena, struct criterion, t->criteria.count + 1);
     if (t->criteria.count)
         memcpy(all, t->criteria.items, t->criteria.count * sizeof *all);
-    all[t->criteria.count] = (struct criterion){ .text = text, .origin = "review" };
+    all[t->criteria.count] = (struct criterion){ .text = text, .origin = "review", .objection = "" };
     t->criteria = (struct records){ all, t->criteria.count + 1 };
 }
 
@@ -279,7 +279,7 @@ static int add_ticket(struct step *s, const struct review *v, struct err *e)
     for (size_t i = 0; i < v->comments.count; i++) {
         if (comments[i].kind != COMMENT_CRITERION)
             continue;
-        criteria[n++] = (struct criterion){ .text = comments[i].text, .origin = "review" };
+        criteria[n++] = (struct criterion){ .text = comments[i].text, .origin = "review", .objection = "" };
         t.kind = TICKET_BEHAVIOUR;
     }
     t.criteria = (struct records){ criteria, n };

@@ -38,18 +38,10 @@ static int add_request(struct step *s, struct conversation_use *c, const struct 
 static int complete(struct step *s, struct err *e)
 {
     const char *commit;
-    int r = commit_make(s, &commit, e);
-    if (r < 0)
-        return r;
-    r = ticket_note_files(s, s->ticket.head, commit, e);
-    if (r < 0)
-        return r;
-    s->ticket.head = commit;
-    s->ticket.comment = "";
-    s->ticket_changed = true;
-    step_event(s, "work.committed", NULL);
-    s->end = STEP_NEXT;
-    return 0;
+    int r = commit_to_ticket(s, "work.committed", &commit, e);
+    if (r == 0)
+        s->ticket.comment = "";
+    return r;
 }
 
 static int intend(struct step *s, const struct job *job, const char *tree, const char *run_id, struct err *e)

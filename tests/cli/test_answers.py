@@ -1,6 +1,7 @@
 """Models that answer what they should not: each answer is refused with its reason, the next is taken."""
 import contextlib
 import json
+import subprocess
 
 import greet
 import home
@@ -19,7 +20,7 @@ def block(path, text="x = 1\n"):
 class Answers(home.Home):
     """One ticket with one criterion; the tester or developer answers badly first."""
 
-    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, more=(), **env):
+    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, more=(), killed_at=None, **env):
         criteria = [{"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1}]
         good_plan = {"functionalities": [{"id": "g", "title": "Greetings"}],
                      "tickets": [{"id": "A", "functionality": "g", "title": "Say hello", "criteria": criteria}]}
@@ -31,8 +32,13 @@ class Answers(home.Home):
                  ("developer", "Not accepted", [*developer[1:], GOOD_CODE])]
         (self.room / "spec.md").write_text("# Greet\n\n- `hello(name)` in the module `greet` returns `Hello, NAME`.\n")
         words = [w for name in settings for w in ("--set", name)]
+        if killed_at:
+            env["TANDEM_FAILPOINT"] = killed_at
         with contextlib.closing(FakeModel(table)) as fake:
             done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *words, *fake.words(), timeout=200, env=env)
+            if killed_at:
+                self.assertEqual(done.returncode, -9, done.stdout + done.stderr)
+                done = self.tandem("resume", "--yes", timeout=200)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.asked = fake.asked
         return done.stdout
@@ -84,6 +90,44 @@ class Answers(home.Home):
             self.assertIn(words, out)
         self.assertEqual(len(self.faults("red.refused")), len(refused))
         self.good("verify")
+
+    WRONG = files(tests__test_hello_py=greet.test("hello", ("hello('Ann')", "Hello, Bob")))
+    OBJECTION = "WRONG TEST: tests/test_hello.py expects Hello, Bob; it should expect Hello, Ann.\n"
+
+    def test_a_wrong_test_is_taken_back_once(self):
+        out = self.build(tester=[self.WRONG], developer=[self.OBJECTION])
+        self.assertIn("red taken back, the Developer objects, criterion 1: tests/test_hello.py expects Hello, Bob", out)
+        again = [last for role, last, _ in self.asked if role == "tester"]
+        self.assertEqual(len(again), 2)
+        self.assertIn("> tests/test_hello.py expects Hello, Bob; it should", again[1])
+        self.assertEqual((self.room / "greet" / "tests" / "test_hello.py").read_text(), TEST)
+        self.good("verify")
+        commits = self.commits()
+        self.assertRegex(commits[2], "^Take back 1: tests/test_hello.py expects")
+        self.assertEqual([c.split(":")[0] for c in commits], ["Green 1", "Red 1", commits[2].split(":")[0], "Red 1"])
+
+    def test_a_second_objection_is_refused(self):
+        out = self.build(tester=[self.WRONG, self.WRONG], developer=[self.OBJECTION] * 9, status=3)
+        self.assertEqual(len(self.faults("red.taken-back")), 1)
+        self.assertIn("they stand; make them pass", out)
+        self.good("verify")
+
+    def test_a_kill_while_a_red_is_taken_back_loses_nothing(self):
+        self.build(tester=[self.WRONG], developer=[self.OBJECTION])
+        wanted = self.commits()
+        for point in ("commit.intended", "commit.made", "commit.ref-moved"):
+            self.setUp()
+            out = self.build(tester=[self.WRONG], developer=[self.OBJECTION], killed_at=f"{point}:2")  # 1 was the red
+            self.assertIn("1 of 1 done", out)
+            self.assertEqual(self.commits(), wanted)
+            self.assertEqual(len(self.faults("red.taken-back")), 1)
+            self.good("verify")
+
+    def commits(self):
+        bare = self.home / "projects" / "greet" / "repo.git"
+        log = subprocess.run(["git", "-C", str(bare), "log", "--format=%s", "--first-parent", "ticket/T-1", "--not", "main"],
+                             stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+        return log.stdout.splitlines()
 
     def test_prose_and_nothing_are_no_files(self):
         self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"],
