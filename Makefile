@@ -41,7 +41,7 @@ setup:
 
 demo: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
-	@TANDEM_HOME=$${TANDEM_HOME:-$(abspath build/demo)} $(BUILD)/src/tandem demo
+	@TANDEM_HOME="$${TANDEM_HOME:-$(CURDIR)/build/demo}" $(BUILD)/src/tandem demo
 
 setup-test:
 	@tools/setup test
@@ -68,18 +68,18 @@ fuzz:
 # Renews recorded prompts; shows what changed.
 rerecord: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
-	@tools/rerecord $(abspath $(BUILD)/src/tandem) $(EXAMPLES)
+	@tools/rerecord "$(CURDIR)/$(BUILD)/src/tandem" $(EXAMPLES)
 
 crash: setup-test $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) src/tandem
-	@TANDEM=$(abspath $(BUILD)/src/tandem) tests/crash/run $(N)
+	@TANDEM="$(CURDIR)/$(BUILD)/src/tandem" tests/crash/run $(N)
 
 lint: setup-test
 	@tools/lint-includes
 	@tools/lint
 
 install: setup $(RELEASE)/build.ninja
-	@meson configure $(RELEASE) -Dprefix=$(abspath $(PREFIX))
+	@meson configure $(RELEASE) -Dprefix="$$(realpath -m -- "$(PREFIX)")"
 	@ninja -C $(RELEASE) -j $(JOBS)
 	@meson install -C $(RELEASE) --no-rebuild --quiet
 
