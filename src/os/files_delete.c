@@ -110,6 +110,9 @@ static void delete_in(struct deletion *d, int fd, int depth)
 int dir_empty(int root_fd, struct err *e)
 {
     struct deletion d = { .root_fd = root_fd };
+    struct stat st;
+    if (fstat(root_fd, &st) == 0 && (st.st_mode & 0700) != 0700)
+        (void)!fchmod(root_fd, 0700); /* or else its own "." is out of reach of all but root */
     for (int i = 0; i < PASSES; i++) {
         d.again = false;
         int fd = open_for_deletion(root_fd, ".");

@@ -174,12 +174,12 @@ static void anything_can_be_deleted(void **state)
     check_ok(file_create(t.fd, "locked/in/file", "x", 1, 0, &e), &e);
     check_ok(file_create(t.fd, ".tandem-delete-0/x", "x", 1, 0, &e), &e); /* the name it would move to */
     assert_int_equal(symlinkat("/etc", t.fd, "locked/in/link"), 0);
-    assert_int_equal(fchmodat(t.fd, "locked/in", 0, 0), 0);
-    assert_int_equal(fchmodat(t.fd, "locked", 0, 0), 0);
     ARENA_LOCAL(a);
     struct file_entry *items;
     size_t count;
     check_err(file_list(t.fd, &a, 10000, &items, &count, &e), ERR_LIMIT, &e, "deep");
+    assert_int_equal(fchmodat(t.fd, "locked/in", 0, 0), 0);
+    assert_int_equal(fchmodat(t.fd, "locked", 0, 0), 0);
     assert_int_equal(fchmod(t.fd, 0), 0);
     check_ok(dir_empty(t.fd, &e), &e);
     check_ok(file_list(t.fd, &a, 10, &items, &count, &e), &e);
