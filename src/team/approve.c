@@ -154,6 +154,7 @@ static int edit_spec(struct talk *k, const char *text, const char *person, struc
     if (r < 0)
         return r;
     k->project.spec++;
+    k->project.edited = true;
     struct spec doc = { .project = k->id, .number = k->project.spec, .text = text, .origin = "person", .approved_by = "" };
     const char *id = arena_printf(k->arena, "%s/spec-%lld", k->id, (long long)doc.number);
     batch_insert(k->batch, &spec_type, id, &doc);
@@ -178,6 +179,7 @@ static int edit_plan(struct talk *k, const char *text, const char *person, struc
         return err_set(e, ERR_INVALID, "plan: %s", fault);
     STR_LOCAL(json);
     json_write(&json, json_keep(k->arena, record_write(&plan_record, &plan)));
+    k->project.edited = true;
     k->project.plan = arena_strdup(k->arena, batch_blob(k->batch, json.data, json.len).hex);
     if (*plan.stack)
         k->project.stack = plan.stack;

@@ -35,6 +35,7 @@ static const struct field project_fields[] = {
     TEXT(project, branch, .doc = "its protected branch"),
     TEXT(project, base, .doc = "the commit the work starts from"),
     TEXT(project, out, .doc = "where the clone goes"),
+    BOOLEAN(project, edited, .doc = "a person edited the spec or plan under approval"),
     BOOLEAN(project, handed_over, .doc = "the result is there"),
     TEXT(project, plan, .doc = "the plan under approval"),
     TEXT(project, blocked, .doc = "why it cannot go on"),

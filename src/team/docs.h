@@ -44,6 +44,7 @@ struct project {
     bool handed_over;     /* the result is there */
     const char *plan;     /* digest of the plan under approval, as JSON; "" */
     const char *blocked;  /* why it cannot go on; "" */
+    bool edited;          /* a person edited the spec or plan under approval */
     const char *wish;     /* what the person wants changed in the spec or plan under approval */
     const char *person;   /* who started it: "Name <email>" */
     struct texts models;  /* as given to --model, for resume */

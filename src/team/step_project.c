@@ -46,6 +46,15 @@ static int ask_spec(struct step *s, struct conversation_use *c, const char *step
     return 0;
 }
 
+/* What a person made of the last answer; "" when it stands as the model gave it, because then
+ * it is in the conversation already. */
+static int edited_text(struct step *s, const char *text, bool is_known, const char **ret, struct err *e)
+{
+    *ret = "";
+    struct prompt_value values[] = { { "text", text }, { NULL, NULL } };
+    return is_known ? 0 : prompt_make(s->arena, "edited", s->site->override_dirs, values, ret, e);
+}
+
 int step_write_spec(struct step *s, struct err *e)
 {
     struct conversation_use *c;
@@ -53,7 +62,8 @@ int step_write_spec(struct step *s, struct err *e)
     if (r < 0)
         return r;
     const char *text;
-    if (conversation_empty(c)) {
+    bool is_fresh = conversation_empty(c);
+    if (is_fresh) {
         r = render_system(s, ROLE_PM, &text, e);
         if (r < 0)
             return r;
@@ -62,11 +72,13 @@ int step_write_spec(struct step *s, struct err *e)
     const char *old = "";
     if (s->project.spec) {
         r = spec_text(s, &old, e);
+        if (r == 0)
+            r = edited_text(s, old, !s->project.edited && !is_fresh, &old, e);
         if (r < 0)
             return r;
     }
     const char *hint = *s->project.wish ? arena_printf(s->arena, "A person adds: %s", s->project.wish) : "";
-    struct prompt_value values[] = { { "idea", s->project.idea }, { "spec", old }, { "wish", s->project.wish },
+    struct prompt_value values[] = { { "idea", s->project.idea }, { "edited", old }, { "wish", s->project.wish },
                                      { "hint", hint }, { NULL, NULL } };
     r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->override_dirs, values, &text, e);
     if (r < 0)
@@ -81,6 +93,7 @@ int step_write_spec(struct step *s, struct err *e)
         return 0;
     }
     s->project.spec++;
+    s->project.edited = false;
     s->project.wish = "";
     s->project.state = PROJECT_SPEC_APPROVAL;
     s->project_changed = true;
@@ -137,6 +150,14 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
     return prompt_make(s->arena, "architect-plan", s->site->override_dirs, values, ret, e);
 }
 
+static int edited_plan(struct step *s, const char **ret, struct err *e)
+{
+    const char *text = "";
+    size_t len;
+    int r = s->project.edited ? store_blob(s->team->store, s->arena, s->project.plan, &text, &len, e) : 0;
+    return r < 0 ? r : edited_text(s, text, !s->project.edited, ret, e);
+}
+
 static int architect_conversation(struct step *s, bool need_stack, struct conversation_use **ret, struct err *e)
 {
     struct conversation_use *c;
@@ -154,7 +175,11 @@ static int architect_conversation(struct step *s, bool need_stack, struct conver
                 conversation_add(s, c, TURN_REQUEST, request);
             return r;
         }
-        struct prompt_value values[] = { { "wish", s->project.wish }, { NULL, NULL } };
+        const char *edited;
+        r = edited_plan(s, &edited, e);
+        if (r < 0)
+            return r;
+        struct prompt_value values[] = { { "edited", edited }, { "wish", s->project.wish }, { NULL, NULL } };
         r = prompt_make(s->arena, "architect-change", s->site->override_dirs, values, &request, e);
         if (r == 0)
             conversation_add(s, c, TURN_REQUEST, request);
@@ -202,6 +227,7 @@ int step_plan(struct step *s, struct err *e)
     json_write(&text, json_keep(s->arena, record_write(&plan_record, &plan)));
     const char *kept = arena_strndup(s->arena, text.data, text.len); /* the batch borrows it */
     s->project.plan = arena_strdup(s->arena, batch_blob(s->batch, kept, text.len).hex);
+    s->project.edited = false;
     s->project.wish = "";
     s->project.state = PROJECT_PLAN_APPROVAL;
     s->project_changed = true;

@@ -47,6 +47,19 @@ class Gates(terminal.AtTerminal):
         self.assertIn("Courtesies", out)
         self.assertEqual([role for role, _, _ in asked], ["pm", "pm", "architect", "architect"])
 
+    def test_a_change_tells_what_the_person_edited_and_repeats_nothing_else(self):
+        """The model has its own last answer before it; only what became of it is said again."""
+        table = [(role, "night", answer) for role, answer in (("pm", SPEC), ("architect", greet.plan(False)))]
+        editor = 'sed -i "s/^# Greeter/# Welcomer/; s/Say bye/Take leave/" "$1"'
+        for answers, edited in (["c", "night", "a", "c", "night", "s"], False), (["e", "c", "night", "a", "e", "c", "night", "s"], True):
+            with self.subTest(edited=edited):
+                status, out, asked = self.run_idea(answers, editor, table, ["--out", "edited" if edited else "plain"])
+                self.assertEqual(status, 0, out)
+                for role, word in ("pm", "# Welcomer"), ("architect", "Take leave"):
+                    request = [text for r, text, _ in asked if r == role][1]
+                    self.assertEqual(word in request, edited, request)
+                    self.assertEqual("It was edited" in request, edited, request)
+
     def test_the_plan_is_edited_as_yaml_with_the_clauses_below(self):
         status, out, _ = self.run_idea(["a", "e", "s"], editor='cp "$1" seen; sed -i "s/Say bye/Take leave/" "$1"')
         self.assertEqual(status, 0, out)
