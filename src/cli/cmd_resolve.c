@@ -53,7 +53,7 @@ static int take(struct resolving *w, const struct tree_change *changes, size_t c
     if (r < 0)
         return r;
     if (**ret_fault)
-        text_lines(out, output);
+        fprintf(out, "%s\n", output);
     else
         fprintf(out, "%s is merged with %s and goes on: tandem resume %s\n", w->merge.thing, w->merge.theirs_name, w->merge.project);
     return 0;

@@ -93,17 +93,6 @@ size_t text_fit_tail(struct str *out, const char *text, size_t len, size_t colum
     return mark + add_fitting(out, text + i, len - i, columns - mark);
 }
 
-void text_lines(FILE *out, const char *text)
-{
-    while (*text) {
-        size_t len = strcspn(text, "\n");
-        STR_LOCAL(line);
-        add_fitting(&line, text, len, SIZE_MAX);
-        fprintf(out, "%s\n", line.data);
-        text += len + (text[len] == '\n');
-    }
-}
-
 /* Words of one paragraph; the first line begins at column `at`. */
 static void wrap_words(FILE *out, const char *text, size_t len, size_t at, size_t indent, size_t width)
 {

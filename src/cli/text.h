@@ -26,9 +26,6 @@ size_t text_fit(struct str *out, const char *text, size_t len, size_t columns, c
 /* As text_fit, but keeps the end ("…the last words"). */
 size_t text_fit_tail(struct str *out, const char *text, size_t len, size_t columns, const char *ellipsis);
 
-/* Text of any origin line by line, made harmless; ends with a newline. */
-void text_lines(FILE *out, const char *text);
-
 /* Paragraphs (command.h) wrapped to `width` columns behind `indent` spaces. */
 void text_wrap(FILE *out, const char *text, size_t indent, size_t width);
 

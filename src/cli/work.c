@@ -4,10 +4,11 @@
  */
 #include "cli/work.h"
 
+#include "base/diff.h"
 #include "base/str.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
-#include "cli/text.h"
 
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ int work_open(struct work *w, struct invocation *in, struct err *e)
 {
     *w = (struct work){ .progress = NULL };
     w->accept = option_given(in, "yes");
-    w->out = option_given(in, "json") ? stderr : in->out;
+    w->out = option_given(in, "json") ? output_open(stderr) : in->out;
     return session_open(&w->session, in, e);
 }
 
@@ -32,6 +33,8 @@ int work_begin(struct work *w, const struct texts *models, struct err *e)
 void work_close(struct work *w)
 {
     progress_free(w->progress);
+    if (w->out != w->session.in->out)
+        output_close(w->out, stderr);
     session_close(&w->session);
 }
 
@@ -75,6 +78,25 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
     return r;
 }
 
+/* The lines that came and went since the person read it last. */
+static void show_changes(struct work *w, const char *text)
+{
+    STR_LOCAL(diff);
+    diff_unified(&diff, "before", w->seen, strlen(w->seen), "now", text, strlen(text));
+    if (!diff.len)
+        return;
+    fprintf(w->out, "Changed since you read it:\n");
+    int lines = 0;
+    for (const char *at = diff.data; *at;) {
+        size_t len = strcspn(at, "\n");
+        bool is_header = lines++ < 2; /* --- and +++ */
+        if (!is_header && (*at == '+' || *at == '-'))
+            fprintf(w->out, "%c %.*s\n", *at, (int)len - 1, at + 1);
+        at += len + (at[len] == '\n');
+    }
+    fputc('\n', w->out);
+}
+
 /* *ret_stop: the person wants to stop here. */
 static int ask_person(struct work *w, const char *project, bool is_spec, bool *ret_stop, struct err *e)
 {
@@ -84,9 +106,12 @@ static int ask_person(struct work *w, const char *project, bool is_spec, bool *r
     if (r < 0)
         return r;
     const char *what = is_spec ? "specification" : "plan";
-    fprintf(w->out, "\n");
-    text_lines(w->out, text);
-    fprintf(w->out, "\n");
+    fprintf(w->out, "\n%s\n", text);
+    if (w->seen && w->seen_spec == is_spec)
+        show_changes(w, text);
+    fflush(w->out);
+    w->seen = text;
+    w->seen_spec = is_spec;
     char answer;
     r = term_ask(&w->session.term, arena_printf(&w->session.in->arena, "This is the %s.", what), choices, 4,
                  arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume` on a terminal, or "

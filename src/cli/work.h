@@ -10,6 +10,8 @@ struct work {
     struct progress *progress;
     FILE *out;   /* for words: with --json standard error, since only events go to standard output */
     bool accept; /* gates are passed without asking (--yes) */
+    const char *seen; /* what stood at the last gate; NULL before the first */
+    bool seen_spec;
 };
 /* Takes the home, without a team yet. */
 int work_open(struct work *w, struct invocation *in, struct err *e);
