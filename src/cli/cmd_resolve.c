@@ -86,7 +86,6 @@ static int open_clone(struct resolving *w, struct err *e)
     FILE *out = w->session.in->out;
     const struct resolve *m = &w->merge;
     struct stat st;
-    bool is_ticket = m->thing[0] == 'T';
     if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0)
         return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run tandem resolve %s --done, or delete the directory to "
                                       "open it anew", w->dir, m->thing);
@@ -96,8 +95,8 @@ static int open_clone(struct resolving *w, struct err *e)
     if (r < 0)
         return r;
     fprintf(out, "%s: %s\n\nOpened in %s: a clone in which the merge is under way.\n\n", m->thing, m->why, w->dir);
-    fprintf(out, "  ours    %s, %s\n", m->ours_name, is_ticket ? "the ticket's work" : "the functionality's work");
-    fprintf(out, "  theirs  %s, %s\n", m->theirs_name, is_ticket ? "what its functionality has meanwhile" : "what is delivered meanwhile");
+    fprintf(out, "  ours    %s, %s\n", m->ours_name, m->ours_is);
+    fprintf(out, "  theirs  %s, %s\n", m->theirs_name, m->theirs_is);
     fprintf(out, m->conflicts.count ? "\nFiles with conflicts:\n" : "\nGit merges them without conflict, but then tests fail.\n");
     for (size_t i = 0; i < m->conflicts.count; i++)
         fprintf(out, "  %s\n", m->conflicts.items[i]);

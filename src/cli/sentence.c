@@ -40,6 +40,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "test.flaky", "a test changed its mind and is named as flaky" },
     { "merge.refused", "merge refused" },
     { "conversation.renewed", "the conversation grew too long for the model and begins anew" },
+    { "base.witnessed", "what it builds on is merged" },
     { "merge.witnessed", "merged with what its functionality has meanwhile" },
     { "conflict.opened", "conflict opened for a person" },
     { "merge.resolved", "merged by a person, the suite passes" },

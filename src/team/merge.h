@@ -35,6 +35,8 @@ bool merge_has_markers(const char *bytes, size_t len);
 int integrate_must_pass(struct step *s, struct texts *ret, struct err *e);
 int deliver_must_pass(struct step *s, struct texts *ret, struct err *e);
 int functionality_must_pass(struct step *s, struct texts *ret, struct err *e);
+/* What passed before a ticket, and what proves it. */
+void ticket_add_tests(struct step *s, const struct ticket *t, struct texts *to);
 
 /* Where the branch of the step's functionality stands; the project's base until its first merge. */
 int feature_tip(struct step *s, const char **ret, struct err *e);

@@ -17,6 +17,7 @@
 #include "team/merge.h"
 #include "team/render.h"
 #include "team/suite.h"
+#include "team/ticket_base.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,13 +39,36 @@ static int not_a_conflict(const struct step *s, const char *why, struct err *e)
     return err_set(e, ERR_REFUSED, "%s is blocked, but not by a merge: %.600s", s->task.ticket, why);
 }
 
+/* What the ticket builds on; its own work has not begun. */
+static int sides_of_base(struct step *s, struct resolve *w, struct err *e)
+{
+    struct oid base;
+    const struct ticket *other;
+    int r = base_find(s, &base, &other, e);
+    if (r < 0)
+        return r;
+    if (!other)
+        return not_a_conflict(s, w->why, e);
+    w->ours = arena_strdup(s->arena, base.hex);
+    w->theirs = other->merged;
+    w->theirs_name = other->branch;
+    w->ours_is = "what it builds on so far";
+    w->theirs_is = "what it builds on as well";
+    return 0;
+}
+
 static int sides_of_ticket(struct step *s, struct resolve *w, struct err *e)
 {
+    const char *step = step_of(s, s->ticket.stage);
     w->why = s->ticket.blocked;
-    if (!*w->why || !streq(step_of(s, s->ticket.stage), "integrate"))
-        return not_a_conflict(s, w->why, e);
     w->ours_name = s->ticket.branch;
+    if (*w->why && streq(step, "start"))
+        return sides_of_base(s, w, e);
+    if (!*w->why || !streq(step, "integrate"))
+        return not_a_conflict(s, w->why, e);
     w->theirs_name = s->functionality.branch;
+    w->ours_is = "the ticket's work";
+    w->theirs_is = "what its functionality has meanwhile";
     w->ours = s->ticket.head;
     return feature_tip(s, &w->theirs, e);
 }
@@ -57,6 +81,8 @@ static int sides_of_functionality(struct step *s, struct resolve *w, struct err 
         return not_a_conflict(s, w->why, e);
     w->ours_name = s->functionality.branch;
     w->theirs_name = "DEV";
+    w->ours_is = "the functionality's work";
+    w->theirs_is = "what is delivered meanwhile";
     int r = feature_tip(s, &w->ours, e);
     if (r == 0)
         r = repo_ref(s->site->repo, "refs/heads/DEV", &dev, e);
@@ -291,13 +317,25 @@ static int make_tree(struct step *s, const struct resolve *w, const struct tree_
     return r;
 }
 
+static int find_must_pass(struct step *s, struct texts *ret, struct err *e)
+{
+    struct oid base;
+    const struct ticket *other;
+    if (!s->ticket_id)
+        return deliver_must_pass(s, ret, e);
+    if (!streq(step_of(s, s->ticket.stage), "start"))
+        return integrate_must_pass(s, ret, e);
+    int r = base_find(s, &base, &other, e);
+    return r < 0 || !other ? r : base_must_pass(s, other, ret, e);
+}
+
 static int run_suite(struct step *s, const char *tree, const char **ret_run_id, const char **ret_fault, const char **ret_output,
                      struct err *e)
 {
     struct texts must_pass = { 0 };
     struct suite_run run;
     struct green_judgement j;
-    int r = s->ticket_id ? integrate_must_pass(s, &must_pass, e) : deliver_must_pass(s, &must_pass, e);
+    int r = find_must_pass(s, &must_pass, e);
     if (r == 0)
         r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass, 0 }, &run, &j, ret_run_id, ret_fault, e);
     if (r < 0)
@@ -332,14 +370,16 @@ static const struct stage *stage_with(const struct playbook *p, const char *step
 /* The stage that failed, once more: it will find nothing left to merge. */
 static int go_on(struct step *s, const char *commit, struct err *e)
 {
-    const struct stage *stage = stage_with(&s->site->playbook, s->ticket_id ? "integrate" : "deliver");
+    const struct stage *stage = s->ticket_id ? playbook_stage(&s->site->playbook, s->ticket.stage) : stage_with(&s->site->playbook, "deliver");
     if (!stage)
         return err_set(e, ERR_INVALID, "the playbook %s merges nothing", s->project.playbook);
     if (s->ticket_id) {
+        int r = streq(stage->step, "start") ? base_merged(s, commit, e) : 0;
+        if (r < 0)
+            return r;
         s->ticket.head = commit;
         s->ticket.blocked = "";
         ticket_fresh_stage(&s->ticket);
-        s->ticket.stage = stage->name;
         s->ticket.steps += 2; /* this one, and the next */
         s->ticket_changed = true;
         task_put(s->batch, s->arena, s->project_id, s->task.ticket, s->ticket.steps, stage, s->ticket.number + 1000);

@@ -1,6 +1,7 @@
 /* resolve.h - a merge that neither git nor the Developer managed, done by a person.
  *
- * A ticket's branch with its functionality's, or a functionality's with DEV.  The person gets
+ * A ticket's branch with its functionality's, or a functionality's with DEV, or what a ticket
+ * builds on.  The person gets
  * a clone in which the merge is under way, or a text with markers; what comes back is taken
  * file by file, run through the whole suite, and committed under the person's name.  The
  * ticket then goes on where it stood.
@@ -15,6 +16,7 @@
 struct resolve {
     const char *project, *thing;             /* "T-3", "F-1" */
     const char *ours_name, *theirs_name;     /* branches; theirs goes into ours */
+    const char *ours_is, *theirs_is;         /* what that is, in words */
     const char *ours, *theirs;               /* commits */
     const char *tree;                        /* merged, with markers */
     struct texts conflicts;                  /* paths; empty: git merges, and the suite fails */

@@ -127,9 +127,6 @@ void step_pulse_text(int stream, const char *bytes, size_t len, void *step);
 /* Forgets attempts and escalation: a new stage or criterion begins. */
 void ticket_fresh_stage(struct ticket *t);
 
-/* Brings one more commit into `base` (see step_start.c): the one that contains the other, or
- * a merge of fixed date.  *ret_conflict names paths when they conflict, else "". */
-int base_fold(struct step *s, struct oid *base, const char *commit, const char **ret_conflict, struct err *e);
 /* Adds the files that a commit of the ticket's own changed to its list. */
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e);
 

@@ -13,8 +13,7 @@ static void add_steady(struct step *s, const struct ticket *t, const struct text
             texts_add(to, s->arena, from->items[i]);
 }
 
-/* What passed before a ticket, and what proves it. */
-static void add_tests(struct step *s, const struct ticket *t, struct texts *to)
+void ticket_add_tests(struct step *s, const struct ticket *t, struct texts *to)
 {
     add_steady(s, t, &t->baseline, to);
     for (size_t i = 0; i < t->criteria.count; i++)
@@ -41,7 +40,7 @@ int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
     const struct ticket *t = tickets.docs;
     for (size_t i = 0; i < tickets.count; i++)
         if (t[i].functionality == s->functionality.number || is_delivered(&functionalities, t[i].functionality))
-            add_tests(s, &t[i], ret);
+            ticket_add_tests(s, &t[i], ret);
     return 0;
 }
 
@@ -52,7 +51,7 @@ int functionality_must_pass(struct step *s, struct texts *ret, struct err *e)
     const struct ticket *t = tickets.docs;
     for (size_t i = 0; r == 0 && i < tickets.count; i++)
         if (t[i].functionality == s->functionality.number)
-            add_tests(s, &t[i], ret);
+            ticket_add_tests(s, &t[i], ret);
     return r;
 }
 

@@ -10,6 +10,7 @@
 #include "team/merge.h"
 #include "team/prompt.h"
 #include "team/render.h"
+#include "team/ticket_base.h"
 
 enum { MAX_DIFF = 24 * 1024, MAX_COMMENTS = 8 };
 

@@ -2,68 +2,10 @@
 #include "base/clock.h"
 #include "team/ask.h"
 #include "team/attempt.h"
-#include "team/commit.h"
 #include "team/prompt.h"
 #include "team/render.h"
 #include "team/suite.h"
-
-/* One more commit into the base.  Either contains the other, or they are merged; a commit
- * of fixed identity and date, so that the same dependencies always give the same base. */
-int base_fold(struct step *s, struct oid *base, const char *other_hex, const char **ret_conflict, struct err *e)
-{
-    struct repo *repo = s->site->repo;
-    struct oid other = oid_of(other_hex);
-    bool contains = false;
-    *ret_conflict = "";
-    int r = repo_is_ancestor(repo, &other, base, &contains, e);
-    if (r < 0 || contains)
-        return r;
-    r = repo_is_ancestor(repo, base, &other, &contains, e);
-    if (r < 0)
-        return r;
-    if (contains) {
-        *base = other;
-        return 0;
-    }
-    struct merge_result merged;
-    r = repo_merge(repo, s->arena, base, &other, &merged, e);
-    if (r < 0)
-        return r;
-    if (merged.conflicts.count) {
-        *ret_conflict = render_list(s->arena, &merged.conflicts, "");
-        return 0;
-    }
-    struct commit_info info;
-    r = repo_commit_info(repo, s->arena, &other, &info, e);
-    if (r < 0)
-        return r;
-    struct commit_intent c = {
-        .tree = merged.tree, .parents = { *base, other }, .time_s = info.time_s,
-        .message = arena_printf(s->arena, "Merge what %s builds on\n\nTicket: %s\n", s->task.ticket, s->task.ticket),
-    };
-    return repo_commit(repo, &c, base, e);
-}
-
-/* The merge of what the ticket depends on, in plan order. */
-static int find_base(struct step *s, struct oid *ret, const char **ret_conflict, struct err *e)
-{
-    struct store_found found;
-    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
-    if (r < 0)
-        return r;
-    struct oid base = oid_of(s->project.base);
-    const struct ticket *tickets = found.docs;
-    *ret_conflict = "";
-    for (size_t i = 0; i < found.count && !**ret_conflict; i++) {
-        if (!texts_has(&s->ticket.after, arena_printf(s->arena, "T-%lld", (long long)tickets[i].number)))
-            continue;
-        r = base_fold(s, &base, tickets[i].merged, ret_conflict, e);
-        if (r < 0)
-            return r;
-    }
-    *ret = base;
-    return 0;
-}
+#include "team/ticket_base.h"
 
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e)
 {
@@ -95,15 +37,12 @@ static struct texts not_in(struct arena *a, const struct test_results *results, 
 int step_start(struct step *s, struct err *e)
 {
     struct oid base;
-    const char *conflict;
-    int r = find_base(s, &base, &conflict, e);
+    const struct ticket *other;
+    int r = base_find(s, &base, &other, e);
     if (r < 0)
         return r;
-    if (*conflict) {
-        step_block(s, "the tickets it builds on (%s) change the same places: %s",
-                   render_list(s->arena, &s->ticket.after, ""), conflict);
-        return 0;
-    }
+    if (other)
+        return base_merge(s, &base, other, e);
     const char *ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch);
     const char *tree;
     s->ticket.base = s->ticket.head = arena_strdup(s->arena, base.hex);

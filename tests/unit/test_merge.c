@@ -2,8 +2,11 @@
  * those that only the suite sees. */
 #include "team_fixture.h"
 
-#define TICKET(id, after) \
-    "{\"id\": \"" id "\", \"functionality\": \"f\", \"title\": \"Ticket " id "\", \"description\": \"module " id \
+#include "team/resolve.h"
+
+#define TICKET(id, after) TICKET_OF("f", id, after)
+#define TICKET_OF(functionality, id, after) \
+    "{\"id\": \"" id "\", \"functionality\": \"" functionality "\", \"title\": \"Ticket " id "\", \"description\": \"module " id \
     "\", \"after\": [" after "], \"criteria\": [{\"clause\": 1, \"text\": \"" id "() gives 1\"}]}"
 #define TWO_TICKETS "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}], \"tickets\": [" TICKET("a", "") ", " TICKET("b", "") "]}"
 
@@ -105,12 +108,63 @@ static void the_persons_hint_reaches_the_developer_in_a_merge(void **state)
     assert_non_null(strstr(prompt_of(f, "T-2/developer/integrate-1/3"), "A person adds: scale takes a factor now"));
 }
 
+/* ---- what a ticket builds on ---- */
+
+#define THREE_TICKETS "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}, {\"id\": \"g\", \"title\": \"More\"}], \"tickets\": [" \
+    TICKET("a", "") ", " TICKET_OF("g", "b", "") ", " TICKET_OF("g", "c", "\"a\", \"b\"") "]}"
+
+static void make_conflicting_base(struct team_fixture *f)
+{
+    make_conflict(f);
+    ticket_succeeds(f, 3, SCOPE("c.py"), TEST("c"), FILE_BLOCK("c.py", "import tool\n\n\ndef c():\n    return tool.ONE * tool.EINS\n"));
+    says(f, "F-2/architect/appraise-1/1", ACCEPT);
+}
+#define BOTH_SIDES "#!/usr/bin/env python3\nONE = EINS = 1\n"
+
+static void the_developer_merges_what_a_ticket_builds_on(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflicting_base(f);
+    says(f, "T-3/developer/start-2/1", FILE_BLOCK("tool.py", BOTH_SIDES));
+    begin_project(f, 2, one_spec, THREE_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    assert_string_equal(file_on(f, "DEV", "tool.py"), BOTH_SIDES);
+    assert_int_equal(count_events(f, "base.witnessed"), 1);
+    /* Its own work begins with a fresh context. */
+    assert_null(strstr(prompt_of(f, "T-3/developer/scope/1"), "conflict markers"));
+}
+
+static void a_person_merges_what_a_ticket_builds_on(void **state)
+{
+    struct team_fixture *f = *state;
+    struct arena *a = &f->s.arena;
+    struct resolve w;
+    const char *fault, *output;
+    struct tree_change both = { .path = "tool.py", .bytes = BOTH_SIDES, .len = strlen(BOTH_SIDES) };
+    make_conflicting_base(f);
+    says_always(f, "T-3/developer/start-2/", "I cannot.");
+    begin_project(f, 2, one_spec, THREE_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 3).blocked, "tandem resolve T-3"));
+    check_ok(team_resolve_look(f->team, a, f->id, "T-3", &w, &f->e), &f->e);
+    assert_string_equal(w.theirs_name, "ticket/T-2");
+    check_ok(team_resolve_open(f->team, &w, scratch_path(&f->s, "work"), "Ada", &f->e), &f->e);
+    assert_string_equal(scratch_sh(&f->s, "git -C work status --porcelain tool.py"), "UU tool.py");
+    check_ok(team_resolve_take(f->team, a, &w, &both, 1, "Ada", &fault, &output, &f->e), &f->e);
+    assert_string_equal(fault, "");
+    run_team(f, TEAM_DONE);
+    assert_string_equal(file_on(f, "DEV", "tool.py"), BOTH_SIDES);
+    assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_team(the_developer_resolves_and_may_change_what_has_no_conflict),
         with_team(tests_without_conflict_stay_frozen_in_a_merge),
         with_team(a_clean_merge_that_is_red_is_mended_by_the_developer),
+        with_team(the_developer_merges_what_a_ticket_builds_on),
+        with_team(a_person_merges_what_a_ticket_builds_on),
         with_team(the_persons_hint_reaches_the_developer_in_a_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
