@@ -131,13 +131,14 @@ extern const char *const failure_kind_names[]; /* NULL-terminated */
 struct failure {
     int kind;            /* enum failure_kind */
     const char *reason;  /* the diagnostics that decided, a line each; the same in every run */
-    struct texts absent; /* ABSENCE: "units", "units.convert", "units.h", sorted */
+    struct texts absent; /* ABSENCE: "units", "units.convert", "units.h", "convert(...)", sorted */
     const char *advice;  /* FAULT: a sentence for the Tester, naming the cause; else "" */
 };
 
 /* What the message of a failed or broken test means.  ABSENCE only if each diagnostic names
  * a module, header or symbol that could be the project's own and that the sources neither
- * have nor define; a missing library, a typo in the test and a syntax error are FAULT.  An
+ * have nor define, or a function of theirs that does not take the arguments which the test
+ * gives it ("convert(...)"); a missing library, a typo in the test and a syntax error are FAULT.  An
  * exception is an ERROR when the innermost file of the project in its traceback is production
  * code.  A test in C that dies by a signal is one too: whose line it was, a signal does not
  * say.  Red holds by ASSERTION, ABSENCE or ERROR. */

@@ -17,7 +17,7 @@
 
 static const char *const results_formats[] = { "tap", "junit", NULL };
 static const char *const coverage_formats[] = { "lcov", "gcov", NULL };
-static const char *const absent_kinds[] = { "symbol", "file", NULL };
+static const char *const absent_kinds[] = { "symbol", "file", "signature", NULL };
 static const char *const owner_kinds[] = { "none", "symbol", "file", NULL };
 static const char *const take_kinds[] = { "last", "all", NULL };
 const char *const failure_kind_names[] = { "assertion", "absence", "error", "exception", "fault", NULL };
@@ -120,7 +120,7 @@ static const struct field rule_fields[] = {
           .doc = "what such a diagnostic means; companion: follows from an absence beside it"),
     FIELD(struct stack_rule, pattern, FIELD_TEXT, .required = true, .max = 1000,
           .doc = "matched where the diagnostic begins; groups (?<name>...) and (?<owner>...)"),
-    FIELD(struct stack_rule, absent, FIELD_ENUM, .choices = absent_kinds, .doc = "what the name is"),
+    FIELD(struct stack_rule, absent, FIELD_ENUM, .choices = absent_kinds, .doc = "what the name is; signature: a function that is there and takes other arguments"),
     FIELD(struct stack_rule, owner, FIELD_ENUM, .choices = owner_kinds,
           .doc = "what the owner is, which must be the project's own"),
     FIELD(struct stack_rule, defined, FIELD_TEXT, .max = 1000,

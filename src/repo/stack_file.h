@@ -38,7 +38,7 @@ struct stack_guide_texts { const char *layout, *tester, *developer; };
 
 enum stack_results_format { RESULTS_TAP, RESULTS_JUNIT };
 enum stack_coverage_format { COVERAGE_LCOV, COVERAGE_GCOV };
-enum stack_absent { ABSENT_SYMBOL, ABSENT_FILE };
+enum stack_absent { ABSENT_SYMBOL, ABSENT_FILE, ABSENT_SIGNATURE };
 enum stack_owner { OWNER_NONE, OWNER_SYMBOL, OWNER_FILE };
 enum stack_take { TAKE_LAST, TAKE_ALL };
 

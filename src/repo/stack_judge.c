@@ -230,6 +230,14 @@ static struct verdict absent_symbol(const struct judging *j)
     };
 }
 
+/* A function of the project that does not take the arguments yet that the test gives it. */
+static struct verdict absent_signature(const struct judging *j)
+{
+    if (is_foreign(j, j->name) || !defined_at(j, j->name, NULL))
+        return (struct verdict){ .means = MEANS_NOTHING };
+    return (struct verdict){ .means = FAILURE_ABSENCE, .absent = arena_printf(j->arena, "%s(...)", j->name) };
+}
+
 /* Whether the innermost file of the project in the traceback before `at` is production code. */
 static bool is_in_program(const struct stack *s, const struct stack_sources *sources, struct arena *a,
                           const char *message, size_t at)
@@ -264,7 +272,9 @@ static struct verdict judge_one(const struct stack *s, const struct stack_source
         struct judging j = { s, sources, a, rule, found[0], found[1] };
         if (!*j.name)
             return fault("the diagnostic names nothing");
-        struct verdict v = rule->absent == ABSENT_FILE ? absent_file(&j) : absent_symbol(&j);
+        struct verdict v = rule->absent == ABSENT_FILE        ? absent_file(&j)
+                           : rule->absent == ABSENT_SIGNATURE ? absent_signature(&j)
+                                                              : absent_symbol(&j);
         if (v.means != MEANS_NOTHING)
             return v;
     }
