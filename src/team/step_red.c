@@ -12,9 +12,14 @@
 #include "team/render.h"
 #include "team/suite.h"
 
+#include <ctype.h>
+
 /* ---- asking ---- */
 
-enum { MAX_NEWS = 6000 }; /* bytes of code shown to the Tester between criteria */
+enum {
+    MAX_NEWS = 6000,   /* bytes of code shown to the Tester between criteria */
+    MAX_TESTS = 12000, /* of existing tests shown at the beginning */
+};
 
 /* What changed since the Tester last spoke: the code that made the last criterion green. */
 static int news(struct step *s, const char **ret, struct err *e)
@@ -41,6 +46,54 @@ static int news(struct step *s, const char **ret, struct err *e)
     return 0;
 }
 
+/* Whether a text names a file, as its import or #include does: the file's name without folder
+ * and ending, as a word. */
+static bool names_file(const char *text, size_t len, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path, *end = text + len;
+    size_t n = strcspn(stem, ".:");
+    for (const char *at = text; n && (at = memmem(at, (size_t)(end - at), stem, n)); at++) {
+        bool begins = at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_');
+        if (begins && (at + n == end || !(isalnum((unsigned char)at[n]) || at[n] == '_')))
+            return true;
+    }
+    return false;
+}
+
+/* Test files that there are and that new tests may belong to: those of this ticket, and those
+ * that name a file which will be changed.  What does not fit into MAX_TESTS is only named. */
+static int related_tests(struct step *s, const char *tree_hex, const struct texts *shown, const char **ret, struct err *e)
+{
+    STR_LOCAL(out);
+    struct oid oid = oid_of(tree_hex);
+    struct tree tree;
+    struct texts left_out = { 0 };
+    const struct texts *changed = &s->ticket.scope.change;
+    int r = repo_tree(s->site->repo, s->arena, &oid, &tree, e);
+    for (size_t i = 0; r == 0 && i < tree.count; i++) {
+        const struct tree_file *f = &tree.files[i];
+        const char *bytes;
+        size_t len;
+        if (!stack_is_test(s->site->stack, f->path) || f->symlink || texts_has(shown, f->path))
+            continue;
+        r = repo_blob(s->site->repo, s->arena, &f->oid, &bytes, &len, e);
+        bool related = texts_has(&s->ticket.files, f->path);
+        for (size_t k = 0; r == 0 && k < changed->count && !related; k++)
+            related = names_file(bytes, len, changed->items[k]);
+        if (r < 0 || !related)
+            continue;
+        if (out.len + len <= MAX_TESTS)
+            render_file(&out, f->path, bytes, len);
+        else
+            texts_add(&left_out, s->arena, f->path);
+    }
+    if (left_out.count)
+        str_addf(&out, "Not shown: %s. Put new tests into a new file.", render_list(s->arena, &left_out, ""));
+    str_rtrim(&out);
+    *ret = out.len ? arena_printf(s->arena, "Tests that there are already:\n\n%s", out.data) : "";
+    return r;
+}
+
 static int scope_text(struct step *s, const char *tree, const char **ret, struct err *e)
 {
     struct texts paths = { 0 };
@@ -50,14 +103,16 @@ static int scope_text(struct step *s, const char *tree, const char **ret, struct
     for (size_t i = 0; i < scope->change.count; i++)
         if (!texts_has(&paths, scope->change.items[i]))
             texts_add(&paths, s->arena, scope->change.items[i]);
-    const char *files;
+    const char *files, *tests = "";
     int r = render_files(s, tree, &paths, &files, e);
+    if (r == 0)
+        r = related_tests(s, tree, &paths, &tests, e);
     if (r < 0)
         return r;
     struct prompt_value values[] = {
         { "how", scope->how }, { "change", render_list(s->arena, &scope->change, "none") },
         { "create", render_list(s->arena, &scope->create, "none") },
-        { "files", files }, { NULL, NULL },
+        { "files", files }, { "tests", tests }, { NULL, NULL },
     };
     return prompt_make(s->arena, "scope", s->site->override_dirs, values, ret, e);
 }

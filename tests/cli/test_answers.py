@@ -129,6 +129,14 @@ class Answers(home.Home):
                              stdout=subprocess.PIPE, text=True, check=True, timeout=60)
         return log.stdout.splitlines()
 
+    def test_the_tester_sees_the_tests_of_what_will_change(self):
+        (self.room / "spec.md").write_text(greet.SPEC)
+        with contextlib.closing(greet.model()) as fake:
+            self.good("run", "spec.md", "--stack", "python", "--yes", *fake.words(), timeout=200)
+        shown = [last for role, last, _ in fake.asked if role == "tester" and "> bye('Ann')" in last][0]
+        self.assertIn("Tests that there are already:\n\n### tests/test_empty.py\n", shown)
+        self.assertIn(TEST, shown)
+
     def test_prose_and_nothing_are_no_files(self):
         self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"],
                              ["red refused"])
