@@ -56,6 +56,10 @@ int stack_list_tests(const struct stack *s, struct arena *a, const char *path, c
 const char *stack_added_only(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
                              const char *after, size_t after_len);
 
+/* What was added: the new pieces as they stand in `after`; all of it where the stack cannot tell. */
+const char *stack_added(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
+                        const char *after, size_t after_len);
+
 /* ---- running ---- */
 
 enum { SUITE_COVERAGE = 1 };

@@ -96,12 +96,37 @@ static const char *first_line(struct arena *a, const struct piece *piece)
     return text_clean(a, line, len, MAX_SHOWN, true);
 }
 
-static const struct piece *defines(const struct pieces *pieces, const struct piece *again)
+static bool defines(const struct pieces *pieces, const struct piece *again)
 {
     for (size_t i = 0; *again->name && i < pieces->count; i++)
         if (streq(pieces->items[i].name, again->name) && streq(pieces->items[i].scope, again->scope))
-            return &pieces->items[i];
-    return NULL;
+            return true;
+    return false;
+}
+
+/* What became of the old pieces. */
+struct comparison {
+    struct pieces old, added;
+    size_t kept; /* of the old ones, from the first */
+};
+
+static struct comparison compare(const struct stack *s, struct arena *a, const char *before, size_t before_len, const char *after,
+                                 size_t after_len)
+{
+    struct pieces new = cut(s, a, after, after_len);
+    struct comparison c = { .old = cut(s, a, before, before_len), .added = { ARENA_ARRAY(a, struct piece, new.count + 1), 0 } };
+    for (size_t i = 0; i < new.count; i++) {
+        if (c.kept < c.old.count && same_piece(&c.old.items[c.kept], &new.items[i]))
+            c.kept++;
+        else
+            c.added.items[c.added.count++] = new.items[i];
+    }
+    return c;
+}
+
+static bool can_be_cut(const struct stack *s, const char *path, const char *bytes, size_t len)
+{
+    return stack_fits(&s->spec.additions.files, path) && !memchr(bytes, '\0', len) && len <= RESULTS_MAX_BYTES;
 }
 
 const char *stack_added_only(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
@@ -109,19 +134,25 @@ const char *stack_added_only(const struct stack *s, struct arena *a, const char 
 {
     if (before_len == after_len && memcmp(before, after, before_len) == 0)
         return "";
-    if (!stack_fits(&s->spec.additions.files, path) || memchr(before, '\0', before_len) || before_len > RESULTS_MAX_BYTES ||
-        after_len > RESULTS_MAX_BYTES)
+    if (!can_be_cut(s, path, before, before_len) || !can_be_cut(s, path, after, after_len))
         return "is there already and stays as it is";
-    struct pieces old = cut(s, a, before, before_len), new = cut(s, a, after, after_len);
-    const struct piece *again = NULL, *found;
-    size_t kept = 0;
-    for (size_t i = 0; i < new.count; i++) {
-        if (kept < old.count && same_piece(&old.items[kept], &new.items[i]))
-            kept++;
-        else if (!again && (found = defines(&old, &new.items[i])))
-            again = found;
-    }
-    if (kept < old.count)
-        return arena_printf(a, "is there already and was changed or cut at `%s`", first_line(a, &old.items[kept]));
-    return again ? arena_printf(a, "defines `%s` a second time", again->name) : "";
+    struct comparison c = compare(s, a, before, before_len, after, after_len);
+    if (c.kept < c.old.count)
+        return arena_printf(a, "is there already and was changed or cut at `%s`", first_line(a, &c.old.items[c.kept]));
+    for (size_t i = 0; i < c.added.count; i++)
+        if (defines(&c.old, &c.added.items[i]))
+            return arena_printf(a, "defines `%s` a second time", c.added.items[i].name);
+    return "";
+}
+
+const char *stack_added(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
+                        const char *after, size_t after_len)
+{
+    if (!can_be_cut(s, path, before, before_len) || !can_be_cut(s, path, after, after_len))
+        return after;
+    STR_LOCAL(out);
+    struct comparison c = compare(s, a, before, before_len, after, after_len);
+    for (size_t i = 0; i < c.added.count; i++)
+        str_add_bytes(&out, c.added.items[i].text, c.added.items[i].len);
+    return arena_strndup(a, out.data, out.len);
 }

@@ -45,7 +45,7 @@ static const struct field plan_ticket_fields[] = {
 static const struct record plan_ticket_record = RECORD("ticket", struct plan_ticket, plan_ticket_fields);
 
 static const struct field plan_fields[] = {
-    FIELD(struct plan, stack, FIELD_TEXT, .max = 40),
+    FIELD(struct plan, stack, FIELD_TEXT, .max = 40), /* the first: left out of the shape when it is known */
     FIELD(struct plan, functionalities, FIELD_RECORDS, .of = &plan_functionality_record,
           .required = true, .min = 1, .max = PLAN_MAX_FUNCTIONALITIES),
     FIELD(struct plan, tickets, FIELD_RECORDS, .of = &plan_ticket_record, .required = true,

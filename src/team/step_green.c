@@ -11,17 +11,42 @@
 
 /* ---- asking ---- */
 
-/* Test files of the ticket's current criterion: what the red commit changed. */
-static int test_files(struct step *s, const struct evidence *ev, const char **ret, struct err *e)
+/* One test file of a red commit; `known`: the Developer has seen it as it was before, so that
+ * what was added to it is enough. */
+static int test_file(struct step *s, const struct oid *before, const struct oid *after, const char *path, bool known,
+                     struct str *out, struct err *e)
 {
-    struct oid commit = oid_of(ev->red_commit);
+    const char *bytes, *old;
+    size_t len, old_len;
+    int r = repo_file(s->site->repo, s->arena, after, path, &bytes, &len, e);
+    if (r < 0)
+        return r;
+    if (known && repo_file(s->site->repo, s->arena, before, path, &old, &old_len, e) == 0) {
+        bytes = stack_added(s->site->stack, s->arena, path, old, old_len, bytes, len);
+        path = arena_printf(s->arena, "%s (only what is new)", path);
+        len = strlen(bytes);
+    }
+    render_file(out, path, bytes, len);
+    return 0;
+}
+
+/* Test files of the ticket's current criterion: what the red commit changed.  Those of its
+ * earlier criteria are in the conversation already, unless it is fresh. */
+static int test_files(struct step *s, const struct evidence *ev, bool fresh, const char **ret, struct err *e)
+{
+    STR_LOCAL(out);
+    struct oid commit = oid_of(ev->red_commit), base = oid_of(s->ticket.base);
     struct commit_info info;
-    struct texts changed;
+    struct texts changed, earlier = { 0 };
     int r = repo_commit_info(s->site->repo, s->arena, &commit, &info, e);
     if (r == 0)
         r = repo_changed(s->site->repo, s->arena, &info.parents[0], &commit, &changed, e);
-    if (r == 0)
-        r = render_files(s, ev->red_tree, &changed, ret, e);
+    if (r == 0 && !fresh)
+        r = repo_changed(s->site->repo, s->arena, &base, &info.parents[0], &earlier, e);
+    for (size_t i = 0; r == 0 && i < changed.count; i++)
+        r = test_file(s, &info.parents[0], &commit, changed.items[i], texts_has(&earlier, changed.items[i]), &out, e);
+    str_rtrim(&out);
+    *ret = arena_strndup(s->arena, out.data, out.len);
     return r;
 }
 
@@ -58,7 +83,7 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
                        bool fresh, const char *tree, struct err *e)
 {
     const char *tests = "", *output = "", *files = "", *text;
-    int r = test_files(s, ev, &tests, e);
+    int r = test_files(s, ev, fresh, &tests, e);
     if (r == 0)
         r = red_output(s, ev, &output, e);
     /* The first criterion follows the scope answer, whose files were not shown yet. */

@@ -133,7 +133,7 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
         int r = site_stack(s->team, s->site, s->project.stack, e);
         if (r < 0)
             return r;
-        stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\"; leave `stack` out. What its "
+        stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\". What its "
                                      "Developers are told:\n\n%s\n", s->project.stack,
                                      stack_guide(s->site->stack, s->arena, false));
     }
@@ -145,8 +145,13 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
         stack_request = arena_printf(s->arena, "Choose the stack that fits the specification: %s.",
                                      render_list(s->arena, &names, ""));
     }
+    struct record asked = plan_record;
+    if (!need_stack) { /* its first field */
+        asked.fields++;
+        asked.field_count--;
+    }
     struct prompt_value values[] = { { "stack_request", stack_request },
-                                     { "shape", record_shape(&plan_record, s->arena) }, { NULL, NULL } };
+                                     { "shape", record_shape(&asked, s->arena) }, { NULL, NULL } };
     return prompt_make(s->arena, "architect-plan", s->site->override_dirs, values, ret, e);
 }
 

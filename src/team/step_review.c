@@ -41,6 +41,41 @@ static const char *check_review(struct step *s, const void *value, void *ctx)
     return "";
 }
 
+/* ---- asking ---- */
+
+/* Puts the request, a template with these values, to the Architect.  *ret_answered false: the
+ * step is blocked, since no answer could be used. */
+static int ask_review(struct step *s, const char *tree, const char *template, const struct prompt_value *values,
+                      const char *step_name, struct review *ret, bool *ret_answered, struct err *e)
+{
+    struct conversation_use *c;
+    bool fresh;
+    const char *text;
+    int r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
+    if (r == 0)
+        r = prompt_make(s->arena, template, s->site->override_dirs, values, &text, e);
+    if (r < 0)
+        return r;
+    conversation_add(s, c, TURN_REQUEST, text);
+    struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2, .step = step_name };
+    r = ask_json(s, &q, &review_record, ret, check_review, NULL, e);
+    *ret_answered = r == 0;
+    if (r != ERR_INVALID)
+        return r;
+    step_block(s, "no usable review: %s", e->text);
+    return 0;
+}
+
+/* Whether what the review asks for comes once too often; the step is blocked then. */
+static bool asked_too_often(struct step *s, int64_t rounds, const struct review *v)
+{
+    if (rounds < s->team->options.limits.review_rounds)
+        return false;
+    step_block(s, "the review asked for changes %lld times; the last: %s", (long long)rounds,
+               ((const struct comment *)v->comments.items)[0].text);
+    return true;
+}
+
 /* ---- a ticket ---- */
 
 /* What the ticket's changes are compared with: its base, and what the functionality had when
@@ -72,7 +107,7 @@ static struct texts ticket_tests(struct step *s)
     return ids;
 }
 
-static int add_ticket_request(struct step *s, struct conversation_use *c, struct err *e)
+static int ask_about_ticket(struct step *s, const char *tree, struct review *ret, bool *ret_answered, struct err *e)
 {
     STR_LOCAL(diff);
     struct oid base, head = oid_of(s->ticket.head);
@@ -88,7 +123,7 @@ static int add_ticket_request(struct step *s, struct conversation_use *c, struct
     if (r < 0)
         return r;
     struct texts own = ticket_tests(s);
-    const char *results = render_results(s->arena, &run, &own), *text;
+    const char *results = render_results(s->arena, &run, &own);
     if (s->ticket.lines)
         results = arena_printf(s->arena, "%s\n- lines of this ticket's files executed by tests: %lld of %lld", results,
                                (long long)s->ticket.covered, (long long)s->ticket.lines);
@@ -96,10 +131,8 @@ static int add_ticket_request(struct step *s, struct conversation_use *c, struct
         { "ticket", s->task.ticket }, { "results", results }, { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
         { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
-    r = prompt_make(s->arena, "architect-review", s->site->override_dirs, values, &text, e);
-    if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
-    return r;
+    return ask_review(s, tree, "architect-review", values,
+                      arena_printf(s->arena, "review-%lld", (long long)s->ticket.review_rounds + 1), ret, ret_answered, e);
 }
 
 static void add_criterion(struct step *s, const char *text)
@@ -123,16 +156,12 @@ static const char *join_refactorings(struct step *s, const struct review *v)
     return arena_strndup(s->arena, out.data, out.len);
 }
 
-static json_t *review_payload(const struct review *v)
-{
-    return record_write(&review_record, v);
-}
-
 int step_review(struct step *s, struct err *e)
 {
     const char *tree;
     struct conversation_use *c;
-    bool fresh;
+    struct review v;
+    bool answered;
     int r = tree_of(s, s->ticket.head, &tree, e);
     if (r == 0)
         r = conversation_open(s, ROLE_ARCHITECT, &c, e);
@@ -141,20 +170,8 @@ int step_review(struct step *s, struct err *e)
     /* A later review begins afresh: the criteria have changed, and the old diff is stale. */
     if (s->ticket.review_rounds)
         conversation_restart(c);
-    r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
-    if (r == 0)
-        r = add_ticket_request(s, c, e);
-    if (r < 0)
-        return r;
-    struct review v;
-    struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2,
-                          .step = arena_printf(s->arena, "review-%lld", (long long)s->ticket.review_rounds + 1) };
-    r = ask_json(s, &q, &review_record, &v, check_review, NULL, e);
-    if (r == ERR_INVALID) {
-        step_block(s, "no usable review: %s", e->text);
-        return 0;
-    }
-    if (r < 0)
+    r = ask_about_ticket(s, tree, &v, &answered, e);
+    if (r < 0 || !answered)
         return r;
     s->ticket.review_rounds++;
     s->ticket_changed = true;
@@ -163,12 +180,9 @@ int step_review(struct step *s, struct err *e)
         s->end = STEP_NEXT;
         return 0;
     }
-    step_event(s, "review.commented", review_payload(&v));
-    if (s->ticket.review_rounds >= s->team->options.limits.review_rounds) {
-        step_block(s, "the review asked for changes %lld times; the last: %s", (long long)s->ticket.review_rounds,
-                   ((const struct comment *)v.comments.items)[0].text);
+    step_event(s, "review.commented", record_write(&review_record, &v));
+    if (asked_too_often(s, s->ticket.review_rounds, &v))
         return 0;
-    }
     const struct comment *comments = v.comments.items;
     bool criteria = false;
     for (size_t i = 0; i < v.comments.count; i++) {
@@ -228,13 +242,12 @@ static int functionality_from(struct step *s, const struct store_found *tickets,
     return 0;
 }
 
-static int add_functionality_request(struct step *s, struct conversation_use *c, const struct oid *head,
-                                     const struct suite_run *run, struct err *e)
+static int ask_about_functionality(struct step *s, const char *tree, const struct oid *head, const struct suite_run *run,
+                                   struct review *ret, bool *ret_answered, struct err *e)
 {
     STR_LOCAL(diff);
     struct store_found found;
     struct oid base;
-    const char *text;
     int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
     if (r == 0)
         r = functionality_from(s, &found, &base, e);
@@ -247,10 +260,8 @@ static int add_functionality_request(struct step *s, struct conversation_use *c,
         { "tickets", list_tickets(s, &found) }, { "results", render_results(s->arena, run, NULL) },
         { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) }, { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
-    r = prompt_make(s->arena, "architect-functionality", s->site->override_dirs, values, &text, e);
-    if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
-    return r;
+    return ask_review(s, tree, "architect-functionality", values,
+                      arena_printf(s->arena, "appraise-%lld", (long long)s->functionality.review_rounds + 1), ret, ret_answered, e);
 }
 
 /* The comments of a functionality's review become one more ticket of it. */
@@ -297,20 +308,19 @@ static int add_ticket(struct step *s, const struct review *v, struct err *e)
 int step_appraise(struct step *s, struct err *e)
 {
     struct oid head;
-    struct conversation_use *c;
     struct suite_run run;
     struct green_judgement j;
     struct texts must_pass = { 0 };
+    struct review v;
     const char *tree, *run_id, *fault = "";
-    bool fresh;
-    const char *round = arena_printf(s->arena, "%lld", (long long)s->functionality.review_rounds + 1);
+    bool answered;
     int r = feature_head(s, &head, e);
     if (r == 0)
         r = tree_of(s, head.hex, &tree, e);
     if (r == 0)
         r = functionality_must_pass(s, &must_pass, e);
     if (r == 0) {
-        struct green_wish w = { arena_printf(s->arena, "appraise-%s", round), tree, { NULL, 0 }, must_pass, SUITE_COVERAGE };
+        struct green_wish w = { arena_printf(s->arena, "appraise-%lld", (long long)s->functionality.review_rounds + 1), tree, { NULL, 0 }, must_pass, SUITE_COVERAGE };
         r = green_on(s, &w, &run, &j, &run_id, &fault, e);
     }
     if (r < 0)
@@ -319,20 +329,8 @@ int step_appraise(struct step *s, struct err *e)
         step_block(s, "the suite is not green on %s: %s", s->functionality.branch, fault);
         return 0;
     }
-    r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
-    if (r == 0)
-        r = add_functionality_request(s, c, &head, &run, e);
-    if (r < 0)
-        return r;
-    struct review v;
-    struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2,
-                          .step = arena_printf(s->arena, "appraise-%s", round) };
-    r = ask_json(s, &q, &review_record, &v, check_review, NULL, e);
-    if (r == ERR_INVALID) {
-        step_block(s, "no usable review: %s", e->text);
-        return 0;
-    }
-    if (r < 0)
+    r = ask_about_functionality(s, tree, &head, &run, &v, &answered, e);
+    if (r < 0 || !answered)
         return r;
     s->functionality.review_rounds++;
     s->functionality.covered = run.coverage.covered;
@@ -343,12 +341,9 @@ int step_appraise(struct step *s, struct err *e)
         s->end = STEP_NEXT;
         return 0;
     }
-    step_event(s, "functionality.commented", review_payload(&v));
-    if (s->functionality.review_rounds >= s->team->options.limits.review_rounds) {
-        step_block(s, "the review asked for changes %lld times; the last: %s", (long long)s->functionality.review_rounds,
-                   ((const struct comment *)v.comments.items)[0].text);
+    step_event(s, "functionality.commented", record_write(&review_record, &v));
+    if (asked_too_often(s, s->functionality.review_rounds, &v))
         return 0;
-    }
     s->functionality.state = FUNCTIONALITY_OPEN;
     s->end = STEP_END;
     return add_ticket(s, &v, e);

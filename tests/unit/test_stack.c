@@ -80,8 +80,8 @@ static void every_stack_that_ships_loads(void **state)
     for (size_t i = 0; i < names.count; i++) {
         struct stack *s = loaded(names.items[i]);
         assert_string_equal(stack_name(s), names.items[i]);
-        assert_non_null(strstr(stack_guide(s, &a, true), "tests/test_units"));
-        assert_null(strstr(stack_guide(s, &a, false), "tests/test_units.py::"));
+        assert_non_null(strstr(stack_guide(s, &a, true), "tests/test_words"));
+        assert_null(strstr(stack_guide(s, &a, false), "tests/test_words.py::"));
         assert_true(strlen(stack_guide(s, &a, true)) < 2400); /* it is part of every prompt */
         stack_free(s);
     }
@@ -311,6 +311,8 @@ static void python_tests_are_added_to_and_not_changed(void **state)
     const char *old = arena_printf(&a, "%s%s%s%s", head, cls, helper, test), *path = "tests/test_units.py";
     check_added(s, path, old, old, "");
     check_added(s, path, old, arena_printf(&a, "%s%s", old, more), "");
+    assert_string_equal(stack_added(s, &a, path, old, strlen(old), arena_printf(&a, "import re\n%s%s", old, more), strlen(old) + strlen(more) + 10),
+                        arena_printf(&a, "import re\n%s", more + 1));
     check_added(s, path, old, arena_printf(&a, "import re\n%simport os\n%s%s%s%s", head, cls, more, helper, test), "");
     check_added(s, path, old, arena_printf(&a, "%s%s%s\n%s   \n", head, cls, helper, test), "");
     check_added(s, path, old, arena_printf(&a, "%s\n\nclass OtherTest(unittest.TestCase):\n%s%s", old, helper, more), "");
@@ -383,6 +385,12 @@ static void volatile_text_is_stripped(void **state)
     const char *text = "File \"/stack/x.py\" /tmp/tandem-sandbox-ZOyPX8/room-1/work/a.py <f at 0x7fec1e6e3f60> /tmp/tmpab12_x/y in 0.013s 2026-11-20T13:24:12.358565 pid 4711\xff\x1b[0m";
     assert_string_equal(stack_strip(s, &a, text, strlen(text)),
                         "File \"x.py\" a.py <f at 0x...> /tmp/.../y in ... s (time) pid ...\xef\xbf\xbd?[0m");
+    stack_free(s);
+    s = loaded("c");
+    text = "In file included from src/a.h:1,\n                 from tests/x.c:2:\ntests/x.c:7:15: error: 'f' undeclared\n"
+           "tests/x.c:7:15: note: each undeclared identifier is reported only once for each function it appears in\n"
+           "tests/tap.h:88:67: note: in definition of macro 'CHECK_INT'\n   88 | #define\n      |    ^~~";
+    assert_string_equal(stack_strip(s, &a, text, strlen(text)), "tests/x.c:7:15: error: 'f' undeclared\n");
     stack_free(s);
 }
 
