@@ -41,28 +41,30 @@ static size_t color_len(const char *text, size_t len)
     return i < len && text[i] == 'm' ? i + 1 : 0;
 }
 
-/* Appends the word as a terminal may see it; returns its columns. */
-static size_t add_safe(struct str *out, const char *word, size_t len)
+/* Appends the word as a terminal may see it, and to `text` without its colours. */
+static void add_safe(struct str *out, struct str *text, const char *word, size_t len)
 {
-    size_t columns = 0;
-    for (size_t i = 0; i < len;) {
-        size_t color = color_len(word + i, len - i), end = i;
+    for (size_t i = 0, end; i < len; i = end) {
+        size_t color = color_len(word + i, len - i);
         str_add_bytes(out, word + i, color);
-        for (end += color; end < len && (end == i + color || word[end] != '\033'); end++)
-            ;
-        columns += text_fit(out, word + i + color, end - i - color, SIZE_MAX, "");
-        i = end;
+        end = i + (color ? color : 1);
+        if (color)
+            continue;
+        while (end < len && word[end] != '\033')
+            end++;
+        text_fit(out, word + i, end - i, SIZE_MAX, "");
+        str_add_bytes(text, word + i, end - i);
     }
-    return columns;
 }
 
 /* "-", "*", "3.", "[3]": what stands before the text of a line. */
-static bool is_marker(const char *word, size_t len)
+static bool is_marker(const struct str *word)
 {
-    if (len == 1)
-        return strchr("-*+", *word) != NULL;
-    size_t open = *word == '[', digits = strspn(word + open, "0123456789");
-    return digits > 0 && len == open + digits + 1 && word[len - 1] == (open ? ']' : '.');
+    const char *text = word->data;
+    if (word->len == 1)
+        return strchr("-*+", *text) != NULL;
+    size_t open = *text == '[', digits = strspn(text + open, "0123456789");
+    return digits > 0 && word->len == open + digits + 1 && text[word->len - 1] == (open ? ']' : '.');
 }
 
 static void end_word(struct output *o)
@@ -70,7 +72,9 @@ static void end_word(struct output *o)
     if (!o->word.len)
         return;
     STR_LOCAL(safe);
-    size_t columns = add_safe(&safe, o->word.data, o->word.len);
+    STR_LOCAL(text);
+    add_safe(&safe, &text, o->word.data, o->word.len);
+    size_t columns = text_columns(text.data, text.len);
     /* What hangs begins behind the indentation, a marker, or a gap as between columns. */
     if (o->words == 0 || (o->spaces > 1 && o->at + o->spaces <= MAX_HANG))
         o->hang = o->at + o->spaces;
@@ -81,7 +85,7 @@ static void end_word(struct output *o)
         str_addf(&o->ready, "%*s", (int)o->spaces, "");
         o->at += o->spaces;
     }
-    if (o->words == 0 && is_marker(o->word.data, o->word.len))
+    if (o->words == 0 && is_marker(&text))
         o->hang = o->at + columns + 1;
     if (o->hang > o->width / 2)
         o->hang = 0;

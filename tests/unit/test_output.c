@@ -52,6 +52,8 @@ static void nothing_is_obeyed_but_colours(void **state)
 {
     (void)state;
     check_shown("a\033[31mred\033[0m b\n", 7, "a\033[31mred\033[0m b\n");
+    check_shown("a\033[31m\033[1mb\033[0m\033[2mc\n", 7, "a\033[31m\033[1mb\033[0m\033[2mc\n");
+    check_shown("\033[1m1.\033[0m one two\n", 9, "\033[1m1.\033[0m one\n   two\n");
     check_shown("a\033[2Jb\033]0;title\007c\rd\033", 80, "a?[2Jb?]0;title?c d?");
     check_shown("abc\xe2\x80\xae" "def \xff\n", 80, "abc?def ?\n");
 }
