@@ -15,7 +15,10 @@
 #include "repo/results_build.h"
 #include "repo/stack_file.h"
 
-enum { MAX_SHOWN = 100 };
+enum {
+    MAX_SHOWN = 100,
+    MAX_PIECES = 5000, /* what comes after them is one piece */
+};
 
 struct piece {
     const char *text;
@@ -66,7 +69,7 @@ static struct pieces cut(const struct stack *s, struct arena *a, const char *byt
     const char *code = stack_blank(s, a, ((const struct stack_listing *)s->spec.listing.items)->blank, bytes, len);
     const char *name, *scope = "";
     size_t cap = 2;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len && cap < MAX_PIECES; i++)
         cap += bytes[i] == '\n';
     struct pieces all = { ARENA_ARRAY(a, struct piece, cap), 0 };
     struct piece now = { .text = bytes, .name = "", .scope = "" };

@@ -30,6 +30,7 @@ static void use(const struct stack *s, struct arena *a)
     struct tree_change file = { .path = "a.py", .bytes = text, .len = sizeof text - 1 };
     if (stack_list_tests(s, a, "tests/test_a.py", text, sizeof text - 1, &ids, &e) < 0)
         abort();
+    stack_added_only(s, a, "tests/test_a.py", text, sizeof text / 2, text, sizeof text - 1);
     stack_judge(s, stack_sources_make(s, a, &file, 1), a, text, &failure);
     if (failure.kind < 0 || failure.kind > FAILURE_FAULT || !failure.reason || !failure.advice)
         abort();
