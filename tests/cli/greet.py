@@ -9,7 +9,6 @@ import contextlib
 import json
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 import home
@@ -118,13 +117,6 @@ class Built(home.Home):
         self.git(where, "add", "--all")
         self.git(where, "commit", "--quiet", "--allow-empty", "--message=Begin")
         return where
-
-    def git(self, where, *words):
-        """git there, as a person with an identity of their own."""
-        done = subprocess.run(["git", "-C", str(where), "-c", "user.name=Ann", "-c", "user.email=ann@example.org", *map(str, words)],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.strip()
 
     def status_of(self):
         return json.loads(self.good("status", "greet", "--json"))[0]

@@ -29,6 +29,13 @@ class Home(unittest.TestCase):
         env.update(more)
         return {k: v for k, v in env.items() if v is not None}
 
+    def git(self, where, *words):
+        """git there, as a person with an identity and nothing else configured."""
+        done = subprocess.run(["git", "-C", str(where), "-c", "user.name=Ann", "-c", "user.email=ann@example.org", *map(str, words)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
     def tandem(self, *words, env=None, stdin="", timeout=60, stdout=subprocess.PIPE):
         return subprocess.run([TANDEM, *map(str, words)], input=stdin, stdout=stdout,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, cwd=self.room,

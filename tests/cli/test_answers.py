@@ -1,7 +1,6 @@
 """Models that answer what they should not: each answer is refused with its reason, the next is taken."""
 import contextlib
 import json
-import subprocess
 
 import greet
 import home
@@ -125,9 +124,7 @@ class Answers(home.Home):
 
     def commits(self):
         bare = self.home / "projects" / "greet" / "repo.git"
-        log = subprocess.run(["git", "-C", str(bare), "log", "--format=%s", "--first-parent", "ticket/T-1", "--not", "main"],
-                             stdout=subprocess.PIPE, text=True, check=True, timeout=60)
-        return log.stdout.splitlines()
+        return self.git(bare, "log", "--format=%s", "--first-parent", "ticket/T-1", "--not", "main").splitlines()
 
     def test_the_tester_sees_the_tests_of_what_will_change(self):
         (self.room / "spec.md").write_text(greet.SPEC)

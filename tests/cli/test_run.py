@@ -17,12 +17,6 @@ REPLAY = ("--model", f"replay:{CRASH / 'recording'}", "--stack", "python")
 class Run(home.Home):
     """With the recorded conversation of tests/crash: two parallel tickets and a merge."""
 
-    def git(self, where, *words):
-        done = subprocess.run(["git", "-C", str(where), *words], capture_output=True, text=True, timeout=60,
-                              env=self.environment())
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.strip()
-
     def project(self):
         return json.loads(self.good("status", "--json"))[0]
 
