@@ -257,12 +257,13 @@ static void *spawner_main(void *arg)
 
 /* ---- for the callers ---- */
 
-/* A forked copy of this program has no threads: it starts its own. */
+/* A forked copy of this program has no threads: it starts its own, on memory of its own.
+ * (That of the original is shared with it and in use there.) */
 static void after_fork(void)
 {
-    struct shared *shared = common.shared;
+    if (common.shared)
+        munmap(common.shared, sizeof *common.shared);
     common = (struct spawner)SPAWNER_INIT;
-    common.shared = shared;
 }
 
 static void prepare_program(void)

@@ -443,6 +443,36 @@ static void a_forked_copy_starts_children_of_its_own(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+/* The other one's children write into what they share with it while they start. */
+static bool starts_many(void)
+{
+    bool good = true;
+    for (int i = 0; i < 300 && good; i++) {
+        struct process_options o = { .argv = (const char *const[]){ "true", NULL } };
+        struct process_result r;
+        struct err e;
+        good = process_run(&o, &r, &e) == 0 && r.end == PROCESS_EXITED && r.status == 0;
+        if (good)
+            process_result_release(&r);
+    }
+    return good;
+}
+
+static void a_forked_copy_and_its_original_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        _exit(starts_many() ? 7 : 99);
+    }
+    bool good = starts_many();
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(good && WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 static void closed_standard_descriptors_do_no_harm(void **state)
 {
     (void)state;
@@ -487,6 +517,7 @@ int main(void)
         cmocka_unit_test(stopping_does_not_wait_for_a_child_that_will_not_end),
         cmocka_unit_test(killed_at_any_instant_we_leave_no_child),
         cmocka_unit_test(a_forked_copy_starts_children_of_its_own),
+        cmocka_unit_test(a_forked_copy_and_its_original_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -646,7 +646,7 @@ static void no_sandbox_body(const char *scratch)
     if (sandbox_open(&s, SANDBOX_NONE, scratch, &e) < 0 || sandbox_room_make(s, &room, &e) < 0)
         complain(e.text);
     STR_LOCAL(script);
-    str_addf(&script, "test $PWD = %s && echo x > %s/result && setsid sleep %s & sleep 0.1", room.work_seen,
+    str_addf(&script, "test \"$PWD\" = '%s' && echo x > '%s/result' && setsid sleep %s & sleep 0.1", room.work_seen,
              room.out_seen, nap());
     struct sandbox_run how = { .argv = SH(script.data), .room = &room, .limits = &small };
     if (sandbox_run(s, &how, &r, &e) < 0)
