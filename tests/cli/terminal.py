@@ -20,7 +20,7 @@ class AtTerminal(home.Home):
         main, side = pty.openpty()
         self.addCleanup(os.close, main)
         child = subprocess.Popen([home.TANDEM, *map(str, words)], stdin=side, stdout=side, stderr=side, cwd=self.room,
-                                 env=self.environment(EDITOR=str(script), TERM="xterm", NO_COLOR="1", **environment),
+                                 env=self.environment(EDITOR=f'"{script}"', TERM="xterm", NO_COLOR="1", **environment),
                                  start_new_session=True)
         os.close(side)
         self.addCleanup(child.wait)
