@@ -1,177 +1,22 @@
-/* stack_run.c - the suite in the sandbox: a fresh room, the tree byte for byte, our
- * runners beside it, results out of it.
+/* stack_run.c - the suite in the sandbox: preparation, build, tests, results.
  *
- * Nothing survives between runs, not even a build directory: a verdict must not depend on
- * what an earlier run left behind.  The runner's exit status decides nothing by itself;
- * results count when they were read whole and no limit was hit.
+ * The runner's exit status decides nothing by itself; results count when they were read
+ * whole and no limit was hit.
  */
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "base/utf8.h"
 #include "os/files.h"
 #include "repo/results_build.h"
-#include "repo/stack_file.h"
-
-#include <inttypes.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "repo/stack_room.h"
 
 enum {
     MAX_HEAD = 24 << 10, /* of the output that is kept */
     MAX_TAIL = 40 << 10,
     MAX_DIAGNOSTICS = 8 << 10,
-    MAX_ARGS = 6000,
 };
-
-struct running {
-    const struct stack *stack;
-    struct sandbox *sandbox;
-    struct sandbox_room room;
-    const struct suite_options *options;
-    struct arena *arena;
-    const char *runners; /* where the code sees them */
-    char runner_path[300];
-    struct test_result built; /* id NULL: not asked for */
-    struct err *err;
-};
-
-/* ---- the room ---- */
-
-static int write_runners(struct running *run)
-{
-    if (run->stack->runner_count == 0)
-        return 0;
-    int fd = -1;
-    int r = dir_open(run->runner_path, true, &fd, run->err);
-    if (r < 0)
-        return r;
-    if (fchmod(fd, 0755) != 0) /* the room's user must get at them */
-        r = err_set(run->err, ERR_FAILED, "cannot open %s to the sandbox", run->runner_path);
-    for (size_t i = 0; r == 0 && i < run->stack->runner_count; i++) {
-        const struct tree_change *f = &run->stack->runners[i];
-        r = file_create(fd, f->path, f->bytes, f->len, 0755, run->err);
-    }
-    close(fd);
-    return r;
-}
-
-/* Makes the room and fills it; `tree` NULL: it stays empty. */
-static int enter(struct running *run, struct repo *r, const struct oid *tree)
-{
-    int code = sandbox_room_make(run->sandbox, &run->room, run->err);
-    if (code < 0)
-        return code;
-    bool is_plain = !streq(run->room.out_seen, "/out"); /* SANDBOX_NONE: real paths */
-    snprintf(run->runner_path, sizeof run->runner_path, "%s/stack", run->room.path);
-    run->runners = is_plain ? run->runner_path : "/stack";
-    code = write_runners(run);
-    if (code == 0 && tree)
-        code = repo_checkout(r, tree, run->room.work_fd, run->err);
-    if (code < 0)
-        sandbox_room_remove(run->sandbox, &run->room);
-    return code;
-}
-
-static const char *fill(const struct running *run, const char *text)
-{
-    const char *seconds = arena_printf(run->arena, "%" PRId64, run->stack->spec.suite.seconds);
-    const char *const pairs[] = { "{out}", run->room.out_seen, "{work}", run->room.work_seen,
-                                  "{stack}", run->runners, "{seconds}", seconds, NULL };
-    return stack_fill(run->arena, text, pairs);
-}
-
-/* A filled-in, NULL-terminated copy; the items of `list` stand where `list_name` stood. */
-static const char *const *fill_all(const struct running *run, const struct texts *words, const char *list_name,
-                                   const struct texts *list)
-{
-    size_t list_count = list ? list->count : 0;
-    if (list_count > MAX_ARGS)
-        list_count = MAX_ARGS;
-    const char **out = ARENA_ARRAY(run->arena, const char *, words->count + list_count + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < words->count; i++) {
-        if (list_name && streq(words->items[i], list_name)) {
-            for (size_t k = 0; k < list_count; k++)
-                out[n++] = list->items[k];
-            list_count = 0;
-        } else {
-            out[n++] = fill(run, words->items[i]);
-        }
-    }
-    return out;
-}
-
-static const char *const *environment(const struct running *run, bool with_coverage)
-{
-    const struct stack_spec *spec = &run->stack->spec;
-    struct texts all = { 0 };
-    for (size_t i = 0; i < spec->suite.env.count; i++)
-        texts_add(&all, run->arena, spec->suite.env.items[i]);
-    for (size_t i = 0; with_coverage && i < spec->coverage.env.count; i++)
-        texts_add(&all, run->arena, spec->coverage.env.items[i]);
-    return fill_all(run, &all, NULL, NULL);
-}
-
-/* What the host must get, when a program is not there. */
-static int say_package(const struct running *run, const char *program, int code)
-{
-    if (code != ERR_NOT_FOUND)
-        return code;
-    for (size_t i = 0; i < run->stack->spec.tools.count; i++) {
-        const struct stack_tool *tool = (const struct stack_tool *)run->stack->spec.tools.items + i;
-        if (streq(tool->name, program) || streq(tool->check.items[0], program))
-            return err_set(run->err, ERR_UNAVAILABLE, "%s is missing: apt-get install %s", tool->name, tool->package);
-    }
-    return err_set(run->err, ERR_UNAVAILABLE, "%s is missing on this machine", program);
-}
-
-static int execute(struct running *run, const char *const *argv, const char *const *env, struct sandbox_result *ret)
-{
-    const struct suite_options *o = run->options;
-    struct sandbox_run job = {
-        .argv = argv,
-        .env = env,
-        .room = &run->room,
-        .limits = o ? o->limits : NULL,
-        .cancel = o ? o->cancel : NULL,
-        .on_output = o ? o->on_output : NULL,
-        .ctx = o ? o->ctx : NULL,
-    };
-    if (run->stack->runner_count && run->runners != run->runner_path) {
-        job.readonly[0].source = run->runner_path;
-        job.readonly[0].target = run->runners;
-        job.readonly_count = 1;
-    }
-    int r = sandbox_run(run->sandbox, &job, ret, run->err);
-    if (r < 0)
-        return say_package(run, argv[0], r);
-    if (ret->process.end == PROCESS_CANCELLED) {
-        sandbox_result_release(ret);
-        return err_set(run->err, ERR_CANCELLED, "the test run was stopped");
-    }
-    return 0;
-}
 
 /* ---- what came out ---- */
-
-/* Standard output, then standard error: which came first differs from run to run. */
-static const char *gather_output(const struct running *run, const struct sandbox_result *done, size_t max_head,
-                                 size_t max_tail)
-{
-    STR_LOCAL(all);
-    str_add_str(&all, &done->process.out);
-    if (all.len && all.data[all.len - 1] != '\n' && done->process.err.len)
-        str_add_char(&all, '\n');
-    str_add_str(&all, &done->process.err);
-    const char *clean = stack_strip(run->stack, run->arena, all.data, all.len);
-    size_t len = strlen(clean);
-    if (len <= max_head + max_tail)
-        return clean;
-    size_t head = utf8_floor(clean, max_head);
-    const char *tail = strchr(clean + len - max_tail, '\n');
-    return arena_printf(run->arena, "%.*s\n[...]\n%s", (int)head, clean, tail ? tail + 1 : "");
-}
 
 /* Reads a result file; ERR_NOT_FOUND when the run wrote none. */
 static int read_out(struct running *run, const char *path, struct str *text, struct err *e)
@@ -276,13 +121,13 @@ static int prepare(struct running *run, struct repo *r, const struct oid *tree, 
     if (code < 0 || !is_wanted)
         return code;
     struct sandbox_result done;
-    code = execute(run, fill_all(run, &p->argv, NULL, NULL), environment(run, false), &done);
+    code = running_execute(run, running_fill(run, &p->argv, NULL, NULL), running_env(run, false), &done);
     if (code < 0)
         return code;
     if (done.limit_hit || done.process.end != PROCESS_EXITED || done.process.status != 0) {
         ret->trouble = done.limit_hit ? arena_printf(run->arena, "the preparation failed: %s", done.limit_text)
                                       : arena_printf(run->arena, "the preparation failed with status %d", done.process.status);
-        ret->output = gather_output(run, &done, MAX_HEAD, MAX_TAIL);
+        ret->output = running_output(run, &done, MAX_HEAD, MAX_TAIL);
         ret->limit_hit = done.limit_hit;
     }
     sandbox_result_release(&done);
@@ -306,7 +151,7 @@ static int build_all(struct running *run, struct repo *r, const struct oid *tree
             texts_add(&sources, run->arena, t.files[i].path);
     struct sandbox_result done;
     bool with_coverage = o && (o->flags & SUITE_COVERAGE);
-    code = execute(run, fill_all(run, &b->argv, "{paths}", &sources), environment(run, with_coverage), &done);
+    code = running_execute(run, running_fill(run, &b->argv, "{paths}", &sources), running_env(run, with_coverage), &done);
     if (code < 0)
         return code;
     ret->wall_us = done.process.wall_us;
@@ -315,7 +160,7 @@ static int build_all(struct running *run, struct repo *r, const struct oid *tree
     run->built.id = STACK_BUILD_ID;
     run->built.message = "";
     if (run->built.outcome == TEST_FAILED)
-        run->built.message = gather_output(run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2 - 100);
+        run->built.message = running_output(run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2 - 100);
     if (!has_ended) {
         ret->trouble = arena_printf(run->arena, "the build did not end: %s", done.limit_hit ? done.limit_text : "it was killed");
         ret->output = run->built.message;
@@ -357,13 +202,13 @@ static int run_tests(struct running *run, struct suite_run *ret)
     if (o && o->ids && spec->suite.named.count)
         words = &spec->suite.named;
     struct sandbox_result done;
-    int r = execute(run, fill_all(run, words, "{ids}", o ? o->ids : NULL), environment(run, with_coverage), &done);
+    int r = running_execute(run, running_fill(run, words, "{ids}", o ? o->ids : NULL), running_env(run, with_coverage), &done);
     if (r < 0)
         return r;
     ret->exit_status = done.process.end == PROCESS_EXITED ? done.process.status : -1;
     ret->wall_us += done.process.wall_us;
     ret->limit_hit = done.limit_hit;
-    ret->output = gather_output(run, &done, MAX_HEAD, MAX_TAIL);
+    ret->output = running_output(run, &done, MAX_HEAD, MAX_TAIL);
     take_results(run, &done, ret);
     add_built(run, &ret->results);
     if (with_coverage)
@@ -384,7 +229,7 @@ int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const s
 {
     struct running run = { .stack = s, .sandbox = sb, .options = options, .arena = a, .err = e };
     struct suite_run result = { .output = "", .trouble = "", .exit_status = -1, .results = { .incomplete = "" } };
-    int code = enter(&run, r, tree);
+    int code = running_enter(&run, r, tree);
     if (code < 0)
         return code;
     result.results.incomplete = NULL;
@@ -418,11 +263,11 @@ int stack_check_syntax(const struct stack *s, struct sandbox *sb, struct repo *r
         return 0;
     }
     struct running run = { .stack = s, .sandbox = sb, .arena = a, .err = e };
-    int code = enter(&run, r, tree);
+    int code = running_enter(&run, r, tree);
     if (code < 0)
         return code;
     struct sandbox_result done;
-    code = execute(&run, fill_all(&run, &s->spec.syntax.argv, "{paths}", &checked), environment(&run, false), &done);
+    code = running_execute(&run, running_fill(&run, &s->spec.syntax.argv, "{paths}", &checked), running_env(&run, false), &done);
     sandbox_room_remove(sb, &run.room);
     if (code < 0)
         return code;
@@ -431,7 +276,7 @@ int stack_check_syntax(const struct stack *s, struct sandbox *sb, struct repo *r
     else if (done.process.end == PROCESS_EXITED && done.process.status == 0)
         *ret = "";
     else
-        *ret = gather_output(&run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2);
+        *ret = running_output(&run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2);
     sandbox_result_release(&done);
     return code;
 }
@@ -440,7 +285,7 @@ int stack_check_syntax(const struct stack *s, struct sandbox *sb, struct repo *r
 static int check_tool(struct running *run, const struct stack_tool *tool, bool *ret)
 {
     struct sandbox_result done;
-    int r = execute(run, fill_all(run, &tool->check, NULL, NULL), NULL, &done);
+    int r = running_execute(run, running_fill(run, &tool->check, NULL, NULL), NULL, &done);
     if (r == ERR_UNAVAILABLE) {
         *ret = false;
         return 0;
@@ -456,7 +301,7 @@ int stack_doctor(const struct stack *s, struct sandbox *sb, struct arena *a, con
                  struct err *e)
 {
     struct running run = { .stack = s, .sandbox = sb, .arena = a, .err = e };
-    int code = enter(&run, NULL, NULL);
+    int code = running_enter(&run, NULL, NULL);
     if (code < 0)
         return code;
     STR_LOCAL(missing);
