@@ -66,6 +66,7 @@ static const struct setting table[] = {
 #define GROUP "Running tests"
     INT(suite_timeout_s, 1, 86400, "120", "seconds", "time for one run of a test suite"),
     INT(prepare_timeout_s, 1, 86400, "900", "seconds", "time for a stack's prepare step (dependencies)"),
+    INT(cache_mib, 0, 1048576, "4096", "MiB", "results of prepare steps kept in the home; the ones not used for longest go"),
     INT(memory_mib, 64, 1048576, "2048", "MiB", "memory of a test run"),
     INT(processes, 8, 100000, "256", "processes", "processes and threads of a test run"),
     INT(file_mib, 1, 1048576, "256", "MiB", "largest file a test run may write"),

@@ -41,7 +41,7 @@ struct settings {
     int64_t connect_s, first_token_s, stall_s, total_s, patience_s;
     const char *api_key_file, *ca_file;
     /* running tests */
-    int64_t suite_timeout_s, prepare_timeout_s, memory_mib, processes;
+    int64_t suite_timeout_s, prepare_timeout_s, cache_mib, memory_mib, processes;
     int64_t file_mib, tmp_mib, disk_mib, output_kib;
     int sandbox; /* enum setting_sandbox */
     bool network;

@@ -38,6 +38,8 @@ static const struct { const char *kind, *words; } table[] = {
     { "refactoring.dropped", "refactoring dropped" },
     { "coverage.short", "coverage is short" },
     { "test.flaky", "a test changed its mind and is named as flaky" },
+    { "dependencies.installed", "dependencies installed" },
+    { "dependencies.failed", "dependencies cannot be installed" },
     { "merge.refused", "merge refused" },
     { "conversation.renewed", "the conversation grew too long for the model and begins anew" },
     { "base.witnessed", "what it builds on is merged" },

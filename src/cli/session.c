@@ -169,6 +169,8 @@ static void limits_from_settings(const struct settings *set, struct team_limits 
     l->tree_mib = set->tree_mib;
     l->queue.attempts = set->task_attempts;
     l->queue.lease_ms = set->lease_s * 1000;
+    l->prepare_ms = set->prepare_timeout_s * 1000;
+    l->cache_mib = set->cache_mib;
     l->suite = (struct sandbox_limits){
         .timeout_ms = set->suite_timeout_s * 1000, .memory_mib = set->memory_mib, .processes = set->processes,
         .file_mib = set->file_mib, .tmp_mib = set->tmp_mib, .disk_mib = set->disk_mib,
@@ -182,6 +184,7 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
     struct team_options o = {
         .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_NONE : SANDBOX_BWRAP,
         .scratch = *set->scratch ? set->scratch : NULL, .heavy = s->heavy,
+        .network = set->network,
     };
     memcpy(o.models, s->by_role, sizeof o.models);
     limits_from_settings(set, &o.limits);

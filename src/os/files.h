@@ -51,6 +51,11 @@ int file_list(int root_fd, struct arena *a, size_t max, struct file_entry **ret,
  * permissions and at any depth.  Nobody else may be writing there meanwhile. */
 int dir_empty(int root_fd, struct err *e);
 
+/* Copies what lies below one directory into another, an empty one: regular files (0644, or 0755
+ * where they can be run), directories (0755) and links as they are; nothing else.  ERR_LIMIT
+ * says what is too much, ERR_FULL; what was copied until then stays. */
+int dir_copy(int from_fd, int to_fd, int64_t max_bytes, size_t max_entries, struct err *e);
+
 /* Reads a file by ordinary path (what a person named on the command line). */
 int file_read_path(const char *path, size_t max, struct str *out, struct err *e);
 

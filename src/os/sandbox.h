@@ -69,6 +69,14 @@ int sandbox_room_make(struct sandbox *s, struct sandbox_room *ret, struct err *e
 /* Deletes all below, whatever the code left behind. */
 void sandbox_room_remove(struct sandbox *s, struct sandbox_room *room);
 
+/* A shelf: a copy of a directory that runs may mount read-only (a project's dependencies), kept
+ * until sandbox_free.  `name`: letters, digits and '-', at most 80. */
+enum { SANDBOX_SHELF_PATH = 320 };
+bool sandbox_shelf_has(const struct sandbox *s, const char *name, char ret_path[SANDBOX_SHELF_PATH]);
+/* One thread at a time for one name. */
+int sandbox_shelf_put(struct sandbox *s, const char *name, int from_fd, int64_t max_mib, char ret_path[SANDBOX_SHELF_PATH],
+                      struct err *e);
+
 struct sandbox_run {
     const char *const *argv;        /* started in work; argv[0] is looked up in PATH inside */
     const char *const *env;         /* over PATH, HOME=/tmp, LANG=C.UTF-8, TZ=UTC; NULL: none */

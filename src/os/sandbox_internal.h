@@ -3,6 +3,7 @@
  * sandbox.c          opening, running one program
  * sandbox_command.c  the arguments of bubblewrap and of the first process inside
  * sandbox_room.c     the scratch directory, rooms, what dead Tandems left
+ * sandbox_shelf.c    what all rooms see, read-only
  * sandbox_test.c     the self-test
  */
 #ifndef TANDEM_SANDBOX_INTERNAL_H

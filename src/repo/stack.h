@@ -70,8 +70,18 @@ enum { SUITE_COVERAGE = 1 };
  * message is the tools' words. */
 #define STACK_BUILD_ID "build::all"
 
+/* Dependencies: the stack's `prepare`, whose result is kept by the digest of what went in. */
+struct stack_prepare_options {
+    const char *cache;   /* the directory of results; NULL: they are kept for this process alone */
+    bool may_write;      /* to the cache: we are the one process that writes the home */
+    bool network;        /* run `online` with the host's network where the stack has it */
+    struct sandbox_limits limits;
+    int64_t cache_mib;   /* all results together; the ones not used for longest go */
+};
+
 struct suite_options {
     unsigned flags;
+    const struct stack_prepare_options *prepare; /* NULL: no cache, no network, `limits` */
     const struct texts *ids;     /* only these tests; NULL: all */
     const struct sandbox_limits *limits; /* NULL: default */
     const atomic_bool *cancel;   /* may be NULL */
@@ -79,7 +89,19 @@ struct suite_options {
     void *ctx;
 };
 
+struct stack_prepared {
+    const char *digest;  /* of lock files, vendored files and command; "": nothing to prepare */
+    const char *path;    /* the result, outside of the sandbox; "" when there is none */
+    const char *command; /* in one line */
+    const char *output;  /* when it ran */
+    const char *trouble; /* a sentence why it failed; "" */
+    bool ran;            /* else the result was there already */
+    bool network, limit_hit;
+    int64_t wall_us;
+};
+
 struct suite_run {
+    struct stack_prepared prepared;
     struct test_results results; /* messages are stripped of what changes from run to run */
     const char *output;          /* stdout, then stderr, stripped; at most 64 KiB kept (head and tail) */
     bool completed;              /* the runner came to its end, no limit was hit, all planned tests reported */

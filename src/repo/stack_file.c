@@ -103,8 +103,16 @@ static const struct field build_fields[] = {
 static const struct record build_record = RECORD("build", struct stack_build, build_fields);
 
 static const struct field prepare_fields[] = {
-    FIELD(struct stack_prepare, when, FIELD_TEXTS, .max = 20, .doc = "path patterns, of which one must fit a file"),
-    FIELD(struct stack_prepare, argv, FIELD_TEXTS, .max = 60, .doc = "run before the tests, without network"),
+    FIELD(struct stack_prepare, lock, FIELD_TEXTS, .max = 20,
+          .doc = "path patterns of the files that say what a project depends on; without such a file nothing is done"),
+    FIELD(struct stack_prepare, vendored, FIELD_TEXTS, .max = 20,
+          .doc = "path patterns of what `run` installs from; when given, it runs only where there is such a file"),
+    FIELD(struct stack_prepare, run, FIELD_TEXTS, .max = 60,
+          .doc = "installs into {out}, without network; it sees the files of `lock` and `vendored` and no others"),
+    FIELD(struct stack_prepare, online, FIELD_TEXTS, .max = 60,
+          .doc = "runs instead where the setting `network` allows it"),
+    FIELD(struct stack_prepare, env, FIELD_TEXTS, .max = 20,
+          .doc = "NAME=value while tests run; {prepared} is where the installed files lie then, read-only"),
 };
 static const struct record prepare_record = RECORD("prepare", struct stack_prepare, prepare_fields);
 
@@ -202,7 +210,7 @@ static const struct field stack_fields[] = {
     FIELD(struct stack_spec, suite, FIELD_RECORD, .of = &suite_record, .required = true, .doc = "how tests are run"),
     FIELD(struct stack_spec, coverage, FIELD_RECORD, .of = &coverage_record, .doc = "how lines are counted"),
     FIELD(struct stack_spec, build, FIELD_RECORD, .of = &build_record, .doc = "how what no test reaches is built"),
-    FIELD(struct stack_spec, prepare, FIELD_RECORD, .of = &prepare_record, .doc = "what is done before"),
+    FIELD(struct stack_spec, prepare, FIELD_RECORD, .of = &prepare_record, .doc = "how dependencies are installed"),
     FIELD(struct stack_spec, syntax, FIELD_RECORD, .of = &syntax_record, .doc = "how syntax is checked"),
     FIELD(struct stack_spec, failures, FIELD_RECORD, .of = &failures_record, .required = true,
           .doc = "what messages of failed tests mean"),
@@ -397,8 +405,12 @@ static int check_commands(struct loading *ld)
         return yaml_fault(ld->yaml, "syntax.argv", ld->err, "has no item {paths}");
     if (spec->coverage.argv.count && !*spec->coverage.path)
         return yaml_fault(ld->yaml, "coverage", ld->err, "names no path");
+    if ((spec->prepare.run.count || spec->prepare.online.count) && !spec->prepare.lock.count)
+        return yaml_fault(ld->yaml, "prepare", ld->err, "names no lock file");
     int r = check_env(ld, "suite.env", &spec->suite.env);
-    return r < 0 ? r : check_env(ld, "coverage.env", &spec->coverage.env);
+    if (r == 0)
+        r = check_env(ld, "coverage.env", &spec->coverage.env);
+    return r < 0 ? r : check_env(ld, "prepare.env", &spec->prepare.env);
 }
 
 /* A file below stacks/ that the stack refers to. */

@@ -22,7 +22,7 @@ struct stack_suite {
 };
 struct stack_coverage { struct texts argv, env; const char *path; int format; };
 struct stack_build { struct texts argv; };
-struct stack_prepare { struct texts when, argv; };
+struct stack_prepare { struct texts lock, vendored, run, online, env; };
 struct stack_syntax { struct texts files, argv; };
 struct stack_rule {
     int means, absent, owner;
@@ -85,5 +85,10 @@ bool stack_is_source(const struct stack *s, const char *path);
 
 /* `text` with {name} replaced by `value`, for each pair of `pairs` (NULL-terminated). */
 const char *stack_fill(struct arena *a, const char *text, const char *const *pairs);
+
+/* stack_prepare.c: finds or makes what the tree depends on.  That it cannot be made is a
+ * result (`trouble`). */
+int stack_prepare(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
+                  const struct suite_options *options, struct arena *a, struct stack_prepared *ret, struct err *e);
 
 #endif

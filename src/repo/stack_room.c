@@ -50,11 +50,18 @@ int running_enter(struct running *run, struct repo *r, const struct oid *tree)
     return code;
 }
 
+const char *running_prepared(const struct running *run)
+{
+    bool is_plain = !streq(run->room.out_seen, "/out");
+    return is_plain && run->prepared ? run->prepared : "/prepared";
+}
+
 static const char *fill(const struct running *run, const char *text)
 {
     const char *seconds = arena_printf(run->arena, "%" PRId64, run->stack->spec.suite.seconds);
     const char *const pairs[] = { "{out}", run->room.out_seen, "{work}", run->room.work_seen,
-                                  "{stack}", run->runners, "{seconds}", seconds, NULL };
+                                  "{stack}", run->runners, "{seconds}", seconds,
+                                  "{prepared}", running_prepared(run), NULL };
     return stack_fill(run->arena, text, pairs);
 }
 
@@ -86,6 +93,9 @@ const char *const *running_env(const struct running *run, bool with_coverage)
         texts_add(&all, run->arena, spec->suite.env.items[i]);
     for (size_t i = 0; with_coverage && i < spec->coverage.env.count; i++)
         texts_add(&all, run->arena, spec->coverage.env.items[i]);
+    bool is_prepared = run->prepared && *run->prepared;
+    for (size_t i = 0; is_prepared && i < spec->prepare.env.count; i++)
+        texts_add(&all, run->arena, spec->prepare.env.items[i]);
     return running_fill(run, &all, NULL, NULL);
 }
 
@@ -113,16 +123,21 @@ int running_execute(struct running *run, const char *const *argv, const char *co
         .cancel = o ? o->cancel : NULL,
         .on_output = o ? o->on_output : NULL,
         .ctx = o ? o->ctx : NULL,
+        .network = run->network,
     };
-    if (run->stack->runner_count && run->runners != run->runner_path) {
-        job.readonly[0].source = run->runner_path;
-        job.readonly[0].target = run->runners;
-        job.readonly_count = 1;
+    bool is_plain = run->runners == run->runner_path;
+    if (run->stack->runner_count && !is_plain) {
+        job.readonly[job.readonly_count].source = run->runner_path;
+        job.readonly[job.readonly_count++].target = run->runners;
+    }
+    if (run->prepared && *run->prepared && !is_plain) {
+        job.readonly[job.readonly_count].source = run->prepared;
+        job.readonly[job.readonly_count++].target = running_prepared(run);
     }
     int r = sandbox_run(run->sandbox, &job, ret, run->err);
     if (r < 0)
         return say_package(run, argv[0], r);
-    if (ret->process.end == PROCESS_CANCELLED) {
+    if (ret->process.end == PROCESS_CANCELLED && !ret->limit_hit) { /* the sandbox ends runs like that, too */
         sandbox_result_release(ret);
         return err_set(run->err, ERR_CANCELLED, "the test run was stopped");
     }

@@ -67,7 +67,7 @@ static void take_results(struct running *run, const struct sandbox_result *done,
     if (r == ERR_NOT_FOUND)
         trouble = done->process.end == PROCESS_EXITED
                       ? arena_printf(run->arena, "the test run ended with status %d and no results", done->process.status)
-                      : "the test run was killed before it wrote results";
+                      : "there are no results";
     else if (r < 0)
         trouble = arena_printf(run->arena, "the results cannot be read: %s", e.text);
     else if ((suite->results.format == RESULTS_TAP ? results_read_tap : results_read_junit)(
@@ -75,6 +75,8 @@ static void take_results(struct running *run, const struct sandbox_result *done,
         trouble = arena_printf(run->arena, "the results cannot be read: %s", e.text);
     else
         trouble = ret->results.incomplete;
+    if (*trouble && done->process.end == PROCESS_SIGNALLED)
+        trouble = arena_printf(run->arena, "the test run was killed by signal %d; %s", done->process.status, trouble);
     if (!ret->results.incomplete)
         ret->results.incomplete = trouble;
     if (done->limit_hit)
@@ -107,30 +109,18 @@ static void take_coverage(struct running *run, struct suite_run *ret)
 
 /* ---- the suite ---- */
 
-/* The stack's preparation, where the tree asks for it; its failure is trouble. */
+/* The project's dependencies; that they cannot be had is trouble. */
 static int prepare(struct running *run, struct repo *r, const struct oid *tree, struct suite_run *ret)
 {
-    const struct stack_prepare *p = &run->stack->spec.prepare;
-    if (!p->argv.count)
-        return 0;
-    struct tree t;
-    int code = repo_tree(r, run->arena, tree, &t, run->err);
-    bool is_wanted = p->when.count == 0;
-    for (size_t i = 0; code == 0 && !is_wanted && i < t.count; i++)
-        is_wanted = stack_fits(&p->when, t.files[i].path);
-    if (code < 0 || !is_wanted)
-        return code;
-    struct sandbox_result done;
-    code = running_execute(run, running_fill(run, &p->argv, NULL, NULL), running_env(run, false), &done);
+    int code = stack_prepare(run->stack, run->sandbox, r, tree, run->options, run->arena, &ret->prepared, run->err);
     if (code < 0)
         return code;
-    if (done.limit_hit || done.process.end != PROCESS_EXITED || done.process.status != 0) {
-        ret->trouble = done.limit_hit ? arena_printf(run->arena, "the preparation failed: %s", done.limit_text)
-                                      : arena_printf(run->arena, "the preparation failed with status %d", done.process.status);
-        ret->output = running_output(run, &done, MAX_HEAD, MAX_TAIL);
-        ret->limit_hit = done.limit_hit;
+    run->prepared = ret->prepared.path;
+    if (*ret->prepared.trouble) {
+        ret->trouble = ret->prepared.trouble;
+        ret->output = ret->prepared.output;
+        ret->limit_hit = ret->prepared.limit_hit;
     }
-    sandbox_result_release(&done);
     return 0;
 }
 

@@ -12,7 +12,7 @@ const char *const ticket_kind_names[] = { "behaviour", "document", "build", "ref
 const char *const column_names[] = { "backlog", "todo", "inprogress", "review", "done", NULL };
 const char *const severity_names[] = { "critical", "high", "medium", "low", NULL };
 static const char *const turn_kind_names[] = { "system", "context", "request", "answer", "observation", NULL };
-static const char *const run_kind_names[] = { "model", "suite", NULL };
+static const char *const run_kind_names[] = { "model", "suite", "prepare", NULL };
 const char *const red_reason_names[] = { "none", "assertion", "absence", "error", NULL };
 static const char *const task_state_names[] = { "ready", "leased", "done", "dead", NULL };
 

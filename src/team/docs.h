@@ -168,7 +168,7 @@ struct conversation {
     const char *prompt; /* digest of the last prompt sent, which the next extends */
 };
 
-enum run_kind { RUN_MODEL, RUN_SUITE };
+enum run_kind { RUN_MODEL, RUN_SUITE, RUN_PREPARE };
 struct run {
     const char *project, *ticket;
     int kind;

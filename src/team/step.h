@@ -40,7 +40,8 @@ struct team {
     struct queue *queue;
     struct sandbox *sandbox;
     struct team_options options;
-    char *home, *person;
+    struct stack_prepare_options prepare;
+    char *home, *cache, *person;
     pthread_mutex_t lock; /* guards sites and the fields of the run */
     pthread_cond_t wake;  /* something finished: look for work again */
     struct site *sites;

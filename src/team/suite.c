@@ -60,41 +60,77 @@ static void count_use(struct step *s, const struct suite_run *run, struct texts 
     s->ticket_changed = true;
 }
 
+/* A Run of the engine's, with its number among those of the same step. */
+static int new_run(struct step *s, int kind, const char *step_name, struct run **ret, const char **ret_id, struct err *e)
+{
+    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
+    const char *of = arena_printf(s->arena, "%s/engine/%s", about, step_name);
+    int64_t before = 0;
+    struct store_query q = { .where = { { "of", of, 0 } }, .where_count = 1 };
+    int r = store_count(s->team->store, &run_type, &q, &before, e);
+    if (r < 0)
+        return r;
+    struct run *run = ARENA_NEW(s->arena, struct run);
+    *run = (struct run){
+        .project = s->project_id, .ticket = s->task.ticket, .kind = kind, .role = role_names[ROLE_ENGINE],
+        .step = arena_strdup(s->arena, step_name), .of = of, .task = s->task_id, .occurrence = before + 1,
+        .model = stack_name(s->site->stack), .reasoning = "", .results = "", .prompt_tokens = -1, .cached_tokens = -1,
+        .completion_tokens = -1,
+    };
+    *ret = run;
+    *ret_id = arena_printf(s->arena, "%s/%lld", of, (long long)run->occurrence);
+    return 0;
+}
+
+/* The installation of dependencies, when there was one: a Run, and a line in the log. */
+static int store_prepared(struct step *s, const struct stack_prepared *p, int64_t started_ms, struct err *e)
+{
+    struct run *run;
+    const char *id;
+    bool failed = *p->trouble;
+    int r = p->ran ? new_run(s, RUN_PREPARE, "prepare", &run, &id, e) : 0;
+    if (r < 0 || !p->ran)
+        return r;
+    run->started_ms = started_ms;
+    run->total_us = p->wall_us;
+    run->prompt = arena_strdup(s->arena, batch_blob(s->batch, p->command, strlen(p->command)).hex);
+    run->answer = arena_strdup(s->arena, batch_blob(s->batch, p->output, strlen(p->output)).hex);
+    suite_store(s, id, run, failed ? p->trouble : p->network ? "installed, with the network" : "installed, without network");
+    json_t *payload = json_object();
+    json_put_text(payload, "digest", p->digest);
+    json_put_text(payload, "run", id);
+    json_put_text(payload, "why", failed ? p->trouble : p->network ? "with the network" : "without network");
+    step_event(s, failed ? "dependencies.failed" : "dependencies.installed", payload);
+    return 0;
+}
+
 int suite_on(struct step *s, const char *step_name, const char *tree, unsigned flags,
              struct suite_run *ret, struct run **ret_run, const char **ret_run_id, struct err *e)
 {
     if (!s->site->stack)
         return err_set(e, ERR_INVALID, "the project has no stack yet: give --stack");
-    struct oid oid = { "" };
-    snprintf(oid.hex, sizeof oid.hex, "%s", tree);
+    struct oid oid = oid_of(tree);
     int64_t started = clock_wall_ms();
-    struct suite_options o = { .flags = flags, .limits = &s->team->options.limits.suite, .cancel = s->cancel,
-                               .on_output = step_pulse_text, .ctx = s };
+    struct suite_options o = { .flags = flags, .prepare = &s->team->prepare, .limits = &s->team->options.limits.suite,
+                               .cancel = s->cancel, .on_output = step_pulse_text, .ctx = s };
     int r = stack_run(s->site->stack, s->team->sandbox, s->site->repo, &oid, &o, s->arena, ret, e);
     if (r == 0)
         r = tolerate(s, ret, e);
+    if (r == 0)
+        r = store_prepared(s, &ret->prepared, started, e);
     if (r < 0)
         return r;
     count_use(s, ret, suite_passed(s->arena, ret));
-    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
-    const char *of = arena_printf(s->arena, "%s/engine/%s", about, step_name);
-    int64_t before = 0;
-    struct store_query q = { .where = { { "of", of, 0 } }, .where_count = 1 };
-    r = store_count(s->team->store, &run_type, &q, &before, e);
+    struct run *run;
+    r = new_run(s, RUN_SUITE, step_name, &run, ret_run_id, e);
     if (r < 0)
         return r;
-    struct run *run = ARENA_NEW(s->arena, struct run);
-    *run = (struct run){
-        .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_SUITE,
-        .role = role_names[ROLE_ENGINE], .step = arena_strdup(s->arena, step_name), .of = of,
-        .task = s->task_id, .occurrence = before + 1, .model = stack_name(s->site->stack),
-        .prompt = arena_strdup(s->arena, tree), .reasoning = "", .started_ms = started,
-        .total_us = ret->wall_us, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
-    };
+    run->prompt = arena_strdup(s->arena, tree);
+    run->started_ms = started;
+    run->total_us = ret->wall_us;
     run->answer = arena_strdup(s->arena, batch_blob(s->batch, ret->output, strlen(ret->output)).hex);
     run->results = store_results(s, ret);
     *ret_run = run;
-    *ret_run_id = arena_printf(s->arena, "%s/%lld", of, (long long)run->occurrence);
     return 0;
 }
 

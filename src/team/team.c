@@ -38,6 +38,7 @@ const struct team_limits team_default_limits = {
     .queue = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 },
     .suite = { .timeout_ms = 120000, .memory_mib = 2048, .processes = 256, .file_mib = 256, .tmp_mib = 256,
                .disk_mib = 1024, .max_output = 4 << 20 },
+    .prepare_ms = 900000, .cache_mib = 4096,
 };
 
 /* ---- opening ---- */
@@ -48,6 +49,11 @@ static int open_team(struct team **ret, struct store *s, const struct team_optio
     t->store = s;
     t->options = *o;
     t->home = xstrdup(o->home);
+    t->cache = xmalloc(strlen(o->home) + sizeof "/cache/prepared");
+    snprintf(t->cache, strlen(o->home) + sizeof "/cache/prepared", "%s/cache/prepared", o->home);
+    t->prepare = (struct stack_prepare_options){ .cache = t->cache, .may_write = works, .network = o->network,
+                                                 .limits = o->limits.suite, .cache_mib = o->limits.cache_mib };
+    t->prepare.limits.timeout_ms = o->limits.prepare_ms;
     pthread_mutex_init(&t->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -96,6 +102,7 @@ void team_free(struct team *t)
     sandbox_free(t->sandbox);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
+    free(t->cache);
     free(t->home);
     free(t);
 }
@@ -339,7 +346,7 @@ static int after_error(const struct crew *c, const char *id, const struct task *
                        struct err *e)
 {
     struct team *t = c->team;
-    if (code == ERR_CANCELLED || atomic_load(&t->stop))
+    if (atomic_load(&t->stop))
         return queue_release(t->queue, id, e);
     if (code == ERR_FULL || code == ERR_CORRUPT || code == ERR_READONLY) {
         *e = *why;

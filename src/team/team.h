@@ -51,6 +51,8 @@ struct team_limits {
     int64_t tree_files, tree_mib; /* of the repository under work */
     struct queue_limits queue;
     struct sandbox_limits suite;
+    int64_t prepare_ms;           /* a stack's prepare step; its other limits are the suite's */
+    int64_t cache_mib;            /* its results in the home */
 };
 extern const struct team_limits team_default_limits;
 
@@ -58,6 +60,7 @@ struct team_options {
     const char *home;
     enum sandbox_mode sandbox;
     const char *scratch;              /* NULL: chosen */
+    bool network;                     /* a stack's prepare step may use it */
     struct model *models[ROLE_COUNT]; /* borrowed; NULL: a project that needs it stops with a clear error */
     struct model *heavy;              /* to escalate to; may be NULL */
     struct team_limits limits;

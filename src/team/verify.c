@@ -43,7 +43,7 @@ struct pool {
 static int run_tree(struct proof *p, const char *tree, struct arena *a, struct suite_run *ret, struct err *e)
 {
     struct oid oid = oid_of(tree);
-    struct suite_options o = { .limits = &p->team->options.limits.suite, .cancel = &p->team->stop };
+    struct suite_options o = { .prepare = &p->team->prepare, .limits = &p->team->options.limits.suite, .cancel = &p->team->stop };
     if (!p->site->stack)
         return err_set(e, ERR_INVALID, "the project has no stack");
     return stack_run(p->site->stack, p->team->sandbox, p->site->repo, &oid, &o, a, ret, e);

@@ -4,54 +4,20 @@ import json
 
 import greet
 import home
+import small
 from fake_model import FakeModel, files
+from small import GOOD_CODE, GOOD_TEST, TEST, block
 
-TEST = greet.test("hello", ("hello('Ann')", "Hello, Ann"))
-GOOD_TEST = files(tests__test_hello_py=TEST)
-GOOD_CODE = files(greet_py=greet.HELLO)
 MORE = "    def test_bye(self):\n        self.assertEqual(greet.bye('Ann'), 'Bye, Ann')\n"
 
 
-def block(path, text="x = 1\n"):
-    return f"### {path}\n```python\n{text}```\n"
-
-
-class Answers(home.Home):
-    """One ticket with one criterion; the tester or developer answers badly first."""
-
-    def build(self, tester=(), developer=(), status=0, settings=(), plan=None, more=(), killed_at=None, **env):
-        criteria = [{"text": "hello('Ann') gives 'Hello, Ann'", "clause": 1}]
-        good_plan = {"functionalities": [{"id": "g", "title": "Greetings"}],
-                     "tickets": [{"id": "A", "functionality": "g", "title": "Say hello", "criteria": criteria}]}
-        accept = {"accept": True, "comments": []}
-        table = [*more, ("architect", "Plan the work", plan or good_plan), ("architect", "cannot be used", plan or good_plan),
-                 ("architect", "Review it", accept), ("developer", "fix the scope", greet.BUILDING),
-                 ("tester", "criterion 1", [*tester, GOOD_TEST]),
-                 ("developer", ("criterion 1",), [*developer, GOOD_CODE]),
-                 ("developer", "Not accepted", [*developer[1:], GOOD_CODE])]
-        (self.room / "spec.md").write_text("# Greet\n\n- `hello(name)` in the module `greet` returns `Hello, NAME`.\n")
-        words = [w for name in settings for w in ("--set", name)]
-        if killed_at:
-            env["TANDEM_FAILPOINT"] = killed_at
-        with contextlib.closing(FakeModel(table)) as fake:
-            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", *words, *fake.words(), timeout=200, env=env)
-            if killed_at:
-                self.assertEqual(done.returncode, -9, done.stdout + done.stderr)
-                done = self.tandem("resume", "--yes", timeout=200)
-        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        self.asked = fake.asked
-        return done.stdout
-
-    def faults(self, kind):
-        events = [json.loads(line) for line in self.good("log", "--json").splitlines()]
-        return [e for e in events if e["kind"] == kind]
-
+class Answers(small.Small):
     def refused_answers(self, role, answers, said):
         """Each of the answers is refused, saying so; the ticket is done all the same."""
         out = self.build(**{role: answers}, settings=["attempts=20"])
         for words in said:
             self.assertIn(words, out)
-        self.assertEqual(len(self.faults("red.refused" if role == "tester" else "green.refused")), len(answers))
+        self.assertEqual(len(self.events("red.refused" if role == "tester" else "green.refused")), len(answers))
 
     def test_paths_that_leave_the_tree_or_reach_into_git_are_refused(self):
         self.refused_answers("tester", [block("../tests/test_x.py"), block("/tmp/test_x.py"), block("tests/.git/hooks/x"),
@@ -87,7 +53,7 @@ class Answers(home.Home):
                                           ("developer", "criterion 2", files(greet_py=greet.BOTH))])
         for words in refused:
             self.assertIn(words, out)
-        self.assertEqual(len(self.faults("red.refused")), len(refused))
+        self.assertEqual(len(self.events("red.refused")), len(refused))
         self.good("verify")
 
     WRONG = files(tests__test_hello_py=greet.test("hello", ("hello('Ann')", "Hello, Bob")))
@@ -107,7 +73,7 @@ class Answers(home.Home):
 
     def test_a_second_objection_is_refused(self):
         out = self.build(tester=[self.WRONG, self.WRONG], developer=[self.OBJECTION] * 9, status=3)
-        self.assertEqual(len(self.faults("red.taken-back")), 1)
+        self.assertEqual(len(self.events("red.taken-back")), 1)
         self.assertIn("they stand; make them pass", out)
         self.good("verify")
 
@@ -119,7 +85,7 @@ class Answers(home.Home):
             out = self.build(tester=[self.WRONG], developer=[self.OBJECTION], killed_at=f"{point}:2")  # 1 was the red
             self.assertIn("1 of 1 done", out)
             self.assertEqual(self.commits(), wanted)
-            self.assertEqual(len(self.faults("red.taken-back")), 1)
+            self.assertEqual(len(self.events("red.taken-back")), 1)
             self.good("verify")
 
     def commits(self):
@@ -169,7 +135,7 @@ class Answers(home.Home):
         wrong = files(greet_py="def hello(name):\n    return name\n")
         out = self.build(developer=[wrong] * 30, status=3)
         self.assertIn("T-1 is blocked", out)
-        self.assertLess(len(self.faults("green.refused")), 10)
+        self.assertLess(len(self.events("green.refused")), 10)
         # A hint starts it again where it stands.
         with contextlib.closing(FakeModel([("architect", "Review it", {"accept": True, "comments": []}),
                                            ("developer", "Mind the greeting", GOOD_CODE)])) as fake:

@@ -541,22 +541,6 @@ static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void
     stack_free(st.stack);
 }
 
-static void a_preparation_that_fails_is_trouble(void **state)
-{
-    struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
-    const char *text = "name: prep\nextends: python\nprepare:\n  when: [requirements.txt]\n  argv: [sh, -c, 'echo not there >&2; exit 3']\n";
-    check_ok(stack_parse(&st.stack, "prep", text, strlen(text), NULL, &st.f->e), &st.f->e);
-    struct oid tree = scaffolded(&st, PAIRS("a.py", "x = 1\n"));
-    struct suite_run run = run_with(&st, &tree, NULL);
-    check_completed(&run);
-    tree = scaffolded(&st, PAIRS("requirements.txt", "x\n"));
-    run = run_with(&st, &tree, NULL);
-    assert_false(run.completed);
-    assert_string_equal(run.trouble, "the preparation failed with status 3");
-    assert_string_equal(run.output, "not there\n");
-    stack_free(st.stack);
-}
-
 static void a_cancelled_run_says_so(void **state)
 {
     struct stage st = stage_make(state, "python");
@@ -642,7 +626,6 @@ int main(void)
         with_repo(covered_lines_of_production_code_are_counted),
         with_repo(syntax_is_checked_without_running),
         with_repo(doctor_finds_this_machine_complete_and_names_what_another_lacks),
-        with_repo(a_preparation_that_fails_is_trouble),
         with_repo(a_cancelled_run_says_so),
         with_repo(contents_decide_between_stacks),
         with_repo(scaffolds_are_recognised_as_their_own_stack),
