@@ -15,9 +15,25 @@
 #include "os/files.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SETTINGS_FILE = 1 << 20 };
+enum {
+    MAX_SETTINGS_FILE = 1 << 20,
+    MAX_HOME = 400, /* SQLite opens no path of more than 512 bytes */
+};
+
+static int check_home(const char *home, struct err *e)
+{
+    struct stat st;
+    errno = 0;
+    if (strlen(home) > MAX_HOME)
+        return err_set(e, ERR_INVALID, "the home's path has %zu bytes, at most %d can be used: name another with --home or "
+                       "TANDEM_HOME: %.60s...", strlen(home), MAX_HOME, home);
+    if ((stat(home, &st) == 0 && !S_ISDIR(st.st_mode)) || errno == ENOTDIR)
+        return err_set(e, ERR_INVALID, "the home %s is not a directory: name another with --home or TANDEM_HOME", home);
+    return 0;
+}
 
 int invocation_home(struct invocation *in, const char **ret, struct err *e)
 {
@@ -39,8 +55,10 @@ int invocation_home(struct invocation *in, const char **ret, struct err *e)
             return err_set_errno(e, ERR_FAILED, errno, "cannot tell the current directory");
         home = arena_printf(&in->arena, "%s/%s", here, home);
     }
-    *ret = home;
-    return 0;
+    int r = check_home(home, e);
+    if (r == 0)
+        *ret = home;
+    return r;
 }
 
 int invocation_settings(struct invocation *in, struct err *e)

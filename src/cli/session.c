@@ -7,11 +7,13 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "os/files.h"
 #include "repo/git.h"
 
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 atomic_bool session_interrupted;
@@ -38,12 +40,32 @@ static const char *who(struct arena *a)
     return pw ? arena_strdup(a, pw->pw_name) : "person";
 }
 
+/* A home whose database has gone is not begun anew: that would cost the projects in it. */
+static int check_whole(struct arena *a, const char *home, struct err *e)
+{
+    struct stat st;
+    struct file_entry *projects;
+    size_t count = 0;
+    int fd;
+    if (stat(arena_printf(a, "%s/store.db", home), &st) == 0 && st.st_size)
+        return 0;
+    if (dir_open(arena_printf(a, "%s/projects", home), false, &fd, NULL) < 0)
+        return 0;
+    int r = file_list(fd, a, 1, &projects, &count, NULL);
+    close(fd);
+    if (r == 0 && !count)
+        return 0;
+    return err_set(e, ERR_CORRUPT, "the home %s holds projects, but its database store.db is gone or empty; nothing was changed. "
+                   "Restore the home from a copy, or move it away to begin a new one", home);
+}
+
 static int begin(struct session *s, struct invocation *in, struct err *e)
 {
     *s = (struct session){ .in = in };
     term_init(&s->term, STDIN_FILENO, STDOUT_FILENO, &in->settings);
     s->term.cancel = &session_interrupted;
-    return invocation_home(in, &s->home, e);
+    int r = invocation_home(in, &s->home, e);
+    return r < 0 ? r : check_whole(&in->arena, s->home, e);
 }
 
 int session_look(struct session *s, struct invocation *in, struct err *e)

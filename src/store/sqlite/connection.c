@@ -51,9 +51,9 @@ int connection_fail(struct connection *c, struct err *e)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return err_set(e, ERR_CORRUPT,
-                       "the database store.db is damaged (%s); restore the home from a copy. "
-                       "`tandem verify` lists what can still be read",
-                       said);
+                       "the database %s is damaged (%s); nothing was changed. Restore the home from a copy, "
+                       "and look at it with tandem verify --home COPY",
+                       sqlite3_db_filename(c->db, "main"), said);
     case SQLITE_NOMEM:
         out_of_memory();
     case SQLITE_BUSY:
@@ -160,7 +160,7 @@ static int open_unshared(struct connection *c, const char *file, struct err *e)
 static int open_reader(struct connection *c, const char *file, struct err *e)
 {
     if (access(file, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return err_set(e, ERR_NOT_FOUND, "there is no home here: %s does not exist", file);
+        return err_set(e, ERR_NOT_FOUND, "there is no home here: %s does not exist; tandem run makes one, --home or TANDEM_HOME names another", file);
     int code = attach(c, file, SQLITE_OPEN_READONLY, e);
     if (code < 0)
         return code;
