@@ -120,7 +120,6 @@ class Finished(home.Home):
             for words in READERS:
                 self.good(*words)
 
-
     @unittest.skipUnless(can_mount(), "needs root and a mount namespace")
     def test_a_full_disk_stops_it_and_resume_goes_on_when_there_is_room(self):
         run, resume, verify = (shlex.join([home.TANDEM, *map(str, w)]) for w in (RUN, ("resume", "--yes"), ("verify",)))
