@@ -17,11 +17,18 @@ def files(**texts):
     return "\n".join(f"### {path}\n```python\n{text}```\n" for path, text in named.items())
 
 
+class Raw:
+    """What a server sends instead of an answer; `cut`: the connection ends before the body does."""
+
+    def __init__(self, body, kind="text/event-stream", status=200, cut=False):
+        self.body, self.kind, self.status, self.cut = body, kind, status, cut
+
+
 class FakeModel:
     """`table`: rows (role, words that the last request holds, answer or list of answers).
 
     The first row that fits answers; of a list the first answer first, the last for good.  An
-    answer that is not a string is sent as JSON; a function is called with the messages.
+    answer that is not a string (or Raw) is sent as JSON; a function is called with the messages.
     """
 
     def __init__(self, table):
@@ -37,12 +44,16 @@ class FakeModel:
             def log_message(self, *_):
                 pass
 
-            def send(self, kind, body):
-                self.send_response(200)
+            def send(self, kind, body, status=200, cut=False):
+                self.send_response(status)
                 self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + cut))
                 self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.wfile.write(body)
+                except OSError:
+                    cut = True  # it has heard enough
+                self.close_connection = self.close_connection or cut
 
             def do_GET(self):
                 models = [{"id": role, "object": "model"} for role in ROLES]
@@ -51,10 +62,14 @@ class FakeModel:
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 text = fake.answer(request["model"], request["messages"])
-                self.send("text/event-stream", stream(request["model"], text))
+                if isinstance(text, Raw):
+                    self.send(text.kind, text.body, text.status, text.cut)
+                else:
+                    self.send("text/event-stream", stream(request["model"], text))
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # a client that hangs up is none of ours
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -72,7 +87,7 @@ class FakeModel:
                 answer = "The fake model has no answer to this."
             if callable(answer):
                 answer = answer(messages)
-            if not isinstance(answer, str):
+            if not isinstance(answer, (str, Raw)):
                 answer = json.dumps(answer)
             self.asked.append((role, last, answer))
             return answer

@@ -1,0 +1,88 @@
+"""Model servers that are unreachable, slow, dying or lying, and a whole run all the same.
+
+Where each row of what a model can do wrong is proven, besides here:
+
+  unreachable, wrong name            test_run.py (WrongInput); unit/test_chat_faults.c
+  slow: no first token, stall, total unit/test_chat_faults.c, unit/test_client.c
+  loading, busy, out of context      unit/test_chat_faults.c
+  half a stream, empty, HTML page    here; unit/test_chat_faults.c
+  a huge answer, endless repetition  here; unit/test_chat_faults.c
+  prose instead of files             test_answers.py; unit/test_answer.c
+  paths: "..", .git/hooks, absolute  test_answers.py; unit/test_git.c
+  a path through a symbolic link     here
+  tests from the Developer, code
+  from the Tester                    test_answers.py
+  binary, CRLF, no final newline     test_answers.py; unit/test_answer.c
+  plans: cycles and the like         test_answers.py; unit/test_plan.c
+  what the tests themselves do       test_hostile.py; unit/test_sandbox.c
+"""
+import os
+import subprocess
+
+import greet
+import home
+import small
+from fake_model import Raw, files, stream
+from small import GOOD_CODE
+
+PAGE = Raw(b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>", "text/html", 502)
+HALF = Raw(stream("developer", GOOD_CODE)[:400], cut=True)
+SILENT = Raw(stream("developer", ""))
+
+
+class Servers(small.Small):
+    def goes_on(self, *bad, settings=()):
+        """The Developer's first answers are `bad`; the next is good, and nothing was refused."""
+        out = self.build(developer=bad, settings=["patience_s=20", *settings])
+        self.assertIn("1 of 1 done", out)
+        return [last for role, last, _ in self.asked if role == "developer"]
+
+    def test_half_a_stream_is_asked_again(self):
+        self.goes_on(HALF)
+        self.assertEqual(self.events("green.refused"), [])
+
+    def test_an_empty_answer_is_asked_again(self):
+        self.goes_on(SILENT)
+        self.assertEqual(self.events("green.refused"), [])
+
+    def test_a_page_of_a_proxy_is_waited_out(self):
+        self.goes_on(PAGE)
+        self.assertEqual(self.events("green.refused"), [])
+
+    def test_a_huge_answer_is_cut_off_and_asked_again(self):
+        huge = "### greet.py\n```python\n" + "".join(f"x{i} = {os.urandom(20).hex()!r}\n" for i in range(40000))
+        self.goes_on(huge, settings=["answer_kib=64", "attempts=20"])
+        self.assertLess(os.path.getsize(self.home / "store.db"), 1 << 20)
+
+    def test_endless_repetition_is_cut_off_and_the_developer_told(self):
+        again = "### greet.py\n```python\n" + "def hello(name):\n    return name\n\n\n" * 20000
+        self.goes_on(again, settings=["attempts=20"])
+        self.assertEqual(len(self.events("green.refused")), 1)
+
+    def test_a_server_that_only_has_a_page_ends_with_a_person(self):
+        page = Raw(b"<html><title>Sign in</title></html>", "text/html")
+        out = self.build(developer=[page] * 40, settings=["patience_s=1", "task_attempts=1"], status=3)
+        self.assertIn("T-1 is blocked", out)
+        self.assertIn("Sign in", out)
+
+
+class Links(small.Small):
+    def test_a_path_through_a_link_is_refused(self):
+        app = self.room / "app"
+        (app / "pkg").mkdir(parents=True)
+        (app / "pkg" / "__init__.py").write_text("")
+        (app / "alias").symlink_to("pkg")
+        for words in (["init", "-q", "-b", "main"], ["add", "."],
+                      ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-qm", "Begin"]):
+            subprocess.run(["git", "-C", app, *words], check=True, env=self.environment())
+        through = files(alias__greet_py=greet.HELLO, greet_py=greet.HELLO)
+        self.build(developer=[through], words=["--repo", "app"])
+        refused = self.events("green.refused")
+        self.assertEqual(len(refused), 1)
+        tree = subprocess.check_output(["git", "-C", app, "ls-tree", "-r", "DEV"], text=True, env=self.environment())
+        self.assertIn("120000", tree)  # the link is as it was
+        self.assertNotIn("alias/", tree)
+
+
+if __name__ == "__main__":
+    home.tap.main()
