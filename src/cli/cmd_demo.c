@@ -41,11 +41,14 @@ static int find_examples(struct invocation *in, const char **ret, struct err *e)
         return err_set_errno(e, ERR_FAILED, errno, "/proc/self/exe");
     exe[len] = '\0';
     *strrchr(exe, '/') = '\0';
+    *ret = option_value(in, "examples");
+    if (*ret)
+        return 0;
     const char *const candidates[] = {
-        option_value(in, "examples"), "examples", arena_printf(a, "%s/../../examples", exe),
+        "examples", arena_printf(a, "%s/../../examples", exe),
         arena_printf(a, "%s/../share/tandem/examples", exe) };
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        if (candidates[i] && is_file(arena_printf(a, "%s/units/spec.md", candidates[i]))) {
+        if (is_file(arena_printf(a, "%s/units/spec.md", candidates[i]))) {
             *ret = candidates[i];
             return 0;
         }
@@ -53,13 +56,9 @@ static int find_examples(struct invocation *in, const char **ret, struct err *e)
     return err_set(e, ERR_NOT_FOUND, "the examples were not found; name their directory with --examples");
 }
 
-/* Names of the examples that have a recording (or all, when a model is given). */
-static int list_examples(struct invocation *in, const char *dir, struct texts *ret, struct err *e)
+/* What lies in the directory. */
+static int find_names(struct invocation *in, const char *dir, struct texts *ret, struct err *e)
 {
-    if (in->operands.count) {
-        *ret = in->operands;
-        return 0;
-    }
     struct file_entry *entries;
     size_t count;
     int fd;
@@ -74,6 +73,25 @@ static int list_examples(struct invocation *in, const char *dir, struct texts *r
             texts_add(ret, &in->arena, arena_strndup(&in->arena, entries[i].path, (size_t)(slash - entries[i].path)));
     }
     return r;
+}
+
+/* Those that are asked for, or all. */
+static int list_examples(struct invocation *in, const char *dir, struct texts *ret, struct err *e)
+{
+    struct texts all = { 0 };
+    STR_LOCAL(names);
+    int r = find_names(in, dir, &all, e);
+    if (r < 0)
+        return err_prefix(e, "the examples");
+    if (!all.count)
+        return err_set(e, ERR_NOT_FOUND, "%s holds no examples: directories with a spec.md", dir);
+    for (size_t i = 0; i < all.count; i++)
+        str_addf(&names, "%s%s", i ? ", " : "", all.items[i]);
+    for (size_t i = 0; i < in->operands.count; i++)
+        if (!texts_has(&all, in->operands.items[i]))
+            return err_set(e, ERR_USAGE, "there is no example \"%s\"; there are: %s", in->operands.items[i], names.data);
+    *ret = in->operands.count ? in->operands : all;
+    return 0;
 }
 
 /* The result as a person would look at it. */

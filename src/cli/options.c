@@ -214,9 +214,8 @@ int invocation_check(const struct invocation *in, struct err *e)
     if (in->operands.count < c->min_operands)
         return err_set(e, ERR_USAGE, "tandem %s needs %s; see %s", c->name, c->operands, see(in));
     if (in->operands.count > c->max_operands)
-        return err_set(e, ERR_USAGE, "\"%.60s\" is one word too many for tandem %s%s; see %s",
-                       in->operands.items[c->max_operands], c->name,
-                       c->max_operands == 1 ? " (quote a text of several words)" : "", see(in));
+        return err_set(e, ERR_USAGE, "\"%.60s\" is one word too many for tandem %s; see %s", in->operands.items[c->max_operands],
+                       c->name, see(in));
     struct parsing p = { .err = e };
     for (size_t i = 0; c->operand_choices && i < in->operands.count; i++)
         if (check_choice(&p, c->operands, in->operands.items[i], c->operand_choices) < 0)

@@ -32,7 +32,7 @@ extern const char *const drift_choices[];
     { .name = "record", .argument = "DIR", .kind = ARGUMENT_DIR,                                  \
       .doc = "keep every model call as a file below DIR" },                                      \
     { .name = "drift", .argument = "WHAT", .choices = drift_choices,                              \
-      .doc = "what a prompt is that differs from the recorded one: warn (without this) or fail" }
+      .doc = "when a prompt differs from the recorded one: say so at the end (without this), or stop" }
 #define TALK_OPTIONS                                                                              \
     { .name = "yes", .letter = 'y', .doc = "accept spec and plan without asking" },               \
     { .name = "json", .doc = "print events as JSON, one a line" }

@@ -8,7 +8,7 @@ static int retry_ticket(struct talk *k, const char *name, const char *hint, cons
     const char *id = arena_printf(k->arena, "%s/%s", k->id, name);
     int r = store_get(k->team->store, k->arena, &ticket_type, id, &t, &version, e);
     if (r == ERR_NOT_FOUND)
-        return err_set(e, ERR_NOT_FOUND, "project %s has no ticket %s", k->id, name);
+        return err_set(e, ERR_NOT_FOUND, "project %s has no ticket %s; tandem status %s lists them", k->id, name, k->id);
     if (r < 0)
         return r;
     if (!*t.blocked)

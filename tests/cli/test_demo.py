@@ -39,7 +39,12 @@ class Demo(home.Home):
         self.check_example("duration")
 
     def test_an_unknown_example_is_named(self):
-        self.refused(1, "nonsense", "demo", "nonsense", "--examples", EXAMPLES)
+        self.refused(2, 'there is no example "nonsense"; there are: duration, units', "demo", "nonsense", "--examples", EXAMPLES)
+
+    def test_examples_are_looked_for_where_it_is_said_and_nowhere_else(self):
+        self.refused(1, "there/is/none", "demo", "--examples", "there/is/none")
+        (self.room / "empty").mkdir()
+        self.refused(1, "empty holds no examples", "demo", "--examples", "empty")
 
 
 if __name__ == "__main__":
