@@ -41,7 +41,7 @@ class Run(home.Home):
         self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
         events = [json.loads(line) for line in self.good("log", "--json").splitlines()]
         hashes = {e["hash"]: e["kind"] for e in events}
-        red = self.git(self.room / "numbers", "log", "-1", "--grep=^Red 1", "--format=%(trailers)", "ticket/T-2")
+        red = self.git(self.room / "numbers", "log", "-1", "--first-parent", "--grep=^Red 1", "--format=%(trailers)", "ticket/T-2")
         trailers = dict(line.split(": ", 1) for line in red.splitlines() if line)
         self.assertEqual((trailers["Ticket"], trailers["Functionality"], trailers["Role"]), ("T-2", "F-1", "tester"))
         self.assertEqual(hashes[trailers["Evidence"]], "red.witnessed")
