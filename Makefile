@@ -22,8 +22,10 @@ variant := $(if $(filter environment command line,$(origin CC)),-$(notdir $(firs
 variant := $(variant)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 BUILD   := build$(variant)
 RELEASE := build-release$(variant)
-# Tests run on a build that counts lines, unless sanitizers watch.
-TEST    := $(if $(SAN),$(BUILD),build-coverage$(variant))
+clang   := $(findstring clang,$(CC))
+# Tests run on a build that counts lines, unless sanitizers watch; gcov does not read what
+# Clang counts.
+TEST    := $(if $(SAN)$(clang),$(BUILD),build-coverage$(variant))
 
 $(BUILD)/build.ninja: options := $(if $(SAN),-Db_sanitize=$(SAN) -Db_lundef=false)
 build-coverage$(variant)/build.ninja: options := -Db_coverage=true -Doptimization=1
@@ -37,14 +39,14 @@ build: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)
 
 setup:
-	@tools/setup
+	@tools/setup $(if $(clang),fuzz)
 
 demo: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
 	@TANDEM_HOME="$${TANDEM_HOME:-$(CURDIR)/build/demo}" $(BUILD)/src/tandem demo
 
 setup-test:
-	@tools/setup test
+	@tools/setup test $(if $(clang),fuzz)
 
 test: setup-test $(TEST)/build.ninja
 	@ninja -C $(TEST) -j $(JOBS)
