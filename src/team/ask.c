@@ -190,6 +190,7 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
     if (r < 0)
         return r;
     count_use(s, &run);
+    s->answered_by = *run.model ? run.model : model_name;
     c->doc.prompt = digest;
     conversation_add(s, c, TURN_ANSWER, reply.len ? reply.text : "(no answer)");
     *ret = reply;

@@ -13,11 +13,8 @@ static const char *trailers(struct step *s)
     if (s->functionality_id)
         str_addf(&t, "Functionality: F-%lld\n", (long long)s->functionality.number);
     str_addf(&t, "Role: %s\n", s->person ? "person" : role_names[s->role]);
-    struct model *m = s->team->options.models[s->role];
-    const char *name;
-    int64_t context;
-    if (m && model_describe(m, &name, &context, NULL) == 0)
-        str_addf(&t, "Model: %s\n", name);
+    if (s->answered_by)
+        str_addf(&t, "Model: %s\n", s->answered_by);
     if (*s->project.person)
         str_addf(&t, "On-behalf-of: %s\n", s->project.person);
     return arena_strndup(s->arena, t.data, t.len);

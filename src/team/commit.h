@@ -22,7 +22,8 @@ struct commit_wish {
     json_t *payload;        /* of that event; taken over */
 };
 
-/* Moment 1: puts event and intent into the step and saves it (with everything else the step
+/* The trailers name ticket, functionality, role, and the model that answered in this step.
+ * Moment 1: puts event and intent into the step and saves it (with everything else the step
  * has changed so far). */
 int commit_intend(struct step *s, const struct commit_wish *w, struct err *e);
 

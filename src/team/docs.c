@@ -67,6 +67,8 @@ static const struct field functionality_fields[] = {
     ENUM(functionality, state, functionality_state_names),
     TEXT(functionality, blocked, .doc = "why it cannot go on"),
     INT(functionality, review_rounds),
+    TEXT(functionality, stage),
+    TEXT(functionality, hint, .doc = "from a person"),
     INT(functionality, attempt),
     INT(functionality, steps),
     TEXT(functionality, merged, .doc = "the commit on DEV that brought it in"),

@@ -74,6 +74,8 @@ struct functionality {
     int state;
     const char *blocked; /* reason; "" */
     int64_t review_rounds;
+    const char *stage;  /* of the playbook, where it stands; "" before its review */
+    const char *hint;   /* from a person, for its next step */
     int64_t attempt;    /* at its merge into DEV */
     int64_t steps;      /* tasks made so far */
     const char *merged; /* commit on DEV that brought it in; "" */

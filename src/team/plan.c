@@ -164,7 +164,7 @@ static void store_functionalities(struct arena *a, const struct plan *p, const c
         const struct plan_functionality *pf = functionality_at(p, i);
         struct functionality f = {
             .project = project, .number = (int64_t)i + 1, .title = pf->title, .summary = pf->summary,
-            .branch = branch_free(a, taken, "feature", branch_safe(a, pf->title)), .blocked = "", .merged = "",
+            .branch = branch_free(a, taken, "feature", branch_safe(a, pf->title)), .blocked = "", .merged = "", .stage = "", .hint = "",
         };
         batch_insert(b, &functionality_type, arena_printf(a, "%s/F-%zu", project, i + 1), &f);
     }

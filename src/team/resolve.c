@@ -77,7 +77,7 @@ static int sides_of_functionality(struct step *s, struct resolve *w, struct err 
 {
     struct oid dev;
     w->why = s->functionality.blocked;
-    if (!*w->why || !s->functionality.attempt) /* attempts are made at its merge only */
+    if (!*w->why || !streq(step_of(s, s->functionality.stage), "deliver"))
         return not_a_conflict(s, w->why, e);
     w->ours_name = s->functionality.branch;
     w->theirs_name = "DEV";
@@ -358,19 +358,10 @@ static int intend(struct step *s, const struct resolve *w, const char *tree, con
     return commit_intend(s, &c, e);
 }
 
-static const struct stage *stage_with(const struct playbook *p, const char *step)
-{
-    const struct stage *stages = p->stages.items;
-    for (size_t i = 0; i < p->stages.count; i++)
-        if (streq(stages[i].step, step))
-            return &stages[i];
-    return NULL;
-}
-
 /* The stage that failed, once more: it will find nothing left to merge. */
 static int go_on(struct step *s, const char *commit, struct err *e)
 {
-    const struct stage *stage = s->ticket_id ? playbook_stage(&s->site->playbook, s->ticket.stage) : stage_with(&s->site->playbook, "deliver");
+    const struct stage *stage = playbook_stage(&s->site->playbook, s->ticket_id ? s->ticket.stage : s->functionality.stage);
     if (!stage)
         return err_set(e, ERR_INVALID, "the playbook %s merges nothing", s->project.playbook);
     if (s->ticket_id) {

@@ -33,7 +33,7 @@ static int retry_ticket(struct talk *k, const char *name, const char *hint, cons
     return talk_end(k, person, "ticket.retried", "hint", t.hint, e);
 }
 
-static int retry_functionality(struct talk *k, const char *name, const char *person, struct err *e)
+static int retry_functionality(struct talk *k, const char *name, const char *hint, const char *person, struct err *e)
 {
     struct functionality f;
     int64_t version;
@@ -43,14 +43,19 @@ static int retry_functionality(struct talk *k, const char *name, const char *per
         return r;
     if (!*f.blocked)
         return err_set(e, ERR_REFUSED, "%s is not blocked", name);
+    /* Accepted is accepted: what failed was its merge into DEV. */
+    const struct stage *stage = playbook_stage(&k->site->playbook, f.stage);
+    if (!stage)
+        stage = playbook_first(&k->site->playbook, FOR_FUNCTIONALITY);
     f.blocked = "";
+    f.hint = hint ? hint : "";
     f.attempt = 0;
     f.steps++;
     if (f.review_rounds)
         f.review_rounds--;
     batch_update(k->batch, &functionality_type, id, version, &f);
-    task_put(k->batch, k->arena, k->id, name, f.steps, playbook_first(&k->site->playbook, FOR_FUNCTIONALITY), 100);
-    return talk_end(k, person, "functionality.retried", NULL, NULL, e);
+    task_put(k->batch, k->arena, k->id, name, f.steps, stage, 100);
+    return talk_end(k, person, "functionality.retried", "hint", f.hint, e);
 }
 
 static int retry_project(struct talk *k, const char *hint, const char *person, struct err *e)
@@ -72,7 +77,7 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
     int r = talk_begin(t, &a, project, &k, e);
     if (r == 0)
         r = starts_with(thing, "T-")   ? retry_ticket(&k, thing, hint, person, e)
-            : starts_with(thing, "F-") ? retry_functionality(&k, thing, person, e)
+            : starts_with(thing, "F-") ? retry_functionality(&k, thing, hint, person, e)
                                        : retry_project(&k, hint, person, e);
     batch_free(k.batch);
     return r;

@@ -183,6 +183,9 @@ static void put_next(struct step *s, const struct stage *next)
         task_put(s->batch, s->arena, s->project_id, s->task.ticket, s->ticket.steps, next,
                  ticket_order(&s->ticket, next));
     } else if (s->functionality_id) {
+        if (s->end != STEP_AGAIN)
+            s->functionality.hint = "";
+        s->functionality.stage = next->name;
         s->functionality.steps++;
         s->functionality_changed = true;
         task_put(s->batch, s->arena, s->project_id, s->task.ticket, s->functionality.steps, next, 100);

@@ -90,6 +90,8 @@ struct step {
     struct batch *batch; /* events, blobs and documents for the commit at the end */
     struct conversation_use *conversations;
 
+    const char *answered_by; /* the model of the step's last answer, as reported; NULL: none was asked */
+
     enum step_end end;
     const char *go;  /* STEP_GOTO */
     const char *why; /* STEP_BLOCK */
@@ -132,8 +134,9 @@ void ticket_fresh_stage(struct ticket *t);
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e);
 
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e);
-/* Opens the project's stack; NULL name: not known yet. */
-int site_stack(struct team *t, struct site *site, const char *stack, struct err *e);
+/* Opens the project's stack, in the place of another that was to be the project's before: only
+ * until the plan is approved, when at most one worker is at the project. */
+int site_stack(struct site *site, const char *name, struct err *e);
 
 /* The first task of a ticket, functionality ("F-1") or project (""). */
 void task_put(struct batch *b, struct arena *a, const char *project, const char *thing, int64_t number,

@@ -112,7 +112,7 @@ int step_deliver(struct step *s, struct err *e)
         struct merge_made made;
         struct merge_wish w = {
             .ours = dev.hex, .theirs = feature.hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
-            .step_name = "deliver", .must_pass = &must_pass, .hint = "", .attempt = s->functionality.attempt,
+            .step_name = "deliver", .must_pass = &must_pass, .hint = s->functionality.hint, .attempt = s->functionality.attempt,
         };
         r = deliver_must_pass(s, &must_pass, e);
         if (r == 0)

@@ -209,6 +209,7 @@ static int begin_appraisal(struct step *s, struct err *e)
             return 0;
     const struct stage *first = playbook_first(&s->site->playbook, FOR_FUNCTIONALITY);
     s->functionality.state = FUNCTIONALITY_REVIEW;
+    s->functionality.stage = first ? first->name : "";
     s->functionality.steps++;
     s->functionality_changed = true;
     if (first)

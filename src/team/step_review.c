@@ -56,6 +56,9 @@ static int ask_review(struct step *s, const char *tree, const char *template, co
         r = prompt_make(s->arena, template, s->site->override_dirs, values, &text, e);
     if (r < 0)
         return r;
+    const char *hint = s->ticket_id ? s->ticket.hint : s->functionality.hint;
+    if (*hint)
+        text = arena_printf(s->arena, "%s\n\nA person adds: %s", text, hint);
     conversation_add(s, c, TURN_REQUEST, text);
     struct question q = { .role = ROLE_ARCHITECT, .conversation = c, .temperature = 0.2, .step = step_name };
     r = ask_json(s, &q, &review_record, ret, check_review, NULL, e);

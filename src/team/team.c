@@ -174,10 +174,17 @@ int site_get(struct team *t, const char *project, struct site **ret, struct err 
     return r;
 }
 
-int site_stack(struct team *t, struct site *site, const char *stack, struct err *e)
+int site_stack(struct site *site, const char *name, struct err *e)
 {
-    (void)t;
-    return site->stack ? 0 : stack_load(&site->stack, stack, site->override_dirs, e);
+    struct stack *stack;
+    if (site->stack && streq(stack_name(site->stack), name))
+        return 0;
+    int r = stack_load(&stack, name, site->override_dirs, e);
+    if (r < 0)
+        return r;
+    stack_free(site->stack);
+    site->stack = stack;
+    return 0;
 }
 
 /* ---- what may run ---- */

@@ -2,6 +2,7 @@
  * those that only the suite sees. */
 #include "team_fixture.h"
 
+#include "model/backend.h"
 #include "team/resolve.h"
 
 #define TICKET(id, after) TICKET_OF("f", id, after)
@@ -157,6 +158,74 @@ static void a_person_merges_what_a_ticket_builds_on(void **state)
     assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
 }
 
+/* ---- into DEV ---- */
+
+#define TWO_FUNCTIONALITIES "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}, {\"id\": \"g\", \"title\": \"More\"}], \"tickets\": [" \
+    TICKET("a", "") ", " TICKET_OF("g", "b", "") "]}"
+
+static void a_functionality_is_retried_where_it_stands(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict(f);
+    says(f, "F-2/architect/appraise-1/1", ACCEPT);
+    says_always(f, "F-2/developer/deliver/", "I cannot.");
+    says(f, "F-2/developer/deliver/4", FILE_BLOCK("tool.py", BOTH_SIDES));
+    begin_project(f, 2, one_spec, TWO_FUNCTIONALITIES, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    check_ok(team_retry(f->team, f->id, "F-2", "both names stay", "Ada", &f->e), &f->e);
+    run_team(f, TEAM_DONE);
+    assert_int_equal(calls_of(f, "F-2/architect/"), 1); /* what was accepted is not judged again */
+    assert_non_null(strstr(prompt_of(f, "F-2/developer/deliver/4"), "A person adds: both names stay"));
+    assert_string_equal(file_on(f, "DEV", "tool.py"), BOTH_SIDES);
+}
+
+/* ---- by whom ---- */
+
+/* The fixture's model under another name, which it tells with each answer. */
+struct renamed { struct model base; struct model *inner; };
+
+static int renamed_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context, struct err *e)
+{
+    struct model *inner = ((struct renamed *)m)->inner;
+    return inner->backend->describe(inner, cancel, ret_name, ret_context, e);
+}
+
+static int renamed_chat(struct model *m, const struct chat_request *q, struct chat_answer *answer, struct err *e)
+{
+    struct model *inner = ((struct renamed *)m)->inner;
+    int r = inner->backend->chat(inner, q, answer, e);
+    snprintf(answer->model, sizeof answer->model, "heavier");
+    return r;
+}
+
+static void renamed_free(struct model *m)
+{
+    (void)m;
+}
+
+/* "subject: model" of a branch's last commit. */
+static const char *model_of(struct team_fixture *f, const char *branch)
+{
+    return scratch_sh(&f->s, arena_printf(&f->s.arena, "git --git-dir=home/projects/%s/repo.git log -1 "
+                                          "--format='%%s: %%(trailers:key=Model,valueonly,separator=%%x2c)' %s", f->id, branch));
+}
+
+static void the_commit_names_the_model_that_answered(void **state)
+{
+    static const struct backend backend = { "renamed", renamed_describe, renamed_chat, renamed_free };
+    struct team_fixture *f = *state;
+    struct renamed heavy = { { &backend }, f->options.models[ROLE_DEVELOPER] };
+    f->options.heavy = &heavy.base;
+    make_misunderstanding(f);
+    says(f, "T-2/developer/integrate-1/1", "I cannot.");
+    says(f, "T-2/developer/integrate-1/2", FILE_BLOCK("b.py", "import core\n\n\ndef b():\n    return core.scale(1, 1)\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ CORE });
+    run_team(f, TEAM_DONE);
+    assert_string_equal(model_of(f, "ticket/T-2"), "Merge feature/core into ticket/T-2: heavier");
+    assert_non_null(strstr(model_of(f, "ticket/T-1"), ": scripted"));
+    assert_true(ends_with(model_of(f, "feature/core"), ":")); /* the engine asks nobody */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +234,8 @@ int main(void)
         with_team(a_clean_merge_that_is_red_is_mended_by_the_developer),
         with_team(the_developer_merges_what_a_ticket_builds_on),
         with_team(a_person_merges_what_a_ticket_builds_on),
+        with_team(a_functionality_is_retried_where_it_stands),
+        with_team(the_commit_names_the_model_that_answered),
         with_team(the_persons_hint_reaches_the_developer_in_a_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,26 @@ static void functionalities_are_reviewed_in_plan_order(void **state)
     assert_int_equal(ticket_of(f, 4).functionality, 2);
 }
 
+/* The stack that the Architect was told is open already when the person chooses another. */
+static void the_stack_that_a_person_edits_into_the_plan_is_used(void **state)
+{
+    struct team_fixture *f = *state;
+    struct project_wish w = { .name = "numbers", .spec = one_spec, .stack = "python", .pairs = 1 };
+    struct project p;
+    const char *plan = ONE_TICKET(f, "double(21) gives 42");
+    says(f, "project/architect/plan-1/1", plan);
+    check_ok(team_open(&f->team, f->store, &f->options, &f->e), &f->e);
+    check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
+    run_team(f, TEAM_GATE);
+    check_err(team_edit(f->team, f->id, arena_printf(&f->s.arena, "{\"stack\": \"cobol\", %s", plan + 1), "Ada", &f->e), ERR_INVALID,
+              &f->e, "cobol");
+    check_ok(team_edit(f->team, f->id, arena_printf(&f->s.arena, "{\"stack\": \"c\", %s", plan + 1), "Ada", &f->e), &f->e);
+    check_ok(team_approve(f->team, f->id, "Ada", &f->e), &f->e);
+    check_ok(store_get(f->store, &f->s.arena, &project_type, f->id, &p, NULL, &f->e), &f->e);
+    assert_string_equal(p.stack, "c");
+    assert_non_null(file_on(f, "main", "Makefile"));
+}
+
 static void functionalities_never_share_a_branch(void **state)
 {
     struct team_fixture *f = *state;
@@ -176,6 +196,7 @@ int main(void)
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
+        with_team(the_stack_that_a_person_edits_into_the_plan_is_used),
         with_team(functionalities_never_share_a_branch),
         with_team(a_criterion_is_reworded_only_so_often),
         with_team(a_plan_that_never_passes_blocks_the_project_until_a_person_lets_it_try_again),
