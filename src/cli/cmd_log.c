@@ -66,20 +66,22 @@ static int print_from(struct session *s, int64_t *seq, const char *ticket, struc
     }
 }
 
-static int run(struct invocation *in, struct err *e)
+static int print(struct session *s, struct err *e)
 {
-    struct session s;
+    struct invocation *in = s->in;
     int64_t seq = 0;
     const char *ticket = in->operands.count ? in->operands.items[0] : NULL;
-    int r = session_look(&s, in, e);
-    if (r == 0)
-        r = print_from(&s, &seq, ticket, e);
+    int r = print_from(s, &seq, ticket, e);
     while (r == 0 && option_given(in, "follow") && fflush(in->out) == 0) {
         usleep(200000);
-        r = print_from(&s, &seq, ticket, e);
+        r = print_from(s, &seq, ticket, e);
     }
-    session_close(&s);
     return r;
+}
+
+static int run(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_look, print, e);
 }
 
 const struct command command_log = {

@@ -114,12 +114,7 @@ static int release(struct session *s, struct err *e)
 
 static int run(struct invocation *in, struct err *e)
 {
-    struct session s;
-    int r = session_open(&s, in, e);
-    if (r == 0)
-        r = release(&s, e);
-    session_close(&s);
-    return r;
+    return session_with(in, session_open, release, e);
 }
 
 const struct command command_release = {

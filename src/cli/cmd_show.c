@@ -5,6 +5,7 @@
 #include "cli/live.h"
 #include "cli/sentence.h"
 #include "cli/session.h"
+#include "cli/tickets.h"
 
 static const struct option show_options[] = {
     { .name = "prompt", .doc = "also the last prompt and answer of each conversation" },
@@ -70,23 +71,6 @@ static void print_criterion(struct session *s, const char *ticket_id, const stru
         fprintf(out, "   green  commit %.12s, run %s\n", ev.green_commit, ev.green_run);
 }
 
-/* The newest run, whose output tells why a ticket stands where it stands. */
-static int last_run(struct session *s, const char *project, int kind, struct run *ret, const char **ret_id, struct err *e)
-{
-    struct store_found found;
-    struct store_query q = { .where = { { "project", project, 0 }, { "ticket", name_of(s->in), 0 },
-                                        { "kind", kind == RUN_MODEL ? "model" : "suite", 0 } },
-                             .where_count = 3, .order_by = "started_ms", .descending = true, .limit = 1 };
-    int r = store_find(s->store, &s->in->arena, &run_type, &q, &found, e);
-    if (r == 0 && !found.count)
-        return err_set(e, ERR_NOT_FOUND, "no run yet");
-    if (r == 0) {
-        *ret = *(struct run *)found.docs;
-        *ret_id = found.ids[0];
-    }
-    return r;
-}
-
 static void print_blob(struct session *s, const char *title, const char *digest)
 {
     const char *text;
@@ -149,9 +133,9 @@ static int show(struct session *s, struct err *e)
     if (t.lines)
         fprintf(out, "; %lld of %lld lines covered", (long long)t.covered, (long long)t.lines);
     fprintf(out, "\n");
-    if (*t.blocked && last_run(s, project, RUN_SUITE, &run, &run_id, NULL) == 0)
+    if (*t.blocked && ticket_last_run(s, project, name_of(s->in), RUN_SUITE, &run, &run_id, NULL) == 0)
         print_blob(s, arena_printf(&s->in->arena, "Output of the last run (%s):", run_id), run.answer);
-    if (option_given(s->in, "prompt") && last_run(s, project, RUN_MODEL, &run, &run_id, NULL) == 0) {
+    if (option_given(s->in, "prompt") && ticket_last_run(s, project, name_of(s->in), RUN_MODEL, &run, &run_id, NULL) == 0) {
         print_blob(s, arena_printf(&s->in->arena, "Prompt (%s):", run_id), run.prompt);
         print_blob(s, "Answer:", run.answer);
     }
@@ -160,12 +144,7 @@ static int show(struct session *s, struct err *e)
 
 static int run_show(struct invocation *in, struct err *e)
 {
-    struct session s;
-    int r = session_look(&s, in, e);
-    if (r == 0)
-        r = show(&s, e);
-    session_close(&s);
-    return r;
+    return session_with(in, session_look, show, e);
 }
 
 const struct command command_show = {
@@ -213,12 +192,7 @@ static int list_runs(struct session *s, struct err *e)
 
 static int run_runs(struct invocation *in, struct err *e)
 {
-    struct session s;
-    int r = session_look(&s, in, e);
-    if (r == 0)
-        r = list_runs(&s, e);
-    session_close(&s);
-    return r;
+    return session_with(in, session_look, list_runs, e);
 }
 
 const struct command command_runs = {

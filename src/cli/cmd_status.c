@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/text.h"
+#include "cli/tickets.h"
 
 static const struct option options[] = {
     { .name = "json", .doc = "print documents as JSON" },
@@ -23,11 +24,6 @@ static void add_proof(struct str *out, const struct ticket *t, const struct term
                                    : proven ? "#" : c->state == CRITERION_RED ? "x" : "-");
         str_add(out, term_ink(term->colors, INK_PLAIN));
     }
-}
-
-static const char *word_for(const struct ticket *t)
-{
-    return *t->blocked ? "blocked" : t->column == COLUMN_INPROGRESS ? t->stage : column_names[t->column];
 }
 
 static int one_project(struct session *s, const char *id, const struct project *p, struct err *e)
@@ -53,7 +49,8 @@ static int one_project(struct session *s, const char *id, const struct project *
                 continue;
             STR_LOCAL(proof);
             add_proof(&proof, &t[k], &s->term);
-            fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title, word_for(&t[k]));
+            fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title,
+                    ticket_standing(&s->in->arena, t, tickets.count, k));
             if (*t[k].blocked)
                 fprintf(out, "        %s\n", t[k].blocked);
         }
@@ -117,12 +114,7 @@ static int show(struct session *s, struct err *e)
 
 static int run(struct invocation *in, struct err *e)
 {
-    struct session s;
-    int r = session_look(&s, in, e);
-    if (r == 0)
-        r = show(&s, e);
-    session_close(&s);
-    return r;
+    return session_with(in, session_look, show, e);
 }
 
 const struct command command_status = {

@@ -36,6 +36,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "refactoring.witnessed", "refactored, the suite still passes" },
     { "refactor.refused", "refactoring refused" },
     { "refactoring.dropped", "refactoring dropped" },
+    { "task.waits", "finished, waits to be merged after" },
     { "coverage.short", "coverage is short" },
     { "test.flaky", "a test changed its mind and is named as flaky" },
     { "dependencies.installed", "dependencies installed" },
@@ -89,7 +90,7 @@ static void add_payload(struct str *out, const json_t *p)
     const json_t *tests = json_object_get(p, "tests");
     if (tests)
         str_addf(out, " (%zu test%s)", json_array_size(tests), json_array_size(tests) == 1 ? "" : "s");
-    static const char *const telling[] = { "fault", "why", "mutation", "test", "wish", "hint", "new" };
+    static const char *const telling[] = { "fault", "why", "mutation", "test", "wish", "hint", "new", "for" };
     for (size_t i = 0; i < sizeof telling / sizeof *telling; i++) {
         const char *text = json_text_of(p, telling[i], "");
         if (*text)

@@ -264,6 +264,17 @@ void session_close(struct session *s)
     s->model_count = 0;
 }
 
+int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
+                 int (*body)(struct session *s, struct err *e), struct err *e)
+{
+    struct session s;
+    int r = opens(&s, in, e);
+    if (r == 0)
+        r = body(&s, e);
+    session_close(&s);
+    return r;
+}
+
 /* ---- which project ---- */
 
 int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e)

@@ -39,6 +39,9 @@ extern const char *const drift_choices[];
 
 int session_look(struct session *s, struct invocation *in, struct err *e);
 int session_open(struct session *s, struct invocation *in, struct err *e);
+/* A whole command: opens the home by one of these, does `body`, and closes it. */
+int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
+                 int (*body)(struct session *s, struct err *e), struct err *e);
 /* Opens the models that --model names (or else `remembered`) and starts the team. */
 int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
 /* A team without models, for what a person does (resolve, release). */

@@ -4,21 +4,48 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/live.h"
+#include "cli/tickets.h"
 #include "os/process.h"
 #include "repo/git.h"
 
-static void print_blocked(struct session *s, const struct store_found *tickets, const struct store_found *functionalities)
+enum { MAX_OUTPUT = 1500 };
+
+static void print_output(FILE *out, const char *output)
 {
+    if (*output)
+        fprintf(out, "  From the last run of the tests:\n");
+    while (*output) {
+        size_t len = strcspn(output, "\n");
+        fprintf(out, "    %.*s\n", (int)len, output);
+        output += len + (output[len] == '\n');
+    }
+}
+
+static void print_blocked(struct session *s, const char *project, const struct store_found *tickets,
+                          const struct store_found *functionalities)
+{
+    struct arena *a = &s->in->arena;
+    FILE *out = s->in->out;
     const struct ticket *t = tickets->docs;
     const struct functionality *f = functionalities->docs;
-    for (size_t i = 0; i < tickets->count; i++)
-        if (*t[i].blocked)
-            fprintf(s->in->out, "\nT-%lld is blocked: %s\n  tandem show T-%lld shows its last output; tandem retry T-%lld "
-                                "--hint \"...\" starts it again\n",
-                    (long long)t[i].number, t[i].blocked, (long long)t[i].number, (long long)t[i].number);
-    for (size_t i = 0; i < functionalities->count; i++)
-        if (*f[i].blocked)
-            fprintf(s->in->out, "\nF-%lld is blocked: %s\n", (long long)f[i].number, f[i].blocked);
+    for (size_t i = 0; i < tickets->count; i++) {
+        if (!*t[i].blocked)
+            continue;
+        const char *name = arena_printf(a, "T-%lld", (long long)t[i].number), *behind = tickets_behind(a, t, tickets->count, i);
+        fprintf(out, "\n%s is blocked: %s\n", name, t[i].blocked);
+        if (*behind)
+            fprintf(out, "  Waiting for it: %s\n", behind);
+        print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
+        fprintf(out, "  tandem show %s tells all; tandem retry %s --hint \"...\" starts it again\n", name, name);
+    }
+    for (size_t i = 0; i < functionalities->count; i++) {
+        if (!*f[i].blocked)
+            continue;
+        const char *name = arena_printf(a, "F-%lld", (long long)f[i].number);
+        fprintf(out, "\n%s is blocked: %s\n", name, f[i].blocked);
+        print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
+        fprintf(out, "  tandem retry %s --hint \"...\" starts it again\n", name);
+    }
 }
 
 static int count_commits(struct session *s, const char *project, const struct project *p, size_t *ret, struct err *e)
@@ -115,7 +142,7 @@ int summary_print(struct session *s, const char *project, struct err *e)
     }
     fprintf(out, "Tokens     %s\n", tokens.data);
     print_times(s, model_us, suite_us);
-    print_blocked(s, &tickets, &functionalities);
+    print_blocked(s, project, &tickets, &functionalities);
     if (*p.blocked)
         fprintf(out, "\nThe project is blocked: %s\n", p.blocked);
     fprintf(out, "\n");

@@ -287,6 +287,17 @@ const bool *tickets_stuck(struct arena *a, const struct ticket *tickets, size_t 
     return stuck;
 }
 
+struct texts tickets_merged_before(struct arena *a, const struct ticket *tickets, size_t count, const struct ticket *t)
+{
+    const bool *stuck = tickets_stuck(a, tickets, count);
+    struct texts before = { 0 };
+    for (size_t i = 0; i < count; i++)
+        if (tickets[i].functionality == t->functionality && tickets[i].number < t->number &&
+            tickets[i].column != COLUMN_DONE && !stuck[i])
+            texts_add(&before, a, arena_printf(a, "T-%lld", (long long)tickets[i].number));
+    return before;
+}
+
 static int find_all(struct store *s, struct arena *a, const struct doc_type *type, const char *project,
                     struct store_found *ret, struct err *e)
 {

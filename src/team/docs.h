@@ -258,6 +258,10 @@ int project_functionalities(struct store *s, struct arena *a, const char *projec
  * are blocked, or build on one that is. */
 const bool *tickets_stuck(struct arena *a, const struct ticket *tickets, size_t count);
 
+/* The tickets ("T-2") that are merged before this one, which waits for them when it is finished:
+ * the earlier ones of its functionality that are under way or can still begin. */
+struct texts tickets_merged_before(struct arena *a, const struct ticket *tickets, size_t count, const struct ticket *t);
+
 /* Index of the criterion being worked on, or the count when all are through.  The planned
  * criteria of a ticket without behaviour are for its review, not for red and green. */
 size_t ticket_current(const struct ticket *t);

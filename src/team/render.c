@@ -175,20 +175,20 @@ const char *render_failures(struct arena *a, const struct test_results *results,
     return out.len ? render_output(a, out.data, out.len) : render_output(a, output, max);
 }
 
-int stored_results(struct step *s, const struct run *run, struct test_results *ret, struct err *e)
+int stored_results(struct store *store, struct arena *a, const struct run *run, struct test_results *ret, struct err *e)
 {
     const char *text;
     size_t len;
     json_t *list = NULL;
-    int r = store_blob(s->team->store, s->arena, run->results, &text, &len, e);
+    int r = store_blob(store, a, run->results, &text, &len, e);
     if (r == 0)
-        r = json_parse(s->arena, text, len, &list, e);
+        r = json_parse(a, text, len, &list, e);
     if (r < 0)
         return r;
     size_t count = json_array_size(list);
-    struct test_result *tests = ARENA_ARRAY(s->arena, struct test_result, count);
+    struct test_result *tests = ARENA_ARRAY(a, struct test_result, count);
     for (size_t i = 0; i < count; i++) {
-        r = record_read(&test_result_record, s->arena, json_array_get(list, i), &tests[i], e);
+        r = record_read(&test_result_record, a, json_array_get(list, i), &tests[i], e);
         if (r < 0)
             return r;
     }

@@ -16,7 +16,7 @@ const char *render_criteria(struct arena *a, const struct ticket *t);
  * nothing to say. */
 const char *render_failures(struct arena *a, const struct test_results *results, const char *output, size_t max);
 /* The results of a stored run. */
-int stored_results(struct step *s, const struct run *run, struct test_results *ret, struct err *e);
+int stored_results(struct store *store, struct arena *a, const struct run *run, struct test_results *ret, struct err *e);
 /* Output of a run, fenced, cut to its telling end: at most `max` bytes. "" for none. */
 const char *render_output(struct arena *a, const char *output, size_t max);
 /* Ids with outcomes (passing ones beside `own` only counted; NULL: none is own), then

@@ -196,6 +196,29 @@ static void put_next(struct step *s, const struct stage *next)
     }
 }
 
+/* A finished ticket may have to wait for its merge.  That depends on who was faster, and so it is
+ * a matter of the queue. */
+static int tell_wait(struct step *s, const struct stage *next, struct err *e)
+{
+    struct store_found found;
+    if (!s->ticket_id || s->end == STEP_AGAIN || !streq(next->step, "integrate"))
+        return 0;
+    int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
+    if (r < 0)
+        return r;
+    struct texts before = tickets_merged_before(s->arena, found.docs, found.count, &s->ticket);
+    STR_LOCAL(names);
+    for (size_t i = 0; i < before.count; i++)
+        str_addf(&names, "%s%s", i ? ", " : "", before.items[i]);
+    json_t *payload = json_object();
+    json_put_text(payload, "for", names.data ? names.data : "");
+    if (before.count)
+        step_event(s, "task.waits", payload);
+    else
+        json_decref(payload);
+    return 0;
+}
+
 static int finish(struct step *s, struct err *e)
 {
     if (s->end == STEP_BLOCK) {
@@ -204,6 +227,9 @@ static int finish(struct step *s, struct err *e)
         const struct stage *next = next_stage(s);
         if (s->end == STEP_GOTO && !next)
             return err_set(e, ERR_INVALID, "the playbook %s has no stage \"%s\"", s->project.playbook, s->go);
+        int r = next ? tell_wait(s, next, e) : 0;
+        if (r < 0)
+            return r;
         if (next)
             put_next(s, next);
     }

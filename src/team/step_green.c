@@ -60,7 +60,7 @@ static int red_output(struct step *s, const struct evidence *ev, const char **re
         r = store_blob(s->team->store, s->arena, run.answer, &output, &len, e);
     struct test_results results;
     if (r == 0)
-        r = stored_results(s, &run, &results, e);
+        r = stored_results(s->team->store, s->arena, &run, &results, e);
     if (r == 0)
         *ret = render_failures(s->arena, &results, output, 4000);
     return r;

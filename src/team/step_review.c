@@ -122,7 +122,7 @@ static int ask_about_ticket(struct step *s, const char *tree, struct review *ret
     if (r == 0)
         r = store_get(s->team->store, s->arena, &run_type, s->ticket.checked, &checked, NULL, e);
     if (r == 0)
-        r = stored_results(s, &checked, &run.results, e);
+        r = stored_results(s->team->store, s->arena, &checked, &run.results, e);
     if (r < 0)
         return r;
     struct texts own = ticket_tests(s);

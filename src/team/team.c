@@ -236,13 +236,8 @@ static bool may_start(const struct picture *p, const struct ticket *t)
 /* Merges happen in plan order, so that parallel pairs see the same bytes every time. */
 static bool may_integrate(const struct picture *p, const struct ticket *t)
 {
-    for (size_t i = 0; i < p->ticket_count; i++) {
-        const struct ticket *other = &p->tickets[i];
-        if (other->functionality == t->functionality && other->number < t->number &&
-            other->column != COLUMN_DONE && !p->stuck[i])
-            return false;
-    }
-    return true;
+    ARENA_LOCAL(a);
+    return tickets_merged_before(&a, p->tickets, p->ticket_count, t).count == 0;
 }
 
 static bool waits_for_blocked(const struct picture *p, const struct functionality *f)

@@ -85,12 +85,13 @@ class FakeModel:
                     break
             else:
                 answer = "The fake model has no answer to this."
-            if callable(answer):
-                answer = answer(messages)
-            if not isinstance(answer, (str, Raw)):
-                answer = json.dumps(answer)
+        if callable(answer):  # which may take its time, while others are answered
+            answer = answer(messages)
+        if not isinstance(answer, (str, Raw)):
+            answer = json.dumps(answer)
+        with self.lock:
             self.asked.append((role, last, answer))
-            return answer
+        return answer
 
     def close(self):
         self.server.shutdown()

@@ -108,6 +108,48 @@ class Run(home.Home):
         self.assertIn("nothing is lost", rest)
         self.assertIn("2 of 2 done", self.good("resume"))
 
+    # ---- what is blocked, what waits ----
+
+    def test_the_end_names_what_is_blocked_why_and_who_waits(self):
+        (self.room / "spec.md").write_text(greet.SPEC)
+        table = [("developer", "> hello('Ann')", greet.files(greet_py="def hello(name):\n    return 'Good day'\n"))] + greet.table()
+        with contextlib.closing(FakeModel(table)) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", "--set", "attempts=1", *fake.words(), timeout=200)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        end = done.stdout[done.stdout.index("T-1 is blocked:"):]
+        self.assertIn("green did not succeed in 1 attempts", end)
+        self.assertIn("Waiting for it: T-2\n", end)
+        self.assertIn("'Good day' != 'Hello, Ann'", end)
+        self.assertIn("tandem retry T-1", end)
+        self.assertLess(len(end.splitlines()), 30)
+
+    def test_a_finished_ticket_says_what_its_merge_waits_for(self):
+        answer = {"wait": True}
+
+        def slow(_):
+            for _ in range(1200):
+                if answer["wait"]:
+                    time.sleep(0.05)
+            return greet.files(tests__test_hello_py=greet.test("hello", ("hello('Ann')", "Hello, Ann")))
+
+        self.addCleanup(answer.update, wait=False)
+        bye = greet.test("bye", ("bye('Ann')", "Bye, Ann")).replace("greet", "parting")
+        table = [("tester", "> hello('Ann')", slow), ("tester", "> bye('Ann')", greet.files(tests__test_bye_py=bye)),
+                 ("developer", "> bye('Ann')", greet.files(parting_py=greet.BYE))] + greet.table(conflict=True)
+        (self.room / "spec.md").write_text(greet.SPEC)
+        with contextlib.closing(FakeModel(table)) as fake:
+            words = [home.TANDEM, "run", "spec.md", "--stack", "python", "--yes", *fake.words()]
+            process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.kill)
+            for line in process.stdout:
+                if "T-2 finished, waits to be merged after: T-1" in line:
+                    break
+            self.assertIn("Say bye  waits for T-1 to be merged", self.good("status"))
+            answer["wait"] = False
+            out = process.communicate(timeout=100)[0]
+            self.assertEqual(process.returncode, 0, out)
+
     # ---- several at once ----
 
     def test_several_projects_live_in_one_home(self):

@@ -1,0 +1,76 @@
+/* tickets.c - what `status`, `show` and the summary say of a ticket beside the others. */
+#include "cli/tickets.h"
+
+#include "base/str.h"
+#include "team/render.h"
+
+static const char *name_of(struct arena *a, const struct ticket *t)
+{
+    return arena_printf(a, "T-%lld", (long long)t->number);
+}
+
+const char *ticket_standing(struct arena *a, const struct ticket *all, size_t count, size_t which)
+{
+    const struct ticket *t = &all[which];
+    if (*t->blocked)
+        return "blocked";
+    if (t->column != COLUMN_INPROGRESS)
+        return column_names[t->column];
+    struct texts before = tickets_merged_before(a, all, count, t);
+    if (!streq(t->stage, "integrate") || !before.count)
+        return t->stage;
+    STR_LOCAL(out);
+    str_add(&out, "waits for ");
+    for (size_t i = 0; i < before.count; i++)
+        str_addf(&out, "%s%s", i ? ", " : "", before.items[i]);
+    str_add(&out, " to be merged");
+    return arena_strndup(a, out.data, out.len);
+}
+
+const char *tickets_behind(struct arena *a, const struct ticket *all, size_t count, size_t which)
+{
+    struct texts waiting = { 0 };
+    STR_LOCAL(out);
+    texts_add(&waiting, a, name_of(a, &all[which]));
+    for (size_t i = which + 1; i < count; i++) { /* what a ticket builds on comes before it */
+        for (size_t k = 0; k < all[i].after.count; k++) {
+            if (all[i].column == COLUMN_DONE || !texts_has(&waiting, all[i].after.items[k]))
+                continue;
+            const char *name = name_of(a, &all[i]);
+            str_addf(&out, "%s%s", out.len ? ", " : "", name);
+            texts_add(&waiting, a, name);
+            break;
+        }
+    }
+    return arena_strndup(a, out.data, out.len);
+}
+
+int ticket_last_run(struct session *s, const char *project, const char *ticket, enum run_kind kind, struct run *ret,
+                    const char **ret_id, struct err *e)
+{
+    struct store_found found;
+    struct store_query q = { .where = { { "project", project, 0 }, { "ticket", ticket, 0 },
+                                        { "kind", kind == RUN_MODEL ? "model" : "suite", 0 } },
+                             .where_count = 3, .order_by = "started_ms", .descending = true, .limit = 1 };
+    int r = store_find(s->store, &s->in->arena, &run_type, &q, &found, e);
+    if (r == 0 && !found.count)
+        return err_set(e, ERR_NOT_FOUND, "no run yet");
+    if (r == 0) {
+        *ret = *(struct run *)found.docs;
+        *ret_id = found.ids[0];
+    }
+    return r;
+}
+
+const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max)
+{
+    struct arena *a = &s->in->arena;
+    struct test_results results;
+    struct run run;
+    const char *id, *output;
+    size_t len;
+    if (ticket_last_run(s, project, ticket, RUN_SUITE, &run, &id, NULL) < 0 || stored_results(s->store, a, &run, &results, NULL) < 0 ||
+        store_blob(s->store, a, run.answer, &output, &len, NULL) < 0)
+        return "";
+    return render_failures(a, &results, output, max);
+}

@@ -1,0 +1,21 @@
+/* cli/tickets.h - a ticket among the others: where it stands, who waits for whom. */
+#ifndef TANDEM_CLI_TICKETS_H
+#define TANDEM_CLI_TICKETS_H
+
+#include "cli/session.h"
+
+/* In a word or few: "green", "waits for T-2 to be merged", "blocked". */
+const char *ticket_standing(struct arena *a, const struct ticket *all, size_t count, size_t which);
+
+/* The tickets that cannot begin because of this one: "T-4, T-5"; "" for none. */
+const char *tickets_behind(struct arena *a, const struct ticket *all, size_t count, size_t which);
+
+/* The newest run of a ticket ("T-3") or functionality, whose output tells why it stands where it
+ * stands.  ERR_NOT_FOUND. */
+int ticket_last_run(struct session *s, const char *project, const char *ticket, enum run_kind kind, struct run *ret,
+                    const char **ret_id, struct err *e);
+/* What failed in its last run of the tests and why, or what that run printed: at most `max`
+ * bytes; "" when there is nothing. */
+const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max);
+
+#endif
