@@ -67,7 +67,25 @@ def model(**how):
     return FakeModel(table(**how))
 
 
-class Built(home.Home):
+class Made(home.Home):
+    """With repositories of a person's."""
+
+    def make_repository(self, name="app", **texts):
+        """A repository with one commit of these files, named as for fake_model.files."""
+        where = self.room / name
+        where.mkdir()
+        for path, text in texts.items():
+            (where / (path.replace("__", "/").removesuffix("_py") + ".py")).write_text(text)
+        self.git(where, "init", "--quiet", "--initial-branch=main")
+        self.git(where, "add", "--all")
+        self.git(where, "commit", "--quiet", "--allow-empty", "--message=Begin")
+        return where
+
+    def status_of(self):
+        return json.loads(self.good("status", "greet", "--json"))[0]
+
+
+class Built(Made):
     """The project built once for the class, and as it was then before each test.
 
     `self.home` is always at the same place: the log holds the path of the clone, `self.clone`.
@@ -106,17 +124,3 @@ class Built(home.Home):
         shutil.copytree(self.pristine, self.place, symlinks=True)
         self.room, self.home = self.place, self.place / "home"
         self.clone, self.bare = self.room / "greet", self.home / "projects" / "greet" / "repo.git"
-
-    def make_repository(self, name="app", **texts):
-        """A repository with one commit of these files, named as for fake_model.files."""
-        where = self.room / name
-        where.mkdir()
-        for path, text in texts.items():
-            (where / (path.replace("__", "/").removesuffix("_py") + ".py")).write_text(text)
-        self.git(where, "init", "--quiet", "--initial-branch=main")
-        self.git(where, "add", "--all")
-        self.git(where, "commit", "--quiet", "--allow-empty", "--message=Begin")
-        return where
-
-    def status_of(self):
-        return json.loads(self.good("status", "greet", "--json"))[0]
