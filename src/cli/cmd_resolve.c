@@ -99,7 +99,8 @@ static int open_clone(struct resolving *w, struct err *e)
     fprintf(out, "  theirs  %s, %s\n", m->theirs_name, m->theirs_is);
     fprintf(out, m->conflicts.count ? "\nFiles with conflicts:\n" : "\nGit merges them without conflict, but then tests fail.\n");
     for (size_t i = 0; i < m->conflicts.count; i++)
-        fprintf(out, "  %s\n", m->conflicts.items[i]);
+        fprintf(out, "  %s%s\n", m->conflicts.items[i],
+                texts_has(&m->unmarked, m->conflicts.items[i]) ? "  (without markers: git checkout --ours or --theirs chooses a side)" : "");
     fprintf(out, "\nEdit them with your own tools (git status, git mergetool, any editor), then:\n  tandem resolve %s --done\n", m->thing);
     return 0;
 }
@@ -109,7 +110,7 @@ static int open_clone(struct resolving *w, struct err *e)
 static bool fits_editor(const struct resolving *w)
 {
     const struct term *t = &w->session.term;
-    return t->can_ask && !option_given(w->session.in, "dir") && !*w->merge.dir && w->merge.conflicts.count &&
+    return t->can_ask && !option_given(w->session.in, "dir") && !*w->merge.dir && w->merge.conflicts.count && !w->merge.unmarked.count &&
            w->merge.conflicts.count <= MAX_IN_EDITOR;
 }
 

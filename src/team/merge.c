@@ -5,6 +5,7 @@
 #include "team/green.h"
 #include "team/prompt.h"
 #include "team/render.h"
+#include "team/tree_limit.h"
 
 enum { MAX_FILES = 32 * 1024, MAX_OUTPUT = 6000 };
 
@@ -56,6 +57,42 @@ bool merge_has_markers(const char *bytes, size_t len)
             return true;
     return false;
 }
+
+/* ---- what only a person can decide ---- */
+
+/* Git puts no markers into a file that is binary here, there, or where both come from: it
+ * leaves our side.  What is gone on one side the Developer keeps or deletes. */
+static int look_at_conflict(struct merging *m, const char *path, const char **ret_fault, struct err *e)
+{
+    struct step *s = m->step;
+    const struct oid places[] = { oid_of(m->wish->ours), oid_of(m->wish->theirs), m->merged.tree };
+    const char *bytes[3];
+    size_t len[3];
+    for (size_t i = 0; i < 3; i++) {
+        int r = repo_file(s->site->repo, s->arena, &places[i], path, &bytes[i], &len[i], e);
+        if (r < 0)
+            return r == ERR_NOT_FOUND ? 0 : r;
+    }
+    if (!merge_has_markers(bytes[2], len[2]))
+        *ret_fault = arena_printf(s->arena, "%s is not text, and a person has to choose between the %zu bytes on %s and the %zu "
+                                            "bytes on %s", path, len[0], m->wish->ours_name, len[1], m->wish->theirs_name);
+    return 0;
+}
+
+static int look_at_merged(struct merging *m, const char **ret_fault, struct err *e)
+{
+    struct step *s = m->step;
+    int r = tree_within(s->site->repo, &m->merged.tree, &s->team->options.limits, e);
+    if (r == ERR_LIMIT) {
+        *ret_fault = arena_strdup(s->arena, e->text);
+        return 0;
+    }
+    for (size_t i = 0; r == 0 && !**ret_fault && i < m->merged.conflicts.count; i++)
+        r = look_at_conflict(m, m->merged.conflicts.items[i], ret_fault, e);
+    return r;
+}
+
+/* ---- the Developer's part ---- */
 
 /* What the other side brings: the Developer has not seen it. */
 static int brought_files(struct merging *m, struct texts *ret, struct err *e)
@@ -112,7 +149,9 @@ static int apply_resolution(struct merging *m, const struct answer_files *files,
         }
     struct oid tree;
     int r = repo_write_tree(s->site->repo, &m->merged.tree, changes, files->count, &tree, e);
-    if (r == ERR_REFUSED) {
+    if (r == 0)
+        r = tree_within(s->site->repo, &tree, &s->team->options.limits, e);
+    if (r == ERR_REFUSED || r == ERR_LIMIT) {
         *ret_fault = arena_strdup(s->arena, e->text);
         return 0;
     }
@@ -141,14 +180,19 @@ static int ask_developer(struct merging *m, const char **ret_tree, const char **
     return 0;
 }
 
+static void put_refused(struct step *s, const char *fault)
+{
+    json_t *payload = json_object();
+    json_put_text(payload, "fault", fault);
+    step_event(s, "merge.refused", payload);
+}
+
 /* Why this attempt failed; the next one begins with it. */
 static int tell(struct merging *m, const char *fault, const struct suite_run *run, struct err *e)
 {
     struct step *s = m->step;
     const char *text;
-    json_t *payload = json_object();
-    json_put_text(payload, "fault", fault);
-    step_event(s, "merge.refused", payload);
+    put_refused(s, fault);
     struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) },
                                      { "hint", "" }, { NULL, NULL } };
     int r = prompt_make(s->arena, "developer-retry", s->site->override_dirs, values, &text, e);
@@ -161,9 +205,7 @@ static int tell(struct merging *m, const char *fault, const struct suite_run *ru
 static int tell_red(struct merging *m, const char *fault, const struct suite_run *run, struct err *e)
 {
     struct texts brought = { 0 };
-    json_t *payload = json_object();
-    json_put_text(payload, "fault", fault);
-    step_event(m->step, "merge.refused", payload);
+    put_refused(m->step, fault);
     int r = open_conversation(m, e);
     if (r == 0)
         r = brought_files(m, &brought, e);
@@ -187,8 +229,15 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     struct merging m = { .step = s, .wish = w };
     *ret = (struct merge_made){ .tree = "", .fault = "", .run = { .output = "" }, .run_id = "" };
     int r = repo_merge(s->site->repo, s->arena, &ours, &theirs, &m.merged, e);
+    if (r == 0)
+        r = look_at_merged(&m, &ret->fault, e);
     if (r < 0)
         return r;
+    if (*ret->fault) {
+        put_refused(s, ret->fault);
+        ret->needs_person = true;
+        return 0;
+    }
     const char *tree = arena_strdup(s->arena, m.merged.tree.hex);
     r = find_tree(&m, &tree, &ret->fault, e);
     if (r < 0)

@@ -16,6 +16,7 @@ struct merge_wish {
 struct merge_made {
     const char *tree;       /* "" when it did not succeed */
     const char *fault;      /* why not */
+    bool needs_person;      /* the Developer cannot: a binary file, or a tree above the limits */
     struct suite_run run;   /* of the merged tree, with coverage */
     const char *run_id;
 };

@@ -18,6 +18,7 @@
 #include "team/render.h"
 #include "team/suite.h"
 #include "team/ticket_base.h"
+#include "team/tree_limit.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,6 +113,21 @@ static void find_opened(struct step *s, struct resolve *w)
     w->dir = json_text_of(payload, "dir", "");
 }
 
+static int find_unmarked(struct step *s, struct resolve *w, struct err *e)
+{
+    struct oid tree = oid_of(w->tree);
+    for (size_t i = 0; i < w->conflicts.count; i++) {
+        const char *bytes, *path = w->conflicts.items[i];
+        size_t len;
+        int r = repo_file(s->site->repo, s->arena, &tree, path, &bytes, &len, e);
+        if (r < 0 && r != ERR_NOT_FOUND)
+            return r;
+        if (r == ERR_NOT_FOUND || !merge_has_markers(bytes, len))
+            texts_add(&w->unmarked, s->arena, path);
+    }
+    return 0;
+}
+
 static const char *task_of(struct step *s)
 {
     int64_t steps = s->ticket_id ? s->ticket.steps : s->functionality.steps;
@@ -141,8 +157,10 @@ static int look(struct step *s, struct resolve *ret, struct err *e)
         return r;
     w.tree = arena_strdup(s->arena, m.tree.hex);
     w.conflicts = m.conflicts;
-    *ret = w;
-    return 0;
+    r = find_unmarked(s, &w, e);
+    if (r == 0)
+        *ret = w;
+    return r;
 }
 
 int team_resolve_look(struct team *t, struct arena *a, const char *project, const char *thing, struct resolve *ret,
@@ -306,7 +324,9 @@ static int make_tree(struct step *s, const struct resolve *w, const struct tree_
     if (**ret_fault)
         return 0;
     int r = repo_write_tree(s->site->repo, &base, changes, count, &tree, e);
-    if (r == ERR_REFUSED) {
+    if (r == 0)
+        r = tree_within(s->site->repo, &tree, &s->team->options.limits, e);
+    if (r == ERR_REFUSED || r == ERR_LIMIT) {
         *ret_fault = arena_strdup(s->arena, e->text);
         return 0;
     }

@@ -20,6 +20,7 @@ struct resolve {
     const char *ours, *theirs;               /* commits */
     const char *tree;                        /* merged, with markers */
     struct texts conflicts;                  /* paths; empty: git merges, and the suite fails */
+    struct texts unmarked;                   /* of those: binary, or gone on one side; a person chooses a side */
     const char *why;                         /* it is blocked */
     const char *dir;                         /* where this merge was opened before; "" */
     bool pending;                            /* taken before a crash: team_resolve_take ends it */

@@ -122,7 +122,7 @@ int step_deliver(struct step *s, struct err *e)
         if (!*made.tree) {
             s->functionality_changed = true;
             s->end = STEP_AGAIN;
-            if (++s->functionality.attempt >= 3)
+            if (++s->functionality.attempt >= 3 || made.needs_person)
                 step_block(s, "%s cannot be merged into DEV: %s. `tandem resolve F-%lld` opens both sides",
                            s->functionality.branch, made.fault, (long long)s->functionality.number);
             return 0;

@@ -169,10 +169,9 @@ int step_integrate(struct step *s, struct err *e)
     if (r < 0)
         return r;
     if (!*made.tree) {
-        s->ticket.attempt++;
         s->ticket_changed = true;
         s->end = STEP_AGAIN;
-        if (s->ticket.attempt >= 3)
+        if (++s->ticket.attempt >= 3 || made.needs_person)
             step_block(s, "it cannot be merged with %s: %s. `tandem resolve T-%lld` opens both sides",
                        s->functionality.branch, made.fault, (long long)s->ticket.number);
         return 0;

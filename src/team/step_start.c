@@ -6,6 +6,7 @@
 #include "team/render.h"
 #include "team/suite.h"
 #include "team/ticket_base.h"
+#include "team/tree_limit.h"
 
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e)
 {
@@ -46,7 +47,13 @@ int step_start(struct step *s, struct err *e)
     const char *ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch);
     const char *tree;
     s->ticket.base = s->ticket.head = arena_strdup(s->arena, base.hex);
-    r = tree_of(s, s->ticket.base, &tree, e);
+    r = tree_within(s->site->repo, &base, &s->team->options.limits, e);
+    if (r == ERR_LIMIT) {
+        step_block(s, "what it builds on cannot be worked on: %s", e->text);
+        return 0;
+    }
+    if (r == 0)
+        r = tree_of(s, s->ticket.base, &tree, e);
     struct suite_run run;
     struct run *doc;
     const char *run_id;

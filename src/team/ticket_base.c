@@ -134,7 +134,7 @@ int base_merge(struct step *s, const struct oid *base, const struct ticket *othe
         return r;
     if (!*made.tree) {
         s->end = STEP_AGAIN;
-        if (++s->ticket.attempt >= 3)
+        if (++s->ticket.attempt >= 3 || made.needs_person)
             step_block(s, "what it builds on (%s) changes the same places and cannot be merged: %s. `tandem resolve T-%lld` opens "
                           "both sides", render_list(s->arena, &s->ticket.after, ""), made.fault, (long long)s->ticket.number);
         return 0;

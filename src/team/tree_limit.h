@@ -5,8 +5,8 @@
 #include "team/team.h"
 
 /* ERR_LIMIT says which limit the commit or tree is above.  Looked at where trees come from:
- * when a repository is taken over, and with each answer; what a test run adds is bounded by
- * the sandbox (disk_mib). */
+ * when a repository is taken over, with each answer and each merge; what a test run adds is
+ * bounded by the sandbox (disk_mib). */
 int tree_within(struct repo *r, const struct oid *commit_or_tree, const struct team_limits *limits, struct err *e);
 
 #endif

@@ -109,10 +109,80 @@ static void the_persons_hint_reaches_the_developer_in_a_merge(void **state)
     assert_non_null(strstr(prompt_of(f, "T-2/developer/integrate-1/3"), "A person adds: scale takes a factor now"));
 }
 
-/* ---- what a ticket builds on ---- */
+/* ---- what only a person can decide ---- */
 
+/* Both tickets write another text over a binary file, between which git cannot merge. */
+static void make_binary_conflict(struct team_fixture *f)
+{
+    scratch_sh(&f->s, "git init -q source; cd source; printf '\\211PNG\\0' >logo.png; git add -A; git commit -qm Begin");
+    ticket_succeeds(f, 1, SCOPE("a.py"), TEST("a"), FILE_BLOCK("logo.png", "one\n") FILE_BLOCK("a.py", "def a():\n    return 1\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), TEST("b"), FILE_BLOCK("logo.png", "eleven\n") FILE_BLOCK("b.py", "def b():\n    return 1\n"));
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+
+static void a_person_chooses_between_two_versions_of_a_binary_file(void **state)
+{
+    struct team_fixture *f = *state;
+    struct arena *a = &f->s.arena;
+    struct resolve w;
+    const char *fault, *output;
+    struct tree_change theirs = { .path = "logo.png", .bytes = "one\n", .len = 4 };
+    make_binary_conflict(f);
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "logo.png is not text, and a person has to choose between the 7 bytes on "
+                                                    "ticket/T-2 and the 4 bytes on feature/core"));
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "tandem resolve T-2"));
+    assert_int_equal(calls_of(f, "T-2/developer/integrate-"), 0);
+    check_ok(team_resolve_look(f->team, a, f->id, "T-2", &w, &f->e), &f->e);
+    assert_true(texts_has(&w.unmarked, "logo.png"));
+    check_ok(team_resolve_open(f->team, &w, scratch_path(&f->s, "work"), "Ada", &f->e), &f->e);
+    assert_string_equal(scratch_sh(&f->s, "cd work; git status --porcelain logo.png; git checkout -q --theirs logo.png; cat logo.png"),
+                        "UU logo.png\none");
+    check_ok(team_resolve_take(f->team, a, &w, &theirs, 1, "Ada", &fault, &output, &f->e), &f->e);
+    assert_string_equal(fault, "");
+    run_team(f, TEAM_DONE);
+    assert_string_equal(file_on(f, "DEV", "logo.png"), "one\n");
+}
+
+/* T-3 of another functionality builds on both. */
 #define THREE_TICKETS "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}, {\"id\": \"g\", \"title\": \"More\"}], \"tickets\": [" \
     TICKET("a", "") ", " TICKET_OF("g", "b", "") ", " TICKET_OF("g", "c", "\"a\", \"b\"") "]}"
+
+/* Two modules with their tests: each ticket for itself makes two files of it. */
+static void make_two_modules(struct team_fixture *f)
+{
+    ticket_succeeds(f, 1, SCOPE("a.py"), TEST("a"), FILE_BLOCK("a.py", "def a():\n    return 1\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), TEST("b"), FILE_BLOCK("b.py", "def b():\n    return 1\n"));
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+
+static void a_merge_above_the_limits_waits_for_a_person(void **state)
+{
+    struct team_fixture *f = *state;
+    make_two_modules(f);
+    f->options.limits.tree_files = 4;
+    begin_project(f, 1, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "at most 4 are worked on (setting tree_files)"));
+    f->options.limits.tree_files = 100;
+    reopen_team(f);
+    check_ok(team_retry(f->team, f->id, "T-2", "", "Ada", &f->e), &f->e);
+    run_team(f, TEAM_DONE);
+}
+
+static void a_base_above_the_limits_blocks_its_ticket(void **state)
+{
+    struct team_fixture *f = *state;
+    make_two_modules(f);
+    says(f, "F-2/architect/appraise-1/1", ACCEPT);
+    f->options.limits.tree_files = 4;
+    begin_project(f, 1, one_spec, THREE_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 3).blocked, "what it builds on cannot be worked on: the tree has 5 files; at most 4"));
+}
+
+/* ---- what a ticket builds on ---- */
 
 static void make_conflicting_base(struct team_fixture *f)
 {
@@ -232,6 +302,9 @@ int main(void)
         with_team(the_developer_resolves_and_may_change_what_has_no_conflict),
         with_team(tests_without_conflict_stay_frozen_in_a_merge),
         with_team(a_clean_merge_that_is_red_is_mended_by_the_developer),
+        with_team(a_person_chooses_between_two_versions_of_a_binary_file),
+        with_team(a_merge_above_the_limits_waits_for_a_person),
+        with_team(a_base_above_the_limits_blocks_its_ticket),
         with_team(the_developer_merges_what_a_ticket_builds_on),
         with_team(a_person_merges_what_a_ticket_builds_on),
         with_team(a_functionality_is_retried_where_it_stands),
