@@ -193,10 +193,6 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
     *ret_tree = "";
     struct tree_change *changes = ARENA_ARRAY(s->arena, struct tree_change, files->count);
     struct oid base = oid_of(tree), result;
-    struct tree before;
-    int r = repo_tree(s->site->repo, s->arena, &base, &before, e);
-    if (r < 0)
-        return r;
     for (size_t i = 0; i < files->count; i++) {
         const struct answer_file *f = &files->files[i];
         const char *fault = attempt_refuse_path(s, role, f);
@@ -204,11 +200,9 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
             *ret_fault = fault;
             return 0;
         }
-        const struct tree_file *old = tree_find(&before, f->path);
-        changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len,
-                                           .executable = old && old->executable };
+        changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len };
     }
-    r = repo_write_tree(s->site->repo, &base, changes, files->count, &result, e);
+    int r = repo_write_tree(s->site->repo, &base, changes, files->count, &result, e);
     failpoint("attempt.tree-written");
     if (r == 0)
         r = tree_within(s->site->repo, &result, &s->team->options.limits, e);

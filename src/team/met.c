@@ -100,19 +100,20 @@ static int try_base(const struct met *m, const char **ret_met_by, struct err *e)
     return r;
 }
 
-static int production_files(const struct met *m, struct tree *all, struct texts *ret, struct err *e)
+static int production_files(const struct met *m, struct texts *ret, struct err *e)
 {
     struct step *s = m->s;
     struct oid oid = oid_of(m->tree);
-    int r = repo_tree(s->site->repo, s->arena, &oid, all, e);
+    struct tree all;
+    int r = repo_tree(s->site->repo, s->arena, &oid, &all, e);
     if (r < 0)
         return r;
     const struct scope *scope = &s->ticket.scope;
     for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < all->count; i++) {
-            const char *path = all->files[i].path;
+        for (size_t i = 0; i < all.count; i++) {
+            const char *path = all.files[i].path;
             bool in_scope = texts_has(&scope->change, path) || texts_has(&scope->create, path) || texts_has(&scope->read, path);
-            if (in_scope == (pass == 0) && !all->files[i].symlink && !stack_is_test(s->site->stack, path) &&
+            if (in_scope == (pass == 0) && !all.files[i].symlink && !stack_is_test(s->site->stack, path) &&
                 !stack_is_protected(s->site->stack, path) && !stack_is_build(s->site->stack, path))
                 texts_add(ret, s->arena, path);
         }
@@ -123,9 +124,8 @@ static int production_files(const struct met *m, struct tree *all, struct texts 
 static int try_mutants(const struct met *m, const char **ret_met_by, const char **ret_mutation, struct err *e)
 {
     struct step *s = m->s;
-    struct tree all;
     struct texts files = { 0 };
-    int r = production_files(m, &all, &files, e);
+    int r = production_files(m, &files, e);
     if (r < 0)
         return r;
     struct oid oid = oid_of(m->tree);
@@ -141,8 +141,7 @@ static int try_mutants(const struct met *m, const char **ret_met_by, const char 
             if (!mutant)
                 continue;
             tried++;
-            struct tree_change change = { .path = files.items[i], .bytes = mutant->bytes, .len = mutant->len,
-                                          .executable = tree_find(&all, files.items[i])->executable };
+            struct tree_change change = { .path = files.items[i], .bytes = mutant->bytes, .len = mutant->len };
             struct oid mutated;
             struct suite_run run;
             r = repo_write_tree(s->site->repo, &oid, &change, 1, &mutated, e);
