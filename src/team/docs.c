@@ -87,14 +87,16 @@ static const struct field criterion_fields[] = {
 };
 const struct record criterion_record = RECORD("criterion", struct criterion, criterion_fields);
 
-static const struct field scope_fields[] = {
-    TEXTS(scope, read, .max = 40, .doc = "existing files, or file:symbol, needed for understanding"),
-    TEXTS(scope, change, .max = 40, .doc = "existing files that will be changed"),
-    TEXTS(scope, create, .max = 40, .doc = "new files"),
-    TEXT(scope, how, .max = 4000,
-         .doc = "where and how to implement: names and signatures other code and the tests can rely on"),
-};
+#define SCOPE_FIELDS(is_answer) \
+    TEXTS(scope, read, .max = 40, .doc = "existing files, or file:symbol, needed for understanding"), \
+    TEXTS(scope, change, .max = 40, .doc = "existing files that will be changed"), \
+    TEXTS(scope, create, .max = 40, .doc = "new files"), \
+    TEXT(scope, how, .max = 4000, .required = (is_answer), \
+         .doc = "where and how to implement: names and signatures other code and the tests can rely on")
+static const struct field scope_fields[] = { SCOPE_FIELDS(false) };
 const struct record scope_record = RECORD("scope", struct scope, scope_fields);
+static const struct field scope_answer_fields[] = { SCOPE_FIELDS(true) };
+const struct record scope_answer_record = RECORD("scope", struct scope, scope_answer_fields);
 
 static const struct field ticket_fields[] = {
     TEXT(ticket, project, .required = true, .indexed = true),

@@ -236,7 +236,7 @@ struct queue_state { int64_t epoch; };
 
 extern const struct doc_type project_type, spec_type, functionality_type, ticket_type,
     conversation_type, run_type, evidence_type, task_type, intent_type, queue_state_type;
-extern const struct record criterion_record, scope_record, turn_record;
+extern const struct record criterion_record, scope_record, scope_answer_record, turn_record;
 extern const char *const project_state_names[], *const column_names[], *const severity_names[],
     *const criterion_state_names[], *const red_reason_names[], *const ticket_kind_names[];
 

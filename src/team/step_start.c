@@ -98,29 +98,37 @@ static bool in_tree(const struct scope_check *check, struct arena *a, const char
     return tree_find(&check->tree, path) != NULL;
 }
 
+/* Why a path cannot be in `create`, "" when it can. */
+static const char *new_file_fault(struct step *s, const struct scope_check *check, const char *path)
+{
+    struct err e;
+    if (path_check(path, &e) < 0)
+        return arena_strdup(s->arena, e.text);
+    if (tree_find(&check->tree, path))
+        return arena_printf(s->arena, "%s exists already; it belongs into `change`", path);
+    if (stack_is_test(s->site->stack, path))
+        return arena_printf(s->arena, "%s is a test file; leave test files out", path);
+    return "";
+}
+
+/* All that is wrong at once: each answer costs a turn. */
 static const char *check_scope(struct step *s, const void *value, void *ctx)
 {
     const struct scope_check *check = ctx;
     const struct scope *scope = value;
-    if (!*scope->how)
-        return "how is missing: say which names and signatures the tests will use";
+    STR_LOCAL(faults);
     const struct texts *existing[] = { &scope->read, &scope->change };
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < existing[k]->count; i++)
             if (!in_tree(check, s->arena, existing[k]->items[i]))
-                return arena_printf(s->arena, "%s: there is no file %s in the repository; new files belong into `create`",
-                                    k ? "change" : "read", existing[k]->items[i]);
+                str_addf(&faults, "; %s: there is no file %s in the repository; new files belong into `create`",
+                         k ? "change" : "read", existing[k]->items[i]);
     for (size_t i = 0; i < scope->create.count; i++) {
-        const char *path = scope->create.items[i];
-        struct err e;
-        if (path_check(path, &e) < 0)
-            return arena_printf(s->arena, "create: %s", e.text);
-        if (tree_find(&check->tree, path))
-            return arena_printf(s->arena, "create: %s exists already; it belongs into `change`", path);
-        if (stack_is_test(s->site->stack, path))
-            return arena_printf(s->arena, "create: %s is a test file; leave test files out", path);
+        const char *fault = new_file_fault(s, check, scope->create.items[i]);
+        if (*fault)
+            str_addf(&faults, "; create: %s", fault);
     }
-    return "";
+    return faults.len ? arena_strdup(s->arena, faults.data + 2) : "";
 }
 
 int step_scope(struct step *s, struct err *e)
@@ -134,7 +142,7 @@ int step_scope(struct step *s, struct err *e)
     if (r < 0)
         return r;
     const char *text;
-    struct prompt_value values[] = { { "shape", record_shape(&scope_record, s->arena) }, { NULL, NULL } };
+    struct prompt_value values[] = { { "shape", record_shape(&scope_answer_record, s->arena) }, { NULL, NULL } };
     r = prompt_make(s->arena, "developer-scope", s->site->override_dirs, values, &text, e);
     if (r < 0)
         return r;
@@ -147,7 +155,7 @@ int step_scope(struct step *s, struct err *e)
     if (r < 0)
         return r;
     struct question q = { .role = ROLE_DEVELOPER, .step = "scope", .conversation = c, .temperature = 0.1 };
-    r = ask_json(s, &q, &scope_record, &s->ticket.scope, check_scope, &check, e);
+    r = ask_json(s, &q, &scope_answer_record, &s->ticket.scope, check_scope, &check, e);
     if (r == ERR_INVALID) {
         step_block(s, "no usable scope: %s", e->text);
         return 0;

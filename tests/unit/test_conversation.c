@@ -139,6 +139,23 @@ static const char red[] = FILE_BLOCK("tests/test_doubling.py", "import unittest\
     "class DoubleTest(unittest.TestCase):\n    def test_double(self):\n        self.assertEqual(double(21), 42)\n");
 static const char right[] = FILE_BLOCK("doubling.py", "def double(n):\n    return 2 * n\n");
 
+static void all_that_is_wrong_with_a_scope_is_said_at_once(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", "{\"read\": [\"none.py\"], \"create\": [\"tests/test_x.py\", \"pyproject.toml\"], \"how\": \"double(n)\"}");
+    says(f, "T-1/developer/scope/2", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", red);
+    says(f, "T-1/developer/green-1/1", right);
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    run_team(f, TEAM_DONE);
+    const char *again = prompt_of(f, "T-1/developer/scope/2");
+    assert_non_null(strstr(again, "there is no file none.py"));
+    assert_non_null(strstr(again, "tests/test_x.py is a test file"));
+    assert_non_null(strstr(again, "pyproject.toml exists already"));
+}
+
 static void each_request_of_a_role_begins_with_the_one_before(void **state)
 {
     struct team_fixture *f = *state;
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test(old_observations_are_left_out_first_and_the_last_turns_never),
         cmocka_unit_test(what_does_not_fit_is_an_error_and_not_cut),
         cmocka_unit_test(requests_extend_each_other_also_while_things_are_left_out),
+        with_team(all_that_is_wrong_with_a_scope_is_said_at_once),
         with_team(each_request_of_a_role_begins_with_the_one_before),
         with_team(a_conversation_too_long_for_the_model_begins_anew),
         with_team(a_complete_answer_is_used_again_after_a_crash_and_only_for_its_prompt),
