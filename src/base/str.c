@@ -74,6 +74,22 @@ void str_add_char(struct str *s, char c)
     str_add_bytes(s, &c, 1);
 }
 
+void str_add_shell_word(struct str *s, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    if (*word && !word[strspn(word, plain)]) {
+        str_add(s, word);
+        return;
+    }
+    str_add_char(s, '\'');
+    for (; *word; word++)
+        if (*word == '\'')
+            str_add(s, "'\\''");
+        else
+            str_add_char(s, *word);
+    str_add_char(s, '\'');
+}
+
 void str_add_str(struct str *s, const struct str *other)
 {
     str_add_bytes(s, other->data, other->len);

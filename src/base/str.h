@@ -29,6 +29,8 @@ void str_reserve(struct str *s, size_t more);
 void str_add(struct str *s, const char *text);
 void str_add_bytes(struct str *s, const void *bytes, size_t len);
 void str_add_char(struct str *s, char c);
+/* One word of a command that a person pastes into a shell: quoted where it has to be. */
+void str_add_shell_word(struct str *s, const char *word);
 void str_add_str(struct str *s, const struct str *other);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));

@@ -32,6 +32,13 @@ static void print_json(struct session *s, const struct event *ev)
     fprintf(s->in->out, "%s\n", line.data);
 }
 
+/* "Ann <ann@example.org>" is Ann. */
+static const char *name_of_actor(struct arena *a, const char *actor)
+{
+    const char *address = strstr(actor, " <");
+    return address ? arena_strndup(a, actor, (size_t)(address - actor)) : actor;
+}
+
 static void print_line(struct session *s, struct arena *a, const struct event *ev, bool many_projects)
 {
     const char *sentence = event_sentence(s->store, a, ev, option_given(s->in, "all"));
@@ -41,7 +48,7 @@ static void print_line(struct session *s, struct arena *a, const struct event *e
     clock_format(ev->time_ms, time);
     fprintf(s->in->out, "%6lld  %.10s %.8s  %s%s%s  %s%s\n", (long long)ev->seq, time, time + 11,
             many_projects && ev->project ? ev->project : "", many_projects && ev->project && *ev->project ? ": " : "",
-            sentence, *ev->actor ? "by " : "", ev->actor);
+            sentence, *ev->actor ? "by " : "", name_of_actor(a, ev->actor));
 }
 
 static int print_from(struct session *s, int64_t *seq, const char *ticket, struct err *e)

@@ -65,9 +65,13 @@ static int refuse_conflicts(struct session *s, const struct release *w, struct e
         str_addf(&paths, "%s%s", i ? ", " : "", w->conflicts.items[i]);
     if (w->conflicts.count > 10)
         str_addf(&paths, " and %zu more", w->conflicts.count - 10);
-    return err_set(e, ERR_REFUSED, "%s and DEV change the same places: %.400s. Merge them yourself (git -C %s pull --no-rebase %s DEV "
-                                   "on %s), then there is nothing left to release", w->branch, paths.data,
-                   *w->target ? w->target : "YOUR-CLONE", project_repo_path(&s->in->arena, s->home, w->project), w->branch);
+    STR_LOCAL(pull);
+    str_add(&pull, "git -C ");
+    str_add_shell_word(&pull, *w->target ? w->target : "YOUR-CLONE");
+    str_add(&pull, " pull --no-rebase ");
+    str_add_shell_word(&pull, project_repo_path(&s->in->arena, s->home, w->project));
+    return err_set(e, ERR_REFUSED, "%s and DEV change the same places: %.400s. Merge them yourself (%s DEV on %s), then there is "
+                                   "nothing left to release", w->branch, paths.data, pull.data, w->branch);
 }
 
 static int ask(struct session *s, const struct release *w, bool *ret_go, struct err *e)

@@ -1,4 +1,4 @@
-/* cmd_show.c - tandem show: one ticket as its proof, from top to bottom; tandem runs: its runs. */
+/* cmd_show.c - tandem show: one ticket as its proof, from top to bottom. */
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/commands.h"
@@ -8,10 +8,12 @@
 #include "cli/tickets.h"
 
 static const struct option show_options[] = {
-    { .name = "prompt", .doc = "also the last prompt and answer of each conversation" },
+    { .name = "prompt", .doc = "also what was last sent to a model, byte for byte, and its answer" },
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
     { 0 },
 };
+
+enum { MAX_FAILURES = 8000 };
 
 static const char *name_of(const struct invocation *in)
 {
@@ -71,16 +73,6 @@ static void print_criterion(struct session *s, const char *ticket_id, const stru
         fprintf(out, "   green  commit %.12s, run %s\n", ev.green_commit, ev.green_run);
 }
 
-static void print_blob(struct session *s, const char *title, const char *digest)
-{
-    const char *text;
-    size_t len;
-    if (!*digest || store_blob(s->store, &s->in->arena, digest, &text, &len, NULL) < 0)
-        return;
-    fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
-            term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
-}
-
 /* What happened to it, so far as the criteria above do not tell. */
 static void print_history(struct session *s, const char *project)
 {
@@ -108,8 +100,8 @@ static int show(struct session *s, struct err *e)
         return r;
     FILE *out = s->in->out;
     fprintf(out, "%s  %s\n", name_of(s->in), t.title);
-    fprintf(out, "%s%s%s, %s, branch %s\n", column_names[t.column], *t.stage ? ", stage " : "", t.stage,
-            ticket_kind_names[t.kind], t.branch);
+    fprintf(out, "%s%s%s, %s, branch %s\n", column_words[t.column], t.column == COLUMN_INPROGRESS ? ", stage " : "",
+            t.column == COLUMN_INPROGRESS ? t.stage : "", ticket_kind_names[t.kind], t.branch);
     print_list(out, "after", &t.after);
     if (*t.blocked)
         fprintf(out, "%sblocked:%s %s\n", term_ink(s->term.colors, INK_STRONG), term_ink(s->term.colors, INK_PLAIN), t.blocked);
@@ -133,8 +125,10 @@ static int show(struct session *s, struct err *e)
     if (t.lines)
         fprintf(out, "; %lld of %lld lines covered", (long long)t.covered, (long long)t.lines);
     fprintf(out, "\n");
-    if (*t.blocked && ticket_last_run(s, project, name_of(s->in), RUN_SUITE, &run, &run_id, NULL) == 0)
-        print_blob(s, arena_printf(&s->in->arena, "Output of the last run (%s):", run_id), run.answer);
+    const char *failures = *t.blocked ? ticket_last_failures(s, project, name_of(s->in), MAX_FAILURES) : "";
+    if (*failures)
+        fprintf(out, "\n%sIts last test run:%s\n%s\n", term_ink(s->term.colors, INK_STRONG), term_ink(s->term.colors, INK_PLAIN),
+                failures);
     if (option_given(s->in, "prompt") && ticket_last_run(s, project, name_of(s->in), RUN_MODEL, &run, &run_id, NULL) == 0) {
         print_blob(s, arena_printf(&s->in->arena, "Prompt (%s):", run_id), run.prompt);
         print_blob(s, "Answer:", run.answer);
@@ -154,54 +148,6 @@ const struct command command_show = {
     .min_operands = 1, .max_operands = 1,
     .options = show_options,
     .description = "Criteria with their tests, red and green commits; scope, tokens, times; why it is blocked and the "
-                   "last output. --prompt adds what was last sent to a model, byte for byte, and its answer.",
+                   "last output. tandem runs has every prompt, answer and test run.",
     .run = run_show,
-};
-
-/* ---- runs ---- */
-
-static const struct option runs_options[] = {
-    { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
-    { 0 },
-};
-
-static int list_runs(struct session *s, struct err *e)
-{
-    const char *project, *id;
-    struct ticket t;
-    struct store_found found;
-    int r = find_ticket(s, &project, &id, &t, e);
-    struct store_query q = { .where = { { "project", project, 0 }, { "ticket", name_of(s->in), 0 } }, .where_count = 2,
-                             .order_by = "started_ms" };
-    if (r == 0)
-        r = store_find(s->store, &s->in->arena, &run_type, &q, &found, e);
-    if (r < 0)
-        return r;
-    const struct run *runs = found.docs;
-    for (size_t i = 0; i < found.count; i++) {
-        char time[32];
-        clock_format(runs[i].started_ms, time);
-        fprintf(s->in->out, "%.8s  %7.2f s  %-9s %-12s", time + 11, (double)runs[i].total_us / 1e6, runs[i].role, runs[i].step);
-        if (runs[i].kind == RUN_MODEL)
-            fprintf(s->in->out, "  %lld+%lld tokens, %s", (long long)runs[i].prompt_tokens,
-                    (long long)runs[i].completion_tokens, runs[i].model);
-        fprintf(s->in->out, "  %s\n", runs[i].outcome);
-    }
-    return 0;
-}
-
-static int run_runs(struct invocation *in, struct err *e)
-{
-    return session_with(in, session_look, list_runs, e);
-}
-
-const struct command command_runs = {
-    .name = "runs",
-    .summary = "list the model calls and test runs of a ticket",
-    .operands = "T-N",
-    .min_operands = 1, .max_operands = 1,
-    .options = runs_options,
-    .description = "Every model call and command is stored with its full input, output and timing; tandem show --prompt "
-                   "prints the last.",
-    .run = run_runs,
 };

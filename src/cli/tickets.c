@@ -9,13 +9,15 @@ static const char *name_of(struct arena *a, const struct ticket *t)
     return arena_printf(a, "T-%lld", (long long)t->number);
 }
 
+const char *const column_words[] = { "not begun", "to do", "in progress", "in review", "done", NULL };
+
 const char *ticket_standing(struct arena *a, const struct ticket *all, size_t count, size_t which)
 {
     const struct ticket *t = &all[which];
     if (*t->blocked)
         return "blocked";
     if (t->column != COLUMN_INPROGRESS)
-        return column_names[t->column];
+        return column_words[t->column];
     struct texts before = tickets_merged_before(a, all, count, t);
     if (!streq(t->stage, "integrate") || !before.count)
         return t->stage;
@@ -73,4 +75,14 @@ const char *ticket_last_failures(struct session *s, const char *project, const c
         store_blob(s->store, a, run.answer, &output, &len, NULL) < 0)
         return "";
     return render_failures(a, &results, output, max);
+}
+
+void print_blob(struct session *s, const char *title, const char *digest)
+{
+    const char *text;
+    size_t len;
+    if (!*digest || store_blob(s->store, &s->in->arena, digest, &text, &len, NULL) < 0)
+        return;
+    fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
+            term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
 }

@@ -4,6 +4,9 @@
 
 #include "cli/session.h"
 
+/* A column for people: "in progress". */
+extern const char *const column_words[];
+
 /* In a word or few: "green", "waits for T-2 to be merged", "blocked". */
 const char *ticket_standing(struct arena *a, const struct ticket *all, size_t count, size_t which);
 
@@ -17,5 +20,8 @@ int ticket_last_run(struct session *s, const char *project, const char *ticket, 
 /* What failed in its last run of the tests and why, or what that run printed: at most `max`
  * bytes; "" when there is nothing. */
 const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max);
+
+/* Prints a blob under a title; nothing where there is none. */
+void print_blob(struct session *s, const char *title, const char *digest);
 
 #endif

@@ -92,8 +92,10 @@ static int approve_plan(struct talk *k, const char *person, struct err *e)
     struct texts taken;
     const struct stage *first = playbook_first(&k->site->playbook, FOR_TICKET);
     int r = read_plan(k, &plan, e);
-    if (r == 0)
+    if (r == 0) {
+        k->project.stack = plan.stack;
         r = prepare_branches(k, e);
+    }
     if (r == 0)
         r = repo_branches_taken(k->site->repo, k->arena, &taken, e);
     if (r == 0)
@@ -179,13 +181,16 @@ static int edit_plan(struct talk *k, const char *text, const char *person, struc
         return err_set(e, ERR_INVALID, "plan: %s", fault);
     if (!*plan.stack)
         plan.stack = k->project.stack;
-    if (*plan.stack && site_stack(k->site, plan.stack, e) < 0)
+    if (!*plan.stack)
+        return err_set(e, ERR_INVALID, "plan: stack is missing");
+    if (site_stack(k->site, plan.stack, e) < 0)
         return err_set(e, ERR_INVALID, "plan: %s", arena_strdup(k->arena, e->text));
     STR_LOCAL(json);
     json_write(&json, json_keep(k->arena, record_write(&plan_record, &plan)));
     k->project.edited = true;
     k->project.plan = arena_strdup(k->arena, batch_blob(k->batch, json.data, json.len).hex);
-    k->project.stack = plan.stack;
+    if (*k->project.stack) /* known before the plan; otherwise the plan proposes it until it is approved */
+        k->project.stack = plan.stack;
     return talk_end(k, person, "plan.edited", "plan", k->project.plan, e);
 }
 

@@ -4,8 +4,11 @@
 /* A branch that is in use there, or was changed there, is the person's to move. */
 static void note_left_alone(struct talk *k, const char *branch, const char *why, struct str *note)
 {
-    str_addf(note, "%s was left alone: %s.\n  `tandem resume` tries again; git -C %s fetch %s %s brings what is new as FETCH_HEAD\n",
-             branch, why, k->project.source, project_repo_path(k->arena, k->team->home, k->id), branch);
+    str_addf(note, "%s was left alone: %s.\n  `tandem resume` tries again; this brings what is new as FETCH_HEAD:\n  git -C ", branch, why);
+    str_add_shell_word(note, k->project.source);
+    str_add(note, " fetch ");
+    str_add_shell_word(note, project_repo_path(k->arena, k->team->home, k->id));
+    str_addf(note, " %s\n", branch);
 }
 
 static int give_branch(struct talk *k, const char *branch, struct str *note, struct err *e)

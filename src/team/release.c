@@ -223,10 +223,13 @@ static int record(struct step *s, const struct release *w, const char *commit, s
 /* The branch is the person's where it is checked out; git can take it from us. */
 static const char *how_to_take(struct step *s, const struct release *w)
 {
-    return arena_printf(s->arena, "%s is checked out in %s and was left alone there. To take the release over:\n"
-                                  "  git -C %s pull --ff-only %s %s\n",
-                        w->branch, w->checked_out, w->checked_out,
-                        project_repo_path(s->arena, s->team->home, s->project_id), w->branch);
+    STR_LOCAL(out);
+    str_addf(&out, "%s is checked out in %s and was left alone there. To take the release over:\n  git -C ", w->branch, w->checked_out);
+    str_add_shell_word(&out, w->checked_out);
+    str_add(&out, " pull --ff-only ");
+    str_add_shell_word(&out, project_repo_path(s->arena, s->team->home, s->project_id));
+    str_addf(&out, " %s\n", w->branch);
+    return arena_strdup(s->arena, out.data);
 }
 
 static int give(struct step *s, const struct release *w, const struct oid *commit, const char **ret_note, struct err *e)

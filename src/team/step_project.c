@@ -225,9 +225,8 @@ int step_plan(struct step *s, struct err *e)
     }
     if (r < 0)
         return r;
-    if (check.need_stack)
-        s->project.stack = plan.stack;
-    plan.stack = s->project.stack;
+    if (!check.need_stack)
+        plan.stack = s->project.stack;
     STR_LOCAL(text);
     json_write(&text, json_keep(s->arena, record_write(&plan_record, &plan)));
     const char *kept = arena_strndup(s->arena, text.data, text.len); /* the batch borrows it */

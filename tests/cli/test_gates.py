@@ -61,6 +61,15 @@ class Gates(terminal.AtTerminal):
                     self.assertEqual(word in request, edited, request)
                     self.assertEqual("It was edited" in request, edited, request)
 
+    def test_the_architect_may_choose_another_stack_until_the_plan_is_accepted(self):
+        table = [("architect", "with pytest", greet.plan(False) | {"stack": "python-pytest"}),
+                 ("architect", "Plan the work", greet.plan(False) | {"stack": "python"}), ("pm", "idea", SPEC)]
+        with contextlib.closing(FakeModel(table)) as fake:
+            status, out = self.at_terminal(["run", IDEA, *fake.words()], ["a", "c", "with pytest", "s"])
+        self.assertEqual(status, 0, out)
+        self.assertIn("- Stack: python\r\n+ Stack: python-pytest\r\n", out)
+        self.assertNotIn("stack", self.project())
+
     def test_the_plan_is_edited_as_yaml_with_the_clauses_below(self):
         status, out, _ = self.run_idea(["a", "e", "s"], editor='cp "$1" seen; sed -i "s/Say bye/Take leave/" "$1"')
         self.assertEqual(status, 0, out)

@@ -1,5 +1,6 @@
 """tandem release: the default branch moves when a person says so, and only then."""
 import json
+import shlex
 import shutil
 import subprocess
 import unittest
@@ -60,7 +61,7 @@ class Release(greet.Built):
         out = self.release()
         self.assertIn(f"main is checked out in {self.clone} and was left alone", out)
         self.assertEqual((self.tip("main"), self.tip("main", self.bare)), (before, dev))
-        command = out.split("To take the release over:\n")[1].split()
+        command = shlex.split(out.split("To take the release over:\n")[1].splitlines()[0])
         subprocess.run(command, check=True, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertEqual(self.tip("main"), dev)
         self.assertIn("nothing to release", self.release())
@@ -102,7 +103,7 @@ class Release(greet.Built):
         done = self.refused(1, "main and DEV change the same places: greet.py. Merge them yourself (git -C", "release", "--yes")
         self.assertEqual((self.tip("main"), self.events()), (mine, []))
         self.git(self.clone, "switch", "--quiet", "main")
-        bare = done.stderr.split("pull --no-rebase ")[1].split()[0]
+        bare = shlex.split(done.stderr.split("pull --no-rebase ")[1].split(" DEV on")[0])[0]
         self.git(self.clone, "pull", "--quiet", "--no-rebase", "-X", "theirs", bare, "DEV")
         self.assertIn("nothing to release", self.release())
 

@@ -144,6 +144,20 @@ static void errors_are_cut_at_whole_characters(void **state)
     assert_int_equal(err_set_errno(&e, ERR_FAILED, ENOSPC, "write"), ERR_FULL);
 }
 
+static void a_word_of_a_command_can_be_pasted(void **state)
+{
+    (void)state;
+    STR_LOCAL(s);
+    str_add_shell_word(&s, "/plain/path-1.0");
+    str_add_char(&s, ' ');
+    str_add_shell_word(&s, "/with a blank");
+    str_add_char(&s, ' ');
+    str_add_shell_word(&s, "it's; $x");
+    str_add_char(&s, ' ');
+    str_add_shell_word(&s, "");
+    assert_string_equal(s.data, "/plain/path-1.0 '/with a blank' 'it'\\''s; $x' ''");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +172,7 @@ int main(void)
         cmocka_unit_test(digest_is_sha256),
         cmocka_unit_test(wall_time_never_goes_back),
         cmocka_unit_test(errors_are_cut_at_whole_characters),
+        cmocka_unit_test(a_word_of_a_command_can_be_pasted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

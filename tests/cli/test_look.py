@@ -1,0 +1,35 @@
+"""What people look at beside a run: runs, show, log, status."""
+import greet
+import home
+
+
+class Look(greet.Built):
+    def test_runs_are_listed_with_numbers_and_printed_whole_by_them(self):
+        rows = self.good("runs", "T-1").splitlines()
+        self.assertEqual([row.split()[0] for row in rows], [str(i + 1) for i in range(len(rows))])
+        [asked] = [row for row in rows if "red-1" in row and "tokens" in row]
+        whole = self.good("runs", "T-1", asked.split()[0])
+        self.assertIn("Write the failing tests for criterion 1", whole)
+        self.assertIn('self.assertEqual(greet.hello(\'Ann\'), \'Hello, Ann\')', whole)
+        suite = [row for row in rows if "red-1" in row and "tokens" not in row][0]
+        self.assertIn("on the tree ", self.good("runs", "T-1", suite.split()[0]))
+
+    def test_a_functionality_and_the_project_have_runs_too(self):
+        self.assertIn("appraise", self.good("runs", "F-1"))
+        self.assertIn("plan", self.good("runs"))
+        self.assertIn("Plan the work.", self.good("runs", "project", "1"))
+
+    def test_what_is_not_there_is_said(self):
+        self.refused(1, "has no runs of T-9; tandem status", "runs", "T-9")
+        self.refused(2, "there is no run 99; tandem runs T-1 lists 1 to", "runs", "T-1", "99")
+        self.refused(2, "there is no run x", "runs", "T-1", "x")
+
+    def test_columns_are_words(self):
+        self.assertIn("\ndone, behaviour, branch ticket/T-1\n", self.good("show", "T-1"))
+
+    def test_the_log_names_people_without_their_address(self):
+        self.assertNotIn("@", self.good("log"))
+
+
+if __name__ == "__main__":
+    home.tap.main()
