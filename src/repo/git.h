@@ -87,8 +87,8 @@ int repo_ref_move(struct repo *r, const char *ref, const struct oid *expected, c
 /* All refs below `prefix`, sorted. */
 struct repo_refs { const char **names; struct oid *oids; size_t count; };
 int repo_refs(struct repo *r, struct arena *a, const char *prefix, struct repo_refs *ret, struct err *e);
-/* A branch name part made safe from text a model or person wrote: lower-case ASCII
- * letters, digits and '-', at most 40, never empty ("x"). */
+/* A branch name part made safe from text a model or person wrote: letters (lower-case) and
+ * digits of any script and '-', at most 40 bytes, never empty ("unnamed"). */
 const char *branch_safe(struct arena *a, const char *text);
 /* "PREFIX/NAME", or with a number behind it: the first that can stand beside all that are
  * `taken`, also where git keeps refs as files (one is not another's directory) and where files

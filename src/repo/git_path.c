@@ -16,7 +16,11 @@
 #include "base/utf8.h"
 
 #include <ctype.h>
+#include <limits.h>
+#include <locale.h>
 #include <strings.h>
+#include <wchar.h>
+#include <wctype.h>
 
 enum { PATH_LEN_MAX = 4096, NAME_LEN_MAX = 255, BRANCH_SAFE_MAX = 40, REF_LEN_MAX = 512 };
 
@@ -180,27 +184,47 @@ int ref_check(const char *ref, struct err *e)
                    path_shown(shown, sizeof shown, ref), why);
 }
 
-const char *branch_safe(struct arena *a, const char *text)
+/* By the C library's tables; in a locale that has them. */
+static const char *safe_name(struct arena *a, const char *text)
 {
+    wctype_t marks = wctype("combining");
     char *out = arena_alloc(a, BRANCH_SAFE_MAX + 1);
-    size_t len = 0;
+    size_t len = 0, left = strlen(text);
     bool gap = false;
-    for (const char *p = text; *p && len < BRANCH_SAFE_MAX; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c < 0x80 && isalnum(c)) {
-            if (gap && len) {
-                if (len + 1 == BRANCH_SAFE_MAX)
-                    break;
-                out[len++] = '-';
-            }
-            gap = false;
-            out[len++] = (char)tolower(c);
-        } else {
-            gap = true;
+    while (left) {
+        wchar_t c;
+        char letter[MB_LEN_MAX];
+        size_t n = mbrtowc(&c, text, left, &(mbstate_t){ 0 });
+        if (n > left) { /* no well-formed character */
+            c = L' ';
+            n = 1;
         }
+        text += n;
+        left -= n;
+        if (!iswalnum((wint_t)c) && (gap || !len || !iswctype((wint_t)c, marks))) {
+            gap = true;
+            continue;
+        }
+        size_t dash = gap && len, size = wcrtomb(letter, (wchar_t)towlower((wint_t)c), &(mbstate_t){ 0 });
+        if (len + dash + size > BRANCH_SAFE_MAX)
+            break;
+        memcpy(out + len, "-", dash);
+        memcpy(out + len + dash, letter, size);
+        len += dash + size;
+        gap = false;
     }
     out[len] = '\0';
-    return len ? out : "x";
+    return len ? out : "unnamed";
+}
+
+const char *branch_safe(struct arena *a, const char *text)
+{
+    locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = uselocale(unicode);
+    const char *name = safe_name(a, text);
+    uselocale(before);
+    if (unicode)
+        freelocale(unicode);
+    return name;
 }
 
 /* Whether two branches cannot stand side by side as files, on whatever file system. */

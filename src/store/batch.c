@@ -125,11 +125,13 @@ struct digest batch_blob_after(struct batch *b, const struct digest *prefix, con
 static bool id_is_fit(struct batch *b, const struct doc_type *t, const char *id)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-";
-    size_t len = strlen(id);
-    if (len && len <= MAX_ID && strspn(id, allowed) == len)
+    size_t len = strlen(id), fit = 0;
+    while (id[fit] && ((unsigned char)id[fit] >= 0x80 || strchr(allowed, id[fit])))
+        fit++;
+    if (len && len <= MAX_ID && fit == len && utf8_valid(id, len, NULL))
         return true;
     err_set(fault_of(b), ERR_INVALID,
-            "\"%.80s\" cannot be the id of a %s: 1 to %d letters, digits and \"._/:-\" are allowed", id,
+            "\"%.80s\" cannot be the id of a %s: 1 to %d bytes of letters, digits and \"._/:-\" are allowed", id,
             t->name, MAX_ID);
     return false;
 }

@@ -97,7 +97,7 @@ struct digest batch_blob_after(struct batch *b, const struct digest *prefix, con
                                size_t len);
 
 /* `doc` points to a struct described by t->record.  Ids are non-empty, at most 200 bytes of
- * letters, digits and "._/:-".  A document is inserted with version 1; each update adds 1.
+ * letters and digits (of ASCII, or any well-formed UTF-8 above it) and "._/:-".  A document is inserted with version 1; each update adds 1.
  * The documents of a batch are listed, with their digests, in its last event; a batch that
  * writes documents and has no event gets one of kind "documents.written". */
 void batch_insert(struct batch *b, const struct doc_type *t, const char *id, const void *doc);

@@ -43,6 +43,16 @@ class Places(home.Home):
         self.assertIn("2 of 2 done", self.good(*RUN))
         self.good("verify")
 
+    def test_a_project_may_have_a_name_in_any_script(self):
+        for name, id_ in (("单位，换算", "单位-换算"), ("Ελληνικά", "ελληνικά"), ("🚀", "unnamed")):
+            done = self.tandem(*RUN, "--name", name)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertTrue((self.room / id_ / ".git").is_dir())
+            self.assertIn(name, self.good("status", id_))
+            self.good("verify", "--project", id_)
+            self.good("release", "--yes", id_)
+            self.assertEqual(self.git(self.home / "projects" / id_ / "repo.git", "log", "--format=%s", "main..DEV"), "")
+
     @unittest.skipUnless(can_mount(), "needs root and a mount namespace")
     def test_a_read_only_home_can_be_read(self):
         self.good(*RUN)

@@ -330,6 +330,8 @@ static void mistakes_in_a_batch_are_reported_by_its_commit(void **state)
     refuses(f, b, ERR_INVALID, "cannot be the id of a item");
     batch_insert(b, &item_type, "T 1", &good);
     refuses(f, b, ERR_INVALID, "\"T 1\" cannot be");
+    batch_insert(b, &item_type, "T\xc3-1", &good);
+    refuses(f, b, ERR_INVALID, "cannot be the id of a item");
     batch_insert(b, &item_type, long_text, &good);
     refuses(f, b, ERR_INVALID, "1 to 200");
     batch_insert(b, &item_type, "T-1", &heavy);

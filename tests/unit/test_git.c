@@ -63,14 +63,32 @@ static void branch_names_are_made_safe(void **state)
     (void)state;
     ARENA_LOCAL(a);
     static const char *const pairs[][2] = {
-        { "Convert units!", "convert-units" }, { "--force", "force" }, { "", "x" }, { "\xe6\x97\xa5\xe6\x9c\xac", "x" },
+        { "Convert units!", "convert-units" }, { "--force", "force" }, { "", "unnamed" },
         { "../../HEAD", "head" }, { "a.lock", "a-lock" }, { "@{-1}", "1" }, { "T-3: Read $(rm -rf /) `x`", "t-3-read-rm-rf-x" },
-        { "refs/heads/main", "refs-heads-main" }, { "\n", "x" },
+        { "refs/heads/main", "refs-heads-main" }, { "\n", "unnamed" },
         { "a very long title that goes on and on beyond forty", "a-very-long-title-that-goes-on-and-on-be" },
         { "123456789012345678901234567890123456789 x", "123456789012345678901234567890123456789" },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         assert_string_equal(branch_safe(&a, pairs[i][0]), pairs[i][1]);
+}
+
+static void branch_names_keep_the_letters_of_any_script(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const pairs[][2] = {
+        { "中文", "中文" }, { "单位，换算！", "单位-换算" }, { "Ελληνικά Γράμματα", "ελληνικά-γράμματα" },
+        { "Größe & Höhe", "größe-höhe" }, { "cafe\u0301", "cafe\u0301" }, { "हिन्दी", "हिन्दी" }, { "ภาษาไทย", "ภาษาไทย" },
+        { "שלום", "שלום" }, { "🚀", "unnamed" }, { "🚀 中", "中" }, { "a\u202eb\u200bc", "a-b-c" }, { "\u0301x", "x" },
+        { "bad \xff\xc3 bytes\xe4\xb8", "bad-bytes" }, { "一二三四五六七八九十一二三四五", "一二三四五六七八九十一二三" },
+    };
+    struct oid begin = COMMIT(f, "main", NULL, "a", "a");
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const char *name = branch_safe(&f->s.arena, pairs[i][0]);
+        assert_string_equal(name, pairs[i][1]);
+        COMMIT(f, name, &begin, "b", "b");
+        assert_string_equal(git(f, "for-each-ref --format='%%(refname:short)' 'refs/heads/%s'", name), name);
+    }
 }
 
 /* ---- trees ---- */
@@ -499,6 +517,7 @@ int main(void)
         cmocka_unit_test(paths_that_are_not_plain_are_refused_with_the_reason),
         cmocka_unit_test(ordinary_paths_are_accepted),
         cmocka_unit_test(branch_names_are_made_safe),
+        with_repo(branch_names_keep_the_letters_of_any_script),
         with_repo(a_written_tree_is_what_git_makes_of_the_same_files),
         with_repo(changes_add_replace_and_delete),
         with_repo(the_last_file_gone_leaves_the_empty_tree),
