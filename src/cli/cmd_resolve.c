@@ -66,9 +66,7 @@ static int done(struct resolving *w, struct err *e)
     size_t count;
     struct texts left_out;
     const char *fault;
-    int r = team_resolve_read(w->session.team, &w->session.in->arena, &w->merge, w->dir, &changes, &count, &left_out, e);
-    if (r == ERR_NOT_FOUND && !*w->merge.dir)
-        return err_set(e, r, "%s was not opened yet: tandem resolve %s opens it", w->merge.thing, w->merge.thing);
+    int r = team_resolve_read(w->session.team, &w->session.in->arena, &w->merge, &changes, &count, &left_out, e);
     if (r < 0)
         return r;
     for (size_t i = 0; i < left_out.count && i < 10; i++)
@@ -76,7 +74,7 @@ static int done(struct resolving *w, struct err *e)
     if (left_out.count > 10)
         fprintf(out, "Not taken either: %zu more files\n", left_out.count - 10);
     r = take(w, changes, count, &fault, e);
-    return r < 0 || !*fault ? r : err_set(e, ERR_REFUSED, "not taken: %s. Change it in %s and say --done again", fault, w->dir);
+    return r < 0 || !*fault ? r : err_set(e, ERR_REFUSED, "not taken: %s. Change it in %s and say --done again", fault, w->merge.dir);
 }
 
 /* ---- opening a clone ---- */
@@ -86,12 +84,12 @@ static int open_clone(struct resolving *w, struct err *e)
     FILE *out = w->session.in->out;
     const struct resolve *m = &w->merge;
     struct stat st;
-    if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0)
+    if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0 && !repo_clone_unfinished(w->dir))
         return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run tandem resolve %s --done, or delete the directory to "
                                       "open it anew", w->dir, m->thing);
     int r = team_resolve_open(w->session.team, m, w->dir, w->session.person, e);
     if (r == ERR_EXISTS)
-        return err_set(e, r, "%s is not empty: name another directory with --dir", w->dir);
+        return err_set(e, r, "%s; name another directory with --dir", arena_strdup(&w->session.in->arena, e->text));
     if (r < 0)
         return r;
     fprintf(out, "%s: %s\n\nOpened in %s: a clone in which the merge is under way.\n\n", m->thing, m->why, w->dir);
@@ -200,6 +198,8 @@ static int resolve(struct resolving *w, struct err *e)
         r = find_dir(w, e);
     if (r < 0)
         return r;
+    if (option_given(in, "done") && option_given(in, "dir"))
+        return err_set(e, ERR_USAGE, "--dir says where to open it; --done takes it from there");
     if (w->merge.pending)
         return take(w, NULL, 0, &fault, e);
     return option_given(in, "done") ? done(w, e) : choose(w, e);

@@ -63,14 +63,18 @@ int repo_export(struct repo *r, const char *target, const char *branch, const st
  * local branches as well, with objects of its own and without a remote.  After a crash it
  * may be done again: only a directory that it began itself is gone on with. */
 int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
+/* Whether a clone was begun at `dir` and not finished. */
+bool repo_clone_unfinished(const char *dir);
 /* Whether `dir` is a finished clone in which `branch` stands where it stands here. */
 bool repo_is_cloned(struct repo *r, const char *dir, const char *branch);
 
 /* A clone as by repo_clone_out in which the merge of `theirs` into `branch` is under way: the
  * files hold conflict markers ("ours", "theirs"), the index holds all three sides, so that
- * git status, git mergetool and editors show it as they show any; `message` is the merge's. */
+ * git status, git mergetool and editors show it as they show any; `message` is the merge's.
+ * It is unfinished, and may be made again at the same place, until repo_clone_finish. */
 int repo_clone_conflict(struct repo *r, const char *dir, const char *branch, const struct oid *theirs, const char *message,
                         struct err *e);
+int repo_clone_finish(const char *dir, struct err *e);
 
 /* Where a branch of the person's repository stands now, with its objects copied beneath
  * refs/tandem/source/BRANCH; *ret "" when it has no such branch.  *ret_checked_out: the

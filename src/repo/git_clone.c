@@ -46,7 +46,7 @@ static bool is_empty(int fd)
 }
 
 /* The directory, marked as unfinished. */
-static int claim(const char *dir, int *ret_fd, struct err *e)
+static int claim(const char *dir, struct err *e)
 {
     if (make_directory(dir) < 0)
         return err_set_errno(e, errno == ENOTDIR ? ERR_EXISTS : ERR_FAILED, errno, "cannot make the directory %s", dir);
@@ -55,19 +55,16 @@ static int claim(const char *dir, int *ret_fd, struct err *e)
         return errno == ENOTDIR ? err_set(e, ERR_EXISTS, "%s is there already and is not a directory", dir)
                                 : err_set_errno(e, ERR_FAILED, errno, "cannot open %s", dir);
     if (faccessat(fd, UNFINISHED, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        *ret_fd = fd;
+        close(fd);
         return 0;
     }
-    int code = is_empty(fd) ? 0 : err_set(e, ERR_EXISTS, "%s is not empty; name another directory with --out", dir);
+    int code = is_empty(fd) ? 0 : err_set(e, ERR_EXISTS, "%s is not empty", dir);
     int mark = code == 0 ? openat(fd, UNFINISHED, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
     if (code == 0 && mark < 0)
         code = err_set_errno(e, ERR_FAILED, errno, "cannot write to %s", dir);
     if (mark >= 0)
         close(mark);
-    if (code == 0)
-        *ret_fd = fd;
-    else
-        close(fd);
+    close(fd);
     return code;
 }
 
@@ -89,25 +86,40 @@ static int fill(struct repo *r, struct arena *a, const char *dir, const char *br
     return code;
 }
 
-int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e)
+int clone_begin(struct repo *r, const char *dir, const char *branch, struct err *e)
 {
     ARENA_LOCAL(a);
     struct oid tip;
-    int fd = -1, code = branch_check(branch, e);
+    int code = branch_check(branch, e);
     if (code == 0)
         code = repo_ref(r, arena_printf(&a, "refs/heads/%s", branch), &tip, e);
     if (code == 0)
-        code = claim(dir, &fd, e);
+        code = claim(dir, e);
     if (code < 0)
         return code;
     failpoint("repo.clone");
     code = fill(r, &a, path_absolute(&a, dir), branch, e);
-    if (code < 0)
-        err_prefix(e, "cannot write the clone %s", dir);
-    else if (unlinkat(fd, UNFINISHED, 0) < 0)
-        code = err_set_errno(e, ERR_FAILED, errno, "cannot finish the clone %s", dir);
-    close(fd);
-    return code;
+    return code < 0 ? err_prefix(e, "cannot write the clone %s", dir) : 0;
+}
+
+int repo_clone_finish(const char *dir, struct err *e)
+{
+    ARENA_LOCAL(a);
+    if (unlink(arena_printf(&a, "%s/" UNFINISHED, dir)) < 0 && errno != ENOENT)
+        return err_set_errno(e, ERR_FAILED, errno, "cannot finish the clone %s", dir);
+    return 0;
+}
+
+bool repo_clone_unfinished(const char *dir)
+{
+    ARENA_LOCAL(a);
+    return access(arena_printf(&a, "%s/" UNFINISHED, dir), F_OK) == 0;
+}
+
+int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e)
+{
+    int code = clone_begin(r, dir, branch, e);
+    return code < 0 ? code : repo_clone_finish(dir, e);
 }
 
 bool repo_is_cloned(struct repo *r, const char *dir, const char *branch)
@@ -115,9 +127,8 @@ bool repo_is_cloned(struct repo *r, const char *dir, const char *branch)
     ARENA_LOCAL(a);
     struct oid ours;
     struct process_result p;
-    struct stat st;
     const char *ref = arena_printf(&a, "refs/heads/%s", branch);
-    if (stat(arena_printf(&a, "%s/" UNFINISHED, dir), &st) == 0 || repo_ref(r, ref, &ours, NULL) < 0)
+    if (repo_clone_unfinished(dir) || repo_ref(r, ref, &ours, NULL) < 0)
         return false;
     struct git_call call = { .git_dir = arena_printf(&a, "%s/.git", dir),
                              .args = GIT_ARGS("rev-parse", "--verify", "--quiet", ref) };

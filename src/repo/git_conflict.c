@@ -107,7 +107,7 @@ int repo_clone_conflict(struct repo *r, const char *dir, const char *branch, con
     if (code == 0)
         code = list_sides(r, &a, &ours, theirs, &lines, e);
     if (code == 0)
-        code = repo_clone_out(r, dir, branch, e);
+        code = clone_begin(r, dir, branch, e);
     if (code < 0)
         return code;
     failpoint("repo.conflict_cloned");

@@ -60,6 +60,8 @@ int git_run(const struct git_call *call, struct process_result *ret, struct err 
 int git_do(const char *git_dir, const char *const *args, struct err *e);
 /* Copies objects, and branches as the refspec says, from the git directory `from` (absolute). */
 int git_fetch(const char *git_dir, const char *const *env, const char *from, const char *refspec, struct err *e);
+/* The clone of repo_clone_out, still marked as unfinished. */
+int clone_begin(struct repo *r, const char *dir, const char *branch, struct err *e);
 /* Starts a helper that is spoken to over pipes. */
 int git_start(const char *git_dir, const char *const *args, struct process **ret, struct err *e);
 /* That git is there and new enough; looked at once. */

@@ -195,8 +195,12 @@ int team_resolve_open(struct team *t, const struct resolve *w, const char *dir, 
         json_put_text(payload, "ours", w->ours);
         json_put_text(payload, "theirs", w->theirs);
         step_event(&s, "conflict.opened", payload);
+        failpoint("resolve.cloned");
         r = step_save(&s, e);
     }
+    failpoint("resolve.opened");
+    if (r == 0)
+        r = repo_clone_finish(dir, e);
     step_by_hand_free(&s);
     return r;
 }
@@ -253,22 +257,26 @@ static void list_left_out(struct repo *repo, struct arena *a, const struct resol
             texts_add(ret, a, entries[i].path);
 }
 
-int team_resolve_read(struct team *t, struct arena *a, const struct resolve *w, const char *dir,
-                      struct tree_change **ret, size_t *ret_count, struct texts *ret_left_out, struct err *e)
+int team_resolve_read(struct team *t, struct arena *a, const struct resolve *w, struct tree_change **ret, size_t *ret_count,
+                      struct texts *ret_left_out, struct err *e)
 {
     struct site *site;
     struct texts left_out = { 0 };
     int fd;
+    if (!*w->dir || repo_clone_unfinished(w->dir))
+        return err_set(e, ERR_NOT_FOUND, "%s was not opened yet: tandem resolve %s opens it", w->thing, w->thing);
     int r = site_get(t, w->project, &site, e);
     if (r == 0)
-        r = dir_open(dir, false, &fd, e);
+        r = dir_open(w->dir, false, &fd, e);
+    if (r == ERR_NOT_FOUND)
+        return err_set(e, r, "%s was opened in %s, which is gone: tandem resolve %s opens it anew", w->thing, w->dir, w->thing);
     if (r < 0)
         return r;
     list_left_out(site->repo, a, w, fd, &left_out);
     r = read_files(site->repo, a, w, fd, ret, ret_count, e);
     close(fd);
     if (r < 0)
-        return err_prefix(e, "%s", dir);
+        return err_prefix(e, "%s", w->dir);
     *ret_left_out = left_out;
     return 0;
 }

@@ -22,7 +22,7 @@ struct resolve {
     struct texts conflicts;                  /* paths; empty: git merges, and the suite fails */
     struct texts unmarked;                   /* of those: binary, or gone on one side; a person chooses a side */
     const char *why;                         /* it is blocked */
-    const char *dir;                         /* where this merge was opened before; "" */
+    const char *dir;                         /* where this merge was opened before, wholly or not; "" */
     bool pending;                            /* taken before a crash: team_resolve_take ends it */
 };
 
@@ -30,14 +30,14 @@ struct resolve {
 int team_resolve_look(struct team *t, struct arena *a, const char *project, const char *thing, struct resolve *ret,
                       struct err *e);
 
-/* Makes the clone at `dir`, which is absent or empty (ERR_EXISTS). */
+/* Makes the clone at `dir`, which is absent, empty (ERR_EXISTS), or of an attempt that was interrupted. */
 int team_resolve_open(struct team *t, const struct resolve *w, const char *dir, const char *person, struct err *e);
 
-/* What differs below `dir` from the merge as it was opened, whatever git there says.  Files
+/* What differs in the clone from the merge as it was opened, whatever git there says.  Files
  * that the merge does not have are left out (*ret_left_out); a link in the place of a file is
- * ERR_REFUSED. */
-int team_resolve_read(struct team *t, struct arena *a, const struct resolve *w, const char *dir,
-                      struct tree_change **ret, size_t *ret_count, struct texts *ret_left_out, struct err *e);
+ * ERR_REFUSED.  ERR_NOT_FOUND: it was not opened, or not wholly, or is gone. */
+int team_resolve_read(struct team *t, struct arena *a, const struct resolve *w, struct tree_change **ret, size_t *ret_count,
+                      struct texts *ret_left_out, struct err *e);
 
 /* One file with its markers. */
 int team_resolve_file(struct team *t, struct arena *a, const struct resolve *w, const char *path, const char **ret,

@@ -1,6 +1,7 @@
 """tandem resolve: a person does the merge that the model did not manage."""
 import contextlib
 import json
+import shutil
 
 import greet
 import home
@@ -95,6 +96,21 @@ class Resolve(greet.Built, terminal.AtTerminal):
                 self.assertEqual(events.count("merge.resolved"), 1)
                 self.assertEqual(json.loads(self.good("verify", "--json"))["faults"], [])
 
+    def test_an_opening_that_was_killed_is_repeated_and_not_taken_before(self):
+        for point in ("repo.clone", "repo.clone_fetched", "repo.conflict_cloned", "resolve.cloned", "resolve.opened"):
+            with self.subTest(point):
+                self.setUp()
+                done = self.tandem("resolve", "T-2", env={"TANDEM_FAILPOINT": point})
+                if done.returncode == 0:
+                    self.skipTest("built without failpoints")
+                self.assertEqual(done.returncode, -9)
+                self.untaken("T-2 was not opened yet: tandem resolve T-2 opens it")
+                self.open()
+                self.assertEqual(self.git(self.work, "status", "--porcelain", "greet.py"), "AA greet.py")
+                self.assertFalse(list(self.work.glob(".tandem*")))
+                (self.work / "greet.py").write_text(greet.BOTH)
+                self.take()
+
     # ---- what is not taken ----
 
     def test_markers_that_are_left_are_named(self):
@@ -138,9 +154,13 @@ class Resolve(greet.Built, terminal.AtTerminal):
     def test_it_is_not_opened_over_anything(self):
         (self.room / "T-2-conflict").mkdir()
         (self.room / "T-2-conflict" / "mine").write_text("")
-        self.refused(1, "not empty: name another directory with --dir", "resolve", "T-2")
+        self.refused(1, "not empty; name another directory with --dir", "resolve", "T-2")
         self.open("--dir", "other")
         self.refused(1, "edit there and run tandem resolve T-2 --done", "resolve", "T-2")
+        self.refused(2, "--done takes it from there", "resolve", "T-2", "--done", "--dir", "T-2-conflict")
+        shutil.rmtree(self.room / "other")
+        self.refused(1, "which is gone: tandem resolve T-2 opens it anew", "resolve", "T-2", "--done")
+        self.open()
 
     def test_only_what_is_blocked_by_a_merge_is_resolved(self):
         self.refused(1, "T-1 is not blocked", "resolve", "T-1")

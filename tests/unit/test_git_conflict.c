@@ -17,11 +17,20 @@ static struct oid theirs_of(struct fixture *f, const struct oid *base)
     return COMMIT(f, "main", base, "a", "one\nzwei\nthree\n", "b", "B\n", "c", "C\n");
 }
 
+static void open_conflict(struct fixture *f, const struct oid *theirs)
+{
+    const char *out = scratch_path(&f->s, "out");
+    check_ok(repo_clone_conflict(f->r, out, "topic", theirs, "Merge main\n", &f->e), &f->e);
+    assert_true(repo_clone_unfinished(out));
+    check_ok(repo_clone_conflict(f->r, out, "topic", theirs, "Merge main\n", &f->e), &f->e); /* until it is finished */
+    check_ok(repo_clone_finish(out, &f->e), &f->e);
+}
+
 static void a_conflict_becomes_an_ordinary_merge_under_way(void **state)
 {
     struct fixture *f = *state;
     struct oid base = make_conflict(f), theirs = theirs_of(f, &base);
-    check_ok(repo_clone_conflict(f->r, scratch_path(&f->s, "out"), "topic", &theirs, "Merge main\n", &f->e), &f->e);
+    open_conflict(f, &theirs);
     assert_string_equal(sh(f, "cd out; git status --porcelain"), "UU a\nM  b\nDU c");
     assert_string_equal(scratch_read(&f->s, "out/a"), "one\n<<<<<<< ours\nTWO\n=======\nzwei\n>>>>>>> theirs\nthree\n");
     assert_string_equal(scratch_read(&f->s, "out/b"), "B\n");
@@ -37,7 +46,7 @@ static void a_clean_merge_waits_in_the_same_way(void **state)
     struct fixture *f = *state;
     struct oid base = COMMIT(f, "main", NULL, "a", "a\n", "b", "b\n"), theirs = COMMIT(f, "main", &base, "b", "B\n");
     COMMIT(f, "topic", &base, "a", "A\n");
-    check_ok(repo_clone_conflict(f->r, scratch_path(&f->s, "out"), "topic", &theirs, "Merge main\n", &f->e), &f->e);
+    open_conflict(f, &theirs);
     assert_string_equal(sh(f, "cd out; git status --porcelain; git rev-parse MERGE_HEAD"),
                         arena_printf(&f->s.arena, "M  b\n%s", theirs.hex));
 }
