@@ -90,7 +90,7 @@ struct suite_options {
 };
 
 struct stack_prepared {
-    const char *digest;  /* of lock files, vendored files and command; "": nothing to prepare */
+    const char *digest;  /* of lock files, vendored files, command and its version; "": nothing to prepare */
     const char *path;    /* the result, outside of the sandbox; "" when there is none */
     const char *command; /* in one line */
     const char *output;  /* when it ran */

@@ -107,6 +107,8 @@ static const struct field prepare_fields[] = {
           .doc = "path patterns of the files that say what a project depends on; without such a file nothing is done"),
     FIELD(struct stack_prepare, vendored, FIELD_TEXTS, .max = 20,
           .doc = "path patterns of what `run` installs from; when given, it runs only where there is such a file"),
+    FIELD(struct stack_prepare, version, FIELD_TEXTS, .max = 20,
+          .doc = "prints the versions of what installs; after an upgrade it is installed anew"),
     FIELD(struct stack_prepare, run, FIELD_TEXTS, .max = 60,
           .doc = "installs into {out}, without network; it sees the files of `lock` and `vendored` and no others"),
     FIELD(struct stack_prepare, online, FIELD_TEXTS, .max = 60,
@@ -508,6 +510,8 @@ int stack_parse(struct stack **ret, const char *name, const char *text, size_t l
 {
     struct stack *s = xcalloc(1, sizeof *s);
     arena_init(&s->arena);
+    s->version = ARENA_NEW(&s->arena, struct stack_version);
+    pthread_mutex_init(&s->version->lock, NULL);
     struct yaml *yaml;
     int r = yaml_parse(&s->arena, arena_printf(&s->arena, "stacks/%s.yaml", name), text, len, &yaml, e);
     if (r == 0) {
@@ -546,6 +550,7 @@ void stack_free(struct stack *s)
 {
     if (!s)
         return;
+    pthread_mutex_destroy(&s->version->lock);
     arena_release(&s->arena);
     free(s);
 }

@@ -5,9 +5,12 @@
 #define TANDEM_STACK_FILE_H
 
 #include "base/arena.h"
+#include "base/digest.h"
 #include "base/record.h"
 #include "repo/pattern.h"
 #include "repo/stack.h"
+
+#include <pthread.h>
 
 struct stack_detect { struct texts files; const char *contains; int64_t weight; };
 struct stack_scaffold_file { const char *path, *text, *from; bool executable, protected; };
@@ -22,7 +25,7 @@ struct stack_suite {
 };
 struct stack_coverage { struct texts argv, env; const char *path; int format; };
 struct stack_build { struct texts argv; };
-struct stack_prepare { struct texts lock, vendored, run, online, env; };
+struct stack_prepare { struct texts lock, vendored, version, run, online, env; };
 struct stack_syntax { struct texts files, argv; };
 struct stack_rule {
     int means, absent, owner;
@@ -60,6 +63,12 @@ extern const struct record stack_record;
 
 enum { STACK_MAX_PATTERNS = 400 };
 
+/* What `prepare.version` printed, asked once by whoever needs it first. */
+struct stack_version {
+    pthread_mutex_t lock;
+    struct digest digest; /* "": not asked yet */
+};
+
 struct stack {
     struct arena arena;
     struct stack_spec spec;
@@ -69,6 +78,7 @@ struct stack {
     size_t runner_count;
     struct { const char *text; struct pattern *pattern; } patterns[STACK_MAX_PATTERNS];
     size_t pattern_count;
+    struct stack_version *version;
 };
 
 /* The compiled pattern of a field, which is found by its text; NULL for "". */

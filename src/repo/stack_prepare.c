@@ -1,8 +1,8 @@
 /* stack_prepare.c - a project's dependencies: installed once, kept by what they come from.
  *
  * The command sees the lock files and what is vendored, and no other file of the project, so
- * that the digest of those (and of the command) says all that its result depends on.  It runs
- * in the sandbox like a test.  What it wrote lies in the home's cache, from where it is put on
+ * that the digest of those (and of the command, and of what prints its version) says all that
+ * its result depends on.  It runs in the sandbox like a test.  What it wrote lies in the home's cache, from where it is put on
  * the sandbox's shelf once in each process; runs mount it read-only.
  *
  * A result is copied under a temporary name, synced, and renamed: what has a digest for a name
@@ -72,10 +72,43 @@ static bool choose(struct preparing *p, const struct tree *all)
     return is_locked && is_vendored && p->argv->count;
 }
 
-static const char *digest_inputs(const struct preparing *p)
+/* What it prints counts, however it ends: an installer that is missing has no version. */
+static int ask_version(struct preparing *p, struct digest *ret)
+{
+    const struct texts *argv = &p->run.stack->spec.prepare.version;
+    struct running run = p->run;
+    struct sandbox_result done = { 0 };
+    run.network = false;
+    int r = argv->count ? running_enter(&run, p->repo, NULL) : 0;
+    if (r == 0 && argv->count) {
+        r = running_execute(&run, running_fill(&run, argv, NULL, NULL), running_env(&run, false), &done);
+        sandbox_room_remove(run.sandbox, &run.room);
+    }
+    if (r < 0 && r != ERR_UNAVAILABLE)
+        return r;
+    *ret = digest_of(done.process.out.data, done.process.out.len);
+    if (argv->count && r == 0)
+        sandbox_result_release(&done);
+    return 0;
+}
+
+static int find_version(struct preparing *p, const char **ret)
+{
+    struct stack_version *v = p->run.stack->version;
+    int r = 0;
+    pthread_mutex_lock(&v->lock);
+    if (!*v->digest.hex)
+        r = ask_version(p, &v->digest);
+    if (r == 0)
+        *ret = arena_strdup(p->run.arena, v->digest.hex);
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+static const char *digest_inputs(const struct preparing *p, const char *version)
 {
     STR_LOCAL(text);
-    str_addf(&text, "1\n%s\n", stack_name(p->run.stack));
+    str_addf(&text, "2\n%s\n%s\n", stack_name(p->run.stack), version);
     for (size_t i = 0; i < p->argv->count; i++)
         str_addf(&text, "%zu %s\n", strlen(p->argv->items[i]), p->argv->items[i]);
     for (size_t i = 0; i < p->tree.count; i++)
@@ -316,7 +349,11 @@ int stack_prepare(const struct stack *s, struct sandbox *sb, struct repo *r, con
         return code;
     if (s->spec.prepare.lock.count && choose(&p, &all)) {
         char path[SANDBOX_SHELF_PATH];
-        result.digest = digest_inputs(&p);
+        const char *version;
+        code = find_version(&p, &version);
+        if (code < 0)
+            return code;
+        result.digest = digest_inputs(&p, version);
         result.command = join(a, p.argv);
         if (sandbox_shelf_has(sb, result.digest, path)) {
             result.path = arena_strdup(a, path);

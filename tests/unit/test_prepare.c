@@ -122,6 +122,27 @@ static void the_digest_is_of_what_the_command_can_see(void **state)
     close_stage(&st);
 }
 
+/* The version is what is printed, by whatever command. */
+static void what_installs_has_a_version_of_its_own(void **state)
+{
+    static const char *const versions[] = { "[echo, one]", "[printf, 'one\\n']", "[echo, two]", "[nowhere-to-be-found]" };
+    const char *digests[4];
+    for (size_t i = 0; i < 4; i++) {
+        struct stage st;
+        const char *text = arena_printf(&((struct fixture *)*state)->s.arena, "%s  version: %s\n", own_stack, versions[i]);
+        open_stage(&st, state, text);
+        struct oid tree = tree_of(&st, "lock ");
+        struct suite_run run = run_on(&st, &tree);
+        check_passed(&run, "tests/test_dep.py::Dependency::test_text");
+        assert_int_equal(run.prepared.ran, i != 1);
+        digests[i] = run.prepared.digest;
+        close_stage(&st);
+    }
+    assert_string_equal(digests[0], digests[1]);
+    assert_string_not_equal(digests[0], digests[2]);
+    assert_string_not_equal(digests[0], digests[3]);
+}
+
 static void without_a_lock_file_nothing_is_done(void **state)
 {
     struct stage st;
@@ -271,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_repo(dependencies_are_installed_once_and_seen_by_the_tests),
         with_repo(the_digest_is_of_what_the_command_can_see),
+        with_repo(what_installs_has_a_version_of_its_own),
         with_repo(without_a_lock_file_nothing_is_done),
         with_repo(the_network_is_used_only_when_it_is_allowed),
         with_repo(an_installation_that_fails_is_trouble_and_is_not_kept),
