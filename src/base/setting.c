@@ -52,7 +52,7 @@ static const struct setting table[] = {
 #undef GROUP
 #define GROUP "Models"
     INT(context_tokens, 0, 10000000, "0", "tokens", "context of the models; 0: what the server says, or else 8192"),
-    INT(answer_tokens, 256, 1000000, "4096", "tokens", "room kept for an answer"),
+    INT(answer_tokens, 0, 1000000, "0", "tokens", "room kept for an answer; 0: a quarter of the context, at most 4096"),
     INT(map_tokens, 0, 100000, "1500", "tokens", "room for the map of the repository in a prompt"),
     INT(answer_kib, 1, 1048576, "4096", "KiB", "an answer longer than this is cut off as broken"),
     INT(connect_s, 1, 600, "5", "seconds", "time to reach a model server"),

@@ -52,9 +52,10 @@ void model_free(struct model *m)
         m->backend->free(m);
 }
 
-int model_describe(struct model *m, const char **ret_name, int64_t *ret_context_tokens, struct err *e)
+int model_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
+                   struct err *e)
 {
-    return m->backend->describe(m, NULL, ret_name, ret_context_tokens, e);
+    return m->backend->describe(m, cancel, ret_name, ret_context_tokens, e);
 }
 
 const char *chat_role_name(enum chat_role role)

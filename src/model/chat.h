@@ -53,8 +53,9 @@ void model_free(struct model *m);
  * "name:latest", for an alias, and for the only id that contains it in any case.  The
  * context size is what the options say, else what the server tells (vLLM in its list,
  * llama-server in /props, Ollama in /api/ps), else 8192.  *ret_name lives as long as the
- * model. */
-int model_describe(struct model *m, const char **ret_name, int64_t *ret_context_tokens, struct err *e);
+ * model.  ERR_CANCELLED within 50 ms of *cancel (which may be NULL). */
+int model_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
+                   struct err *e);
 
 enum chat_role { CHAT_SYSTEM, CHAT_USER, CHAT_ASSISTANT };
 struct chat_message { enum chat_role role; const char *text; };
@@ -88,7 +89,7 @@ struct chat_answer {
     struct str text;      /* reasoning stripped; chat_answer_release */
     struct str reasoning; /* what was stripped, for the Run */
     char finish[24];      /* "stop", "length", "repetition" (cut after the first copy), ... */
-    char model[128];      /* as reported with the answer */
+    char model[128];      /* as reported with the answer, else as described */
     int64_t prompt_tokens, cached_tokens, completion_tokens; /* -1: not reported */
     int64_t queue_us;       /* waited for the server to be ready */
     int64_t first_token_us; /* from the successful request to its first token */
@@ -108,7 +109,8 @@ struct chat_answer {
 int model_chat(struct model *m, const struct chat_request *q, struct chat_answer *ret, struct err *e);
 void chat_answer_release(struct chat_answer *a);
 
-/* Upper bounds for budgeting, without the model's tokenizer. */
+/* For budgeting, without the model's tokenizer: an estimate that is rather too high for code
+ * and prose (tokens.c), but no bound: texts of rare characters can cost more. */
 int64_t tokens_estimate(const char *text, size_t len);
 int64_t tokens_estimate_messages(const struct chat_message *messages, size_t count);
 

@@ -286,6 +286,8 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
     c.attempt.stream_options = !atomic_load(&m->no_stream_options);
     r = attempts(&c);
     answer->queue_us = described - start + c.patience.waited_us;
+    if (!answer->model[0])
+        snprintf(answer->model, sizeof answer->model, "%s", c.attempt.name);
     return r;
 }
 

@@ -7,7 +7,7 @@
 #include "model/answer.h"
 #include "team/prompt.h"
 
-enum { MIN_ANSWER_TOKENS = 512, MAX_ANSWER_TOKENS = 8192 };
+enum { MAX_ANSWER_TOKENS = 4096 };
 
 static struct model *model_for(const struct step *s, const struct question *q)
 {
@@ -119,6 +119,96 @@ static void count_use(struct step *s, const struct run *run)
     s->ticket_changed = true;
 }
 
+/* ---- one question ---- */
+
+/* What is to be sent, and where its answer is or will be. */
+struct request {
+    struct chat_message *messages;
+    size_t count;
+    struct str text; /* the prompt as it is stored */
+    const char *digest;
+    const char *of, *id; /* the run's */
+    int64_t occurrence;
+    struct run run; /* when `answered` */
+    bool answered;
+};
+
+static int make_request(struct step *s, const struct question *q, const struct conversation_room *room,
+                        struct request *r, struct err *e)
+{
+    int code = conversation_messages(s->arena, q->conversation, room, q->can_begin_anew, &r->messages, &r->count, e);
+    if (code < 0)
+        return code;
+    str_clear(&r->text);
+    messages_write(&r->text, r->messages, r->count);
+    r->digest = arena_strdup(s->arena, digest_of(r->text.data, r->text.len).hex);
+    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
+    r->of = arena_printf(s->arena, "%s/%s/%s", about, role_names[q->role], q->step);
+    code = find_run(s, r->of, r->digest, &r->run, &r->occurrence, &r->answered, e);
+    r->id = arena_printf(s->arena, "%s/%lld", r->of, (long long)r->occurrence);
+    return code;
+}
+
+static int room_of(struct step *s, struct model *m, struct conversation_room *ret, struct err *e)
+{
+    const char *name;
+    int64_t context = 0, answer = s->team->options.limits.answer_tokens;
+    int r = model_describe(m, s->cancel, &name, &context, e);
+    if (r < 0)
+        return r;
+    if (!answer)
+        answer = context / 4 < MAX_ANSWER_TOKENS ? context / 4 : MAX_ANSWER_TOKENS;
+    *ret = (struct conversation_room){ context, answer };
+    return 0;
+}
+
+static int send(struct step *s, const struct question *q, struct model *m, struct request *r, int64_t answer_tokens,
+                struct err *e)
+{
+    struct run *run = &r->run;
+    *run = (struct run){
+        .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_MODEL,
+        .role = role_names[q->role], .step = q->step, .of = r->of, .task = s->task_id,
+        .occurrence = r->occurrence, .prompt = r->digest, .reasoning = "", .results = "",
+        .started_ms = clock_wall_ms(),
+    };
+    struct chat_answer answer = { .text = STR_INIT, .reasoning = STR_INIT };
+    int code = call_model(s, q, m, r->messages, r->count, answer_tokens, r->occurrence, &answer, e);
+    if (code < 0) {
+        chat_answer_release(&answer);
+        return err_prefix(e, "%s, %s", role_names[q->role], q->step);
+    }
+    run->model = arena_strdup(s->arena, answer.model);
+    run->outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);
+    run->prompt_tokens = answer.prompt_tokens;
+    run->cached_tokens = answer.cached_tokens;
+    run->completion_tokens = answer.completion_tokens;
+    run->queue_us = answer.queue_us;
+    run->first_token_us = answer.first_token_us;
+    run->total_us = answer.total_us;
+    run->retries = answer.retries;
+    code = store_run(s, r->id, run, q->conversation, &r->text, &answer, e);
+    chat_answer_release(&answer);
+    return code;
+}
+
+/* The answer that is stored already, which needs no server; else the model's. */
+static int answer_to(struct step *s, const struct question *q, struct model *m, struct request *r, struct err *e)
+{
+    struct conversation_room room;
+    int code = make_request(s, q, &conversation_room_for_all, r, e);
+    if (code == 0 && !r->answered)
+        code = room_of(s, m, &room, e);
+    if (code == 0 && !r->answered)
+        code = make_request(s, q, &room, r, e);
+    if (code < 0)
+        return code;
+    struct conversation_use *c = q->conversation;
+    if (!continues(s, c, &r->text))
+        c->doc.prompt = "";
+    return r->answered ? 0 : send(s, q, m, r, room.answer_tokens, e);
+}
+
 int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e)
 {
     struct model *m = model_for(s, q);
@@ -126,73 +216,21 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
         return err_set(e, ERR_UNAVAILABLE,
                        "no model is set for the role %s: give --model %s=URL#name (or --model URL#name for all roles)",
                        role_names[q->role], role_names[q->role]);
-    const char *model_name;
-    int64_t context = 0;
-    int r = model_describe(m, &model_name, &context, e);
+    struct request request = { .text = STR_INIT };
+    struct reply reply = { 0 };
+    int r = answer_to(s, q, m, &request, e);
+    if (r == 0)
+        r = store_blob(s->team->store, s->arena, request.run.answer, &reply.text, &reply.len, e);
+    str_release(&request.text);
     if (r < 0)
         return r;
-    int64_t answer_tokens = s->team->options.limits.answer_tokens;
-    if (answer_tokens <= 0) {
-        answer_tokens = context / 4;
-        if (answer_tokens < MIN_ANSWER_TOKENS) answer_tokens = MIN_ANSWER_TOKENS;
-        if (answer_tokens > MAX_ANSWER_TOKENS) answer_tokens = MAX_ANSWER_TOKENS;
-    }
-    struct conversation_use *c = q->conversation;
-    struct chat_message *messages;
-    size_t count;
-    r = conversation_messages(s->arena, c, context - answer_tokens, q->can_begin_anew, &messages, &count, e);
-    if (r < 0)
-        return r;
-    STR_LOCAL(prompt);
-    messages_write(&prompt, messages, count);
-    if (!continues(s, c, &prompt))
-        c->doc.prompt = "";
-    const char *digest = arena_strdup(s->arena, digest_of(prompt.data, prompt.len).hex);
-    const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
-    const char *of = arena_printf(s->arena, "%s/%s/%s", about, role_names[q->role], q->step);
-
-    struct run run = { 0 };
-    int64_t occurrence;
-    bool found;
-    r = find_run(s, of, digest, &run, &occurrence, &found, e);
-    if (r < 0)
-        return r;
-    const char *id = arena_printf(s->arena, "%s/%lld", of, (long long)occurrence);
-    if (!found) {
-        run = (struct run){
-            .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_MODEL,
-            .role = role_names[q->role], .step = q->step, .of = of, .task = s->task_id,
-            .occurrence = occurrence, .prompt = digest, .reasoning = "", .results = "",
-            .started_ms = clock_wall_ms(),
-        };
-        struct chat_answer answer = { .text = STR_INIT, .reasoning = STR_INIT };
-        r = call_model(s, q, m, messages, count, answer_tokens, occurrence, &answer, e);
-        if (r < 0) {
-            chat_answer_release(&answer);
-            return err_prefix(e, "%s, %s", role_names[q->role], q->step);
-        }
-        run.model = arena_strdup(s->arena, answer.model);
-        run.outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);
-        run.prompt_tokens = answer.prompt_tokens;
-        run.cached_tokens = answer.cached_tokens;
-        run.completion_tokens = answer.completion_tokens;
-        run.queue_us = answer.queue_us;
-        run.first_token_us = answer.first_token_us;
-        run.total_us = answer.total_us;
-        run.retries = answer.retries;
-        r = store_run(s, id, &run, c, &prompt, &answer, e);
-        chat_answer_release(&answer);
-        if (r < 0)
-            return r;
-    }
-    struct reply reply = { .run_id = id, .cut = !streq(run.outcome, "answered") };
-    r = store_blob(s->team->store, s->arena, run.answer, &reply.text, &reply.len, e);
-    if (r < 0)
-        return r;
-    count_use(s, &run);
-    s->answered_by = *run.model ? run.model : model_name;
-    c->doc.prompt = digest;
-    conversation_add(s, c, TURN_ANSWER, reply.len ? reply.text : "(no answer)");
+    const struct run *run = &request.run;
+    reply.run_id = request.id;
+    reply.cut = !streq(run->outcome, "answered");
+    count_use(s, run);
+    s->answered_by = *run->model ? run->model : NULL;
+    q->conversation->doc.prompt = request.digest;
+    conversation_add(s, q->conversation, TURN_ANSWER, reply.len ? reply.text : "(no answer)");
     *ret = reply;
     return 0;
 }

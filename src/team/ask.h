@@ -1,7 +1,8 @@
 /* ask.h - asks a role's model, and stores the Run before its answer is used.
  *
- * After a crash a complete answer to the same prompt is taken from the store; a partial one
- * is asked again.
+ * After a crash a complete answer to the same prompt is taken from the store, for which no
+ * server is needed as long as nothing had to be left out of the prompt; a partial one is asked
+ * again.
  */
 #ifndef TANDEM_ASK_H
 #define TANDEM_ASK_H

@@ -128,6 +128,8 @@ static enum chat_role side_of(int kind)
     return kind == TURN_SYSTEM ? CHAT_SYSTEM : kind == TURN_ANSWER ? CHAT_ASSISTANT : CHAT_USER;
 }
 
+const struct conversation_room conversation_room_for_all = { .context_tokens = INT64_MAX };
+
 static const char *stand_in_for(int kind)
 {
     size_t i = 0;
@@ -152,8 +154,15 @@ static int64_t mask(const struct conversation_use *c, bool *masked, int kind, in
 }
 
 /* Marks what must be left out; ERR_LIMIT when that does not suffice. */
-static int mask_all(const struct conversation_use *c, bool *masked, int64_t budget, bool only_observations, struct err *e)
+static int mask_all(const struct conversation_use *c, bool *masked, const struct conversation_room *room,
+                    bool only_observations, struct err *e)
 {
+    int64_t budget = room->context_tokens - room->answer_tokens;
+    if (budget <= 0)
+        return err_set(e, ERR_LIMIT,
+                       "the model's context of %lld tokens has no room for a prompt beside an answer of %lld: "
+                       "set context_tokens higher or answer_tokens lower",
+                       (long long)room->context_tokens, (long long)room->answer_tokens);
     int64_t total = TURN_OVERHEAD, step = budget / 4 + 1;
     for (size_t i = 0; i < c->doc.turns.count; i++)
         total += turn_at(c, i)->tokens + TURN_OVERHEAD;
@@ -166,17 +175,17 @@ static int mask_all(const struct conversation_use *c, bool *masked, int64_t budg
     if (total <= budget)
         return 0;
     return err_set(e, ERR_LIMIT,
-                   "the prompt needs about %lld tokens and the model's context leaves room for %lld: "
-                   "use a model with a larger context, or make the ticket or spec smaller",
-                   (long long)total, (long long)budget);
+                   "the prompt needs about %lld tokens and the model's context of %lld (context_tokens) less %lld for "
+                   "the answer (answer_tokens) leaves %lld: use a model with a larger context, or make the ticket or spec smaller",
+                   (long long)total, (long long)room->context_tokens, (long long)room->answer_tokens, (long long)budget);
 }
 
-int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget, bool only_observations,
-                          struct chat_message **ret, size_t *ret_count, struct err *e)
+int conversation_messages(struct arena *a, const struct conversation_use *c, const struct conversation_room *room,
+                          bool only_observations, struct chat_message **ret, size_t *ret_count, struct err *e)
 {
     size_t count = c->doc.turns.count;
     bool *masked = ARENA_ARRAY(a, bool, count);
-    int r = mask_all(c, masked, budget, only_observations, e);
+    int r = mask_all(c, masked, room, only_observations, e);
     if (r < 0)
         return r;
     struct chat_message *messages = ARENA_ARRAY(a, struct chat_message, count);

@@ -35,11 +35,15 @@ bool conversation_answered(const struct conversation_use *c);
 /* Puts it into the step's batch (called by step_save and at the end). */
 void conversation_save(struct step *s, struct conversation_use *c);
 
-/* The messages to send: neighbouring turns of the same side become one message.  At most
- * `budget` tokens by estimate; ERR_LIMIT when masking does not suffice.  `only_observations`:
- * nothing else is masked, since the caller can rather begin a fresh context. */
-int conversation_messages(struct arena *a, const struct conversation_use *c, int64_t budget, bool only_observations,
-                          struct chat_message **ret, size_t *ret_count, struct err *e);
+/* What a request and its answer share. */
+struct conversation_room { int64_t context_tokens, answer_tokens; };
+extern const struct conversation_room conversation_room_for_all; /* nothing is masked */
+
+/* The messages to send: neighbouring turns of the same side become one message.  At most what
+ * the answer leaves of the context, by estimate; ERR_LIMIT when masking does not suffice.
+ * `only_observations`: nothing else is masked, since the caller can rather begin a fresh context. */
+int conversation_messages(struct arena *a, const struct conversation_use *c, const struct conversation_room *room,
+                          bool only_observations, struct chat_message **ret, size_t *ret_count, struct err *e);
 
 /* The bytes stored as the run's prompt. */
 void messages_write(struct str *out, const struct chat_message *messages, size_t count);

@@ -47,7 +47,7 @@ struct team_limits {
     int64_t ticket_tokens;    /* prompt and completion together; 0: none */
     int64_t ticket_minutes;   /* 0: none */
     int64_t map_tokens;
-    int64_t answer_tokens;    /* 0: a quarter of the context */
+    int64_t answer_tokens;    /* 0: a quarter of the context, at most 4096 */
     int64_t tree_files, tree_mib; /* of the repository under work */
     struct queue_limits queue;
     struct sandbox_limits suite;

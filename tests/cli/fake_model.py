@@ -36,6 +36,8 @@ class FakeModel:
                        list(answer) if isinstance(answer, list) else [answer]) for role, words, answer in table]
         self.asked = []  # (role, last request, answer)
         self.lock = threading.Lock()
+        self.loading = threading.Event()  # while set it only says that it loads a model
+        self.waited_for = threading.Event()  # somebody was told so
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,6 +58,10 @@ class FakeModel:
                 self.close_connection = self.close_connection or cut
 
             def do_GET(self):
+                if fake.loading.is_set():
+                    self.send("application/json", b'{"error": {"message": "Loading model"}}', 503)
+                    fake.waited_for.set()
+                    return
                 models = [{"id": role, "object": "model"} for role in ROLES]
                 self.send("application/json", json.dumps({"object": "list", "data": models}).encode())
 

@@ -16,13 +16,15 @@ Where each row of what a model can do wrong is proven, besides here:
   plans: cycles and the like         test_answers.py; unit/test_plan.c
   what the tests themselves do       test_hostile.py; unit/test_sandbox.c
 """
+import contextlib
 import os
+import signal
 import subprocess
 
 import greet
 import home
 import small
-from fake_model import Raw, files, stream
+from fake_model import FakeModel, Raw, files, stream
 from small import GOOD_CODE
 
 PAGE = Raw(b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>", "text/html", 502)
@@ -64,6 +66,31 @@ class Servers(small.Small):
         out = self.build(developer=[page] * 40, settings=["patience_s=1", "task_attempts=1"], status=3)
         self.assertIn("T-1 is blocked", out)
         self.assertIn("Sign in", out)
+
+
+class Away(small.Small):
+    def begin(self, fake):
+        (self.room / "spec.md").write_text("# Greet\n\n- `hello(name)` in the module `greet` returns `Hello, NAME`.\n")
+        words = [home.TANDEM, "run", "spec.md", "--stack", "python", "--yes", *fake.words()]
+        return subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_a_run_that_waits_for_a_model_to_load_can_be_interrupted(self):
+        with contextlib.closing(FakeModel([])) as fake:
+            fake.loading.set()
+            run = self.begin(fake)
+            self.assertTrue(fake.waited_for.wait(30))
+            run.send_signal(signal.SIGINT)
+            out, _ = run.communicate(timeout=20)  # it has 300 s of patience
+        self.assertIn("nothing is lost", out)
+
+
+class Contexts(small.Small):
+    def test_a_context_of_4096_tokens_suffices(self):
+        self.assertIn("1 of 1 done", self.build(settings=["context_tokens=4096"]))
+
+    def test_no_room_for_a_prompt_is_said_with_the_settings_to_change(self):
+        out = self.build(settings=["context_tokens=4092", "answer_tokens=4096", "task_attempts=1"], status=3)
+        self.assertIn("set context_tokens higher or answer_tokens lower", " ".join(out.split()))
 
 
 class Links(small.Small):

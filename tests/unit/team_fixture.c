@@ -24,7 +24,7 @@ struct script {
     struct model base;
     pthread_mutex_t lock; /* guards what follows, and the arena */
     struct arena arena;
-    int64_t context;
+    int64_t context; /* 0: unreachable */
     struct line lines[200];
     size_t line_count;
     struct asked asked[500];
@@ -33,7 +33,9 @@ struct script {
 
 static int script_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context, struct err *e)
 {
-    (void)cancel, (void)e;
+    (void)cancel;
+    if (!((struct script *)m)->context)
+        return err_set(e, ERR_UNAVAILABLE, "the script cannot be reached");
     if (ret_name)
         *ret_name = "scripted";
     if (ret_context)
@@ -56,6 +58,8 @@ static const char *line_for(const struct script *s, const char *key)
 static int script_chat(struct model *m, const struct chat_request *q, struct chat_answer *answer, struct err *e)
 {
     struct script *s = (struct script *)m;
+    if (!s->context)
+        return err_set(e, ERR_UNAVAILABLE, "the script cannot be reached");
     pthread_mutex_lock(&s->lock);
     const char *key = arena_printf(&s->arena, "%s/%s/%s/%lld", *q->key.ticket ? q->key.ticket : "project", q->key.role,
                                    q->key.step, (long long)q->key.occurrence);
@@ -113,6 +117,11 @@ void says_always(struct team_fixture *f, const char *prefix, const char *text)
 void script_context(struct team_fixture *f, int64_t tokens)
 {
     f->script->context = tokens;
+}
+
+void script_unreachable(struct team_fixture *f)
+{
+    f->script->context = 0;
 }
 
 const char *prompt_of(struct team_fixture *f, const char *key)

@@ -167,7 +167,7 @@ static void describe(struct fixture *f, const char *name, int64_t context)
     model_free(f->model);
     f->model = NULL;
     check_ok(model_open(&f->model, &f->options, &f->err), &f->err);
-    check_ok(model_describe(f->model, &found, &tokens, &f->err), &f->err);
+    check_ok(model_describe(f->model, NULL, &found, &tokens, &f->err), &f->err);
     assert_string_equal(found, name);
     assert_int_equal(tokens, context);
 }
@@ -202,7 +202,7 @@ static void a_name_may_be_shorter_than_the_servers(void **state)
     int64_t tokens;
     model_free(f->model);
     check_ok(model_open(&f->model, &f->options, &f->err), &f->err);
-    check_err(model_describe(f->model, &name, &tokens, &f->err), ERR_NOT_FOUND, &f->err, "llama3:70b");
+    check_err(model_describe(f->model, NULL, &name, &tokens, &f->err), ERR_NOT_FOUND, &f->err, "llama3:70b");
 }
 
 static void the_context_is_asked_where_each_server_tells_it(void **state)

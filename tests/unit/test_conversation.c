@@ -37,7 +37,7 @@ static const char *sent(struct talk *t, int64_t budget, bool only_observations)
     struct chat_message *messages;
     size_t count;
     struct err e;
-    check_ok(conversation_messages(&t->a, &t->use, budget, only_observations, &messages, &count, &e), &e);
+    check_ok(conversation_messages(&t->a, &t->use, &(struct conversation_room){ budget + 512, 512 }, only_observations, &messages, &count, &e), &e);
     assert_true(tokens_estimate_messages(messages, count) <= budget);
     STR_LOCAL(out);
     messages_write(&out, messages, count);
@@ -55,7 +55,7 @@ static void neighbours_of_one_side_become_one_message(void **state)
     turn(&t, TURN_ANSWER, 10);
     turn(&t, TURN_OBSERVATION, 10);
     turn(&t, TURN_REQUEST, 10);
-    check_ok(conversation_messages(&t.a, &t.use, 5000, false, &messages, &count, &e), &e);
+    check_ok(conversation_messages(&t.a, &t.use, &conversation_room_for_all, false, &messages, &count, &e), &e);
     assert_int_equal(count, 4);
     assert_int_equal(messages[1].role, CHAT_USER);
     assert_int_equal(messages[2].role, CHAT_ASSISTANT);
@@ -97,10 +97,26 @@ static void what_does_not_fit_is_an_error_and_not_cut(void **state)
     turn(&t, TURN_OBSERVATION, 100);
     turn(&t, TURN_ANSWER, 200);
     turn(&t, TURN_OBSERVATION, 100);
-    check_err(conversation_messages(&t.a, &t.use, 700, false, &messages, &count, &e), ERR_LIMIT, &e, "larger context");
+    check_err(conversation_messages(&t.a, &t.use, &(struct conversation_room){ 950, 250 }, false, &messages, &count, &e), ERR_LIMIT, &e, "larger context");
     /* Who can begin a fresh context is not made to work without its own answers. */
     sent(&t, 1000, false);
-    check_err(conversation_messages(&t.a, &t.use, 1000, true, &messages, &count, &e), ERR_LIMIT, &e, "1000");
+    check_err(conversation_messages(&t.a, &t.use, &(struct conversation_room){ 1250, 250 }, true, &messages, &count, &e), ERR_LIMIT, &e, "leaves 1000");
+    arena_release(&t.a);
+}
+
+static void a_context_without_room_for_a_prompt_is_refused_by_the_names_of_its_settings(void **state)
+{
+    (void)state;
+    struct talk t = { .use = { 0 } };
+    struct chat_message *messages;
+    size_t count;
+    struct err e;
+    begin_talk(&t);
+    for (int64_t missing = 0; missing < 10; missing++) {
+        struct conversation_room room = { 4096 - missing, 4096 };
+        check_err(conversation_messages(&t.a, &t.use, &room, false, &messages, &count, &e), ERR_LIMIT, &e, "set context_tokens");
+        assert_non_null(strstr(e.text, "answer_tokens"));
+    }
     arena_release(&t.a);
 }
 
@@ -237,6 +253,16 @@ static void a_complete_answer_is_used_again_after_a_crash_and_only_for_its_promp
     assert_int_equal(calls_of(f, "project/tester/"), 3);
 }
 
+static void a_stored_answer_needs_no_server(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "project/tester/red-1/1", "first");
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    ask_once(f, "Write a test.", "numbers/7-red");
+    script_unreachable(f);
+    assert_string_equal(ask_once(f, "Write a test.", "numbers/7-red"), "numbers/tester/red-1/1: first");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,10 +270,12 @@ int main(void)
         cmocka_unit_test(old_observations_are_left_out_first_and_the_last_turns_never),
         cmocka_unit_test(what_does_not_fit_is_an_error_and_not_cut),
         cmocka_unit_test(requests_extend_each_other_also_while_things_are_left_out),
+        cmocka_unit_test(a_context_without_room_for_a_prompt_is_refused_by_the_names_of_its_settings),
         with_team(all_that_is_wrong_with_a_scope_is_said_at_once),
         with_team(each_request_of_a_role_begins_with_the_one_before),
         with_team(a_conversation_too_long_for_the_model_begins_anew),
         with_team(a_complete_answer_is_used_again_after_a_crash_and_only_for_its_prompt),
+        with_team(a_stored_answer_needs_no_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

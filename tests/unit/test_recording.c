@@ -138,7 +138,7 @@ static void a_replay_answers_as_the_model_did(void **state)
     replay(f, DRIFT_FAIL);
     const char *name;
     int64_t context;
-    check_ok(model_describe(f->model, &name, &context, &f->err), &f->err);
+    check_ok(model_describe(f->model, NULL, &name, &context, &f->err), &f->err);
     assert_string_equal(name, "fake-7b");
     assert_int_equal(context, 12345);
     check_ok(ask(f, 4, "red-1", 2), &f->err);
@@ -223,7 +223,7 @@ static void a_model_is_replayed_by_its_name(void **state)
     check_ok(model_open(&m, &o, &f->err), &f->err);
     const char *name;
     int64_t context;
-    check_ok(model_describe(m, &name, &context, &f->err), &f->err);
+    check_ok(model_describe(m, NULL, &name, &context, &f->err), &f->err);
     assert_string_equal(name, "other one");
     assert_int_equal(context, 800);
     model_free(m);
