@@ -2,6 +2,7 @@
  *
  *   verify.c        the home, the projects, the test runs
  *   proof_commit.c  commits: the events behind them, the branches they are on
+ *   proof_base.c    what a ticket begins with
  *   proof_claim.c   what is claimed of trees, and whether a run bears it out
  */
 #ifndef TANDEM_PROOF_H
@@ -78,9 +79,17 @@ struct commit_known {
 /* *ret_witness is NULL when there is none.  false: there is no such commit. */
 bool commit_holds(struct proof *p, const struct commit_known *k, struct commit_info *ret, const struct witness **ret_witness);
 
+/* The event that a commit names, NULL when the log does not have it; false: it names none. */
+bool witness_behind(struct proof *p, const struct commit_info *info, const struct witness **ret);
+
 /* The commits of a branch, newest first, back to `base` (not included).  Those that no event
  * witnessed are faults. */
 struct texts branch_walk(struct proof *p, const char *about, const char *branch, const char *base);
+
+/* ---- proof_base.c ---- */
+
+/* The ticket's base holds what it builds on, by merges made for it and nothing else. */
+void base_prove(struct proof *p, const struct ticket *t, const char *about);
 
 /* ---- proof_claim.c ---- */
 

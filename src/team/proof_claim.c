@@ -311,6 +311,7 @@ void ticket_prove(struct proof *p, const struct ticket *t, const struct texts *f
     if (!*t->head)
         return; /* it has not begun */
     p->count->tickets++;
+    base_prove(p, t, about);
     struct texts branch = branch_walk(p, about, t->branch, t->base);
     if (!streq(t->head, t->base) && position(&branch, t->head) < 0)
         proof_fault(p, about, 0, "its last commit %.12s is not on the branch %s any more", t->head, t->branch);

@@ -97,17 +97,22 @@ static const char *trailer_of(struct arena *a, const char *message, const char *
     return found;
 }
 
-static const struct witness *witness_of(struct proof *p, const struct commit_known *k, const struct commit_info *info)
+bool witness_behind(struct proof *p, const struct commit_info *info, const struct witness **ret)
 {
     const char *hash = trailer_of(p->arena, info->message, "Evidence");
-    if (!*hash) {
+    *ret = *hash ? witness_find(p, hash) : NULL;
+    return *hash;
+}
+
+static const struct witness *witness_of(struct proof *p, const struct commit_known *k, const struct commit_info *info)
+{
+    const struct witness *w;
+    if (!witness_behind(p, info, &w)) {
         proof_fault(p, k->about, k->criterion, "the %s commit %.12s has no Evidence trailer", k->name, k->commit);
         return NULL;
     }
-    const struct witness *w = witness_find(p, hash);
     if (!w)
-        proof_fault(p, k->about, k->criterion, "the %s commit %.12s rests on an event that the log does not have (%.12s)",
-                    k->name, k->commit, hash);
+        proof_fault(p, k->about, k->criterion, "the %s commit %.12s rests on an event that the log does not have", k->name, k->commit);
     else if (!streq(w->kind, k->kind) || !streq(w->ticket, k->about))
         proof_fault(p, k->about, k->criterion, "the %s commit %.12s rests on event %lld, which is \"%s\" of %s, not \"%s\" of %s",
                     k->name, k->commit, (long long)w->seq, w->kind, w->ticket, k->kind, k->about);
@@ -166,8 +171,8 @@ struct texts branch_walk(struct proof *p, const char *about, const char *branch,
             proof_fault(p, about, 0, "the commit %.12s of the branch %s cannot be read: %s", at.hex, branch, e.text);
             return commits;
         }
-        const char *hash = trailer_of(p->arena, info.message, "Evidence");
-        const struct witness *w = *hash ? witness_find(p, hash) : NULL;
+        const struct witness *w;
+        witness_behind(p, &info, &w);
         if (!w)
             proof_fault(p, about, 0, "the branch %s holds the commit %.12s, which no event of the log witnessed", branch, at.hex);
         else if (!streq(w->tree, info.tree.hex))

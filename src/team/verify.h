@@ -4,7 +4,7 @@
  * green commits exist as witnessed (tree, trailers, the event behind them, the branch they
  * are on, the tests untouched between them), that the tests fail on the red tree for the
  * stored reason and pass on the green one; for criteria that were met already, that the
- * tests fail on the stored base or mutant.  What is in DEV passes all tests of its tickets.
+ * tests fail on the stored base or mutant; that a ticket's base is the merge of what it builds on.  What is in DEV passes all tests of its tickets.
  * The judgements are those of the steps (judge.h), so that what was accepted then is what is
  * accepted now.
  *

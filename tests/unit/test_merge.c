@@ -4,6 +4,7 @@
 
 #include "model/backend.h"
 #include "team/resolve.h"
+#include "team/verify.h"
 
 #define TICKET(id, after) TICKET_OF("f", id, after)
 #define TICKET_OF(functionality, id, after) \
@@ -228,6 +229,71 @@ static void a_person_merges_what_a_ticket_builds_on(void **state)
     assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
 }
 
+/* ---- verify ---- */
+
+static void add_finding(const struct verify_finding *found, void *ctx)
+{
+    str_addf(ctx, "%s: %s\n", found->ticket, found->text);
+}
+
+static void ignore_progress(int64_t done, int64_t all, const char *what, void *ctx)
+{
+    (void)done, (void)all, (void)what, (void)ctx;
+}
+
+/* What does not hold of T-3. */
+static const char *faults_of(struct team_fixture *f)
+{
+    STR_LOCAL(faults);
+    struct verify_watcher watcher = { add_finding, add_finding, ignore_progress, &faults };
+    struct verify_count count;
+    check_ok(team_verify(f->team, &(struct verify_wish){ f->id, "T-3", 1 }, &watcher, &count, &f->e), &f->e);
+    return arena_strndup(&f->s.arena, faults.data, faults.len);
+}
+
+/* Says that T-3 began with another commit than it did. */
+static void forge_base(struct team_fixture *f, const char *commit)
+{
+    struct ticket t;
+    int64_t version;
+    const char *id = arena_printf(&f->s.arena, "%s/T-3", f->id);
+    check_ok(store_get(f->store, &f->s.arena, &ticket_type, id, &t, &version, &f->e), &f->e);
+    t.base = commit;
+    struct batch *b = batch_new();
+    batch_update(b, &ticket_type, id, version, &t);
+    check_ok(store_commit(f->store, b, NULL, &f->e), &f->e);
+    batch_free(b);
+}
+
+static const char *git_in(struct team_fixture *f, const char *words)
+{
+    return scratch_sh(&f->s, arena_printf(&f->s.arena, "export GIT_DIR=home/projects/%s/repo.git; %s", f->id, words));
+}
+
+static void a_base_that_is_not_what_a_ticket_builds_on_is_named(void **state)
+{
+    struct team_fixture *f = *state;
+    struct arena *a = &f->s.arena;
+    make_conflicting_base(f);
+    says(f, "T-3/developer/start-2/1", FILE_BLOCK("tool.py", BOTH_SIDES));
+    begin_project(f, 2, one_spec, THREE_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    const char *base = ticket_of(f, 3).base, *first = ticket_of(f, 1).merged;
+    assert_string_equal(faults_of(f), "");
+
+    forge_base(f, first);
+    assert_non_null(strstr(faults_of(f), "does not hold T-2, on which it builds"));
+    forge_base(f, ticket_of(f, 2).head);
+    assert_non_null(strstr(faults_of(f), "which brings in nothing that it builds on"));
+    /* The same merge with another tree. */
+    const char *forged = git_in(f, arena_printf(a, "git log -1 --format=%%B %s | git commit-tree -p %s^1 -p %s^2 %s^{tree}", base, base,
+                                                base, first));
+    forge_base(f, forged);
+    const char *said = arena_printf(a, "T-3: the merge %.12s in its base has the tree %.12s, but event", forged,
+                                    git_in(f, arena_printf(a, "git rev-parse %s^{tree}", first)));
+    assert_non_null(strstr(faults_of(f), said));
+}
+
 /* ---- into DEV ---- */
 
 #define TWO_FUNCTIONALITIES "{\"functionalities\": [{\"id\": \"f\", \"title\": \"Core\"}, {\"id\": \"g\", \"title\": \"More\"}], \"tickets\": [" \
@@ -307,6 +373,7 @@ int main(void)
         with_team(a_base_above_the_limits_blocks_its_ticket),
         with_team(the_developer_merges_what_a_ticket_builds_on),
         with_team(a_person_merges_what_a_ticket_builds_on),
+        with_team(a_base_that_is_not_what_a_ticket_builds_on_is_named),
         with_team(a_functionality_is_retried_where_it_stands),
         with_team(the_commit_names_the_model_that_answered),
         with_team(the_persons_hint_reaches_the_developer_in_a_merge),
