@@ -7,11 +7,12 @@ import shutil
 
 import greet
 import home
+import terminal
 
 GATE = "the plan waits for approval"  # so far and no further: what is imported is imported
 
 
-class BadRepo(greet.Made):
+class BadRepo(greet.Made, terminal.AtTerminal):
     def setUp(self):
         home.Home.setUp(self)
         (self.room / "spec.md").write_text(greet.SPEC)
@@ -180,13 +181,43 @@ class BadRepo(greet.Made):
         self.git(self.app, "branch", "DEV")
         self.refuse("there is no terminal to ask \"The repository has a DEV branch already.\" on; say --dev continue or --dev replace")
 
-    def test_DEV_is_continued_or_replaced(self):
+    def make_DEV(self):
+        """With a commit of its own."""
         self.make_repository()
         self.git(self.app, "switch", "--quiet", "--create", "DEV")
         (self.app / "ours.py").write_text("OURS = 1\n")
         self.git(self.app, "add", "--all")
         self.git(self.app, "commit", "--quiet", "--message=Before")
         self.git(self.app, "switch", "--quiet", "main")
+
+    def answer(self, letter):
+        """To the question about it: the exit status."""
+        with contextlib.closing(greet.model()) as fake:
+            status, out = self.at_terminal(["run", "spec.md", "--stack", "python", "--repo", "app", "--yes", *fake.words()], [letter])
+        self.assertIn("The repository has a DEV branch already.", out)
+        return status
+
+    def test_a_person_has_it_continued(self):
+        self.make_DEV()
+        self.assertEqual(self.answer("c"), 0)
+        self.built()
+        self.assertEqual(self.git(self.app, "show", "DEV:ours.py"), "OURS = 1")
+
+    def test_a_person_has_it_replaced(self):
+        self.make_DEV()
+        self.assertEqual(self.answer("r"), 0)
+        self.built()
+        self.assertNotIn("ours.py", self.git(self.app, "ls-tree", "--name-only", "DEV"))
+
+    def test_a_person_stops_there(self):
+        self.make_DEV()
+        before = self.print_of(self.app)
+        self.assertEqual(self.answer("s"), 0)
+        self.assertEqual(self.print_of(self.app), before)
+        self.assertIn("no project", self.good("status"))
+
+    def test_DEV_is_continued_or_replaced(self):
+        self.make_DEV()
         before = self.print_of(self.app)
         shutil.copytree(self.app, self.room / "copy", symlinks=True)
         self.build("--dev", "continue")

@@ -27,6 +27,23 @@ int fixture_tear_down(void **state)
     return 0;
 }
 
+struct sandbox *fixture_sandbox;
+
+int fixture_open_sandbox(void **state)
+{
+    (void)state;
+    struct err e;
+    check_ok(sandbox_open(&fixture_sandbox, SANDBOX_BWRAP, NULL, &e), &e);
+    return 0;
+}
+
+int fixture_close_sandbox(void **state)
+{
+    (void)state;
+    sandbox_free(fixture_sandbox);
+    return 0;
+}
+
 void fixture_reopen(struct fixture *f)
 {
     repo_free(f->r);

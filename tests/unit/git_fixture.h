@@ -5,6 +5,7 @@
 #include "check.h"
 #include "scratch.h"
 
+#include "os/sandbox.h"
 #include "repo/git.h"
 
 struct fixture {
@@ -16,6 +17,11 @@ struct fixture {
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 #define with_repo(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+/* A sandbox for all tests of a program: set-up and tear-down of their group. */
+extern struct sandbox *fixture_sandbox;
+int fixture_open_sandbox(void **state);
+int fixture_close_sandbox(void **state);
 
 /* Frees the repository and opens it again, with nothing in its cache. */
 void fixture_reopen(struct fixture *f);

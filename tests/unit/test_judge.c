@@ -49,7 +49,12 @@ static const char *tester(struct scene *sc)
     return tester_is_satisfactory(&sc->arena, &q, &sc->j);
 }
 
-#define SCENE(sc) struct scene sc; begin(&sc)
+static void end(struct scene *sc)
+{
+    arena_release(&sc->arena);
+}
+
+#define SCENE(sc) __attribute__((cleanup(end))) struct scene sc; begin(&sc)
 
 static void red_holds_when_every_new_test_fails_by_assertion(void **state)
 {
@@ -64,7 +69,6 @@ static void red_holds_when_every_new_test_fails_by_assertion(void **state)
     assert_int_equal(sc.j.reason, RED_ASSERTION);
     assert_int_equal(sc.j.tests.count, 1);
     assert_string_equal(sc.j.tests.items[0], "t.py::new");
-    arena_release(&sc.arena);
 }
 
 static void red_holds_by_absence_with_ids_from_the_listing(void **state)
@@ -79,7 +83,6 @@ static void red_holds_by_absence_with_ids_from_the_listing(void **state)
     assert_int_equal(sc.j.reason, RED_ABSENCE);
     assert_int_equal(sc.j.tests.count, 2);
     assert_string_equal(sc.j.absent.items[0], "units");
-    arena_release(&sc.arena);
 }
 
 static void red_is_refused_when_the_new_test_passes(void **state)
@@ -94,7 +97,6 @@ static void red_is_refused_when_the_new_test_passes(void **state)
     texts_add(&sc.listed, &sc.arena, "t.py::other");
     assert_non_null(strstr(tester(&sc), "pass at once"));
     assert_false(sc.j.passes_at_once);
-    arena_release(&sc.arena);
 }
 
 static void red_is_refused_for_a_fault_of_the_test_itself(void **state)
@@ -105,7 +107,6 @@ static void red_is_refused_for_a_fault_of_the_test_itself(void **state)
     texts_add(&sc.run.broken, &sc.arena, "t.py");
     result(&sc, "t.py", TEST_ERROR, "fault: invalid syntax");
     assert_non_null(strstr(tester(&sc), "a syntax error"));
-    arena_release(&sc.arena);
 }
 
 static void red_is_refused_for_an_error_that_is_no_assertion(void **state)
@@ -115,7 +116,6 @@ static void red_is_refused_for_an_error_that_is_no_assertion(void **state)
     texts_add(&sc.listed, &sc.arena, "t.py::new");
     result(&sc, "t.py::new", TEST_ERROR, "exception: KeyError");
     assert_non_null(strstr(tester(&sc), "the test did not come to an assertion: exception: KeyError"));
-    arena_release(&sc.arena);
 }
 
 static void red_holds_by_an_error_inside_production_code(void **state)
@@ -131,7 +131,6 @@ static void red_holds_by_an_error_inside_production_code(void **state)
     assert_string_equal(red_reason_names[sc.j.reason], "error");
     sc.tests[1].message = "exception";
     assert_non_null(strstr(tester(&sc), "t.py::b"));
-    arena_release(&sc.arena);
 }
 
 static void red_is_refused_when_a_test_of_the_base_is_broken_or_gone(void **state)
@@ -143,7 +142,6 @@ static void red_is_refused_when_a_test_of_the_base_is_broken_or_gone(void **stat
     texts_add(&sc.listed, &sc.arena, "t.py::new");
     result(&sc, "t.py::new", TEST_FAILED, "assertion");
     assert_non_null(strstr(tester(&sc), "t.py::old"));
-    arena_release(&sc.arena);
 }
 
 static void proven_tests_may_wait_for_something_absent_in_their_file(void **state)
@@ -164,7 +162,6 @@ static void proven_tests_may_wait_for_something_absent_in_their_file(void **stat
     result(&sc, "t.py::one", TEST_FAILED, "assertion");
     result(&sc, "t.py::two", TEST_FAILED, "assertion");
     assert_non_null(strstr(tester(&sc), "t.py::one"));
-    arena_release(&sc.arena);
 }
 
 static void red_is_refused_without_a_new_test_or_a_complete_run(void **state)
@@ -177,7 +174,6 @@ static void red_is_refused_without_a_new_test_or_a_complete_run(void **state)
     sc.run.completed = false;
     sc.run.trouble = "it ran out of time";
     assert_non_null(strstr(tester(&sc), "ran out of time"));
-    arena_release(&sc.arena);
 }
 
 static const char *developer(struct scene *sc, struct texts *tests)
@@ -200,7 +196,6 @@ static void a_run_that_changes_its_tests_proves_neither_red_nor_green(void **sta
     assert_non_null(strstr(developer(&sc, &sc.listed), "t.py"));
     sc.run.modified.count = 0;
     assert_string_equal(developer(&sc, &sc.listed), "");
-    arena_release(&sc.arena);
 }
 
 static void a_program_that_builds_has_to_go_on_building(void **state)
@@ -223,7 +218,6 @@ static void a_program_that_builds_has_to_go_on_building(void **state)
     sc.tests[1].outcome = TEST_FAILED;
     assert_string_equal(tester(&sc), "");
     assert_int_equal(sc.j.tests.count, 1);
-    arena_release(&sc.arena);
 }
 
 static void a_listed_test_that_was_never_run_is_not_red(void **state)
@@ -232,7 +226,6 @@ static void a_listed_test_that_was_never_run_is_not_red(void **state)
     SCENE(sc);
     texts_add(&sc.listed, &sc.arena, "t.py::ghost");
     assert_non_null(strstr(tester(&sc), "t.py::ghost"));
-    arena_release(&sc.arena);
 }
 
 static void green_needs_the_same_ids_and_everything_from_before(void **state)
@@ -254,7 +247,6 @@ static void green_needs_the_same_ids_and_everything_from_before(void **state)
     sc.run.completed = false;
     sc.run.trouble = "killed";
     assert_non_null(strstr(developer(&sc, &tests), "killed"));
-    arena_release(&sc.arena);
 }
 
 static void a_spec_must_speak_of_what_was_said(void **state)

@@ -6,12 +6,10 @@
 #include "repo/map.h"
 #include "repo/stack.h"
 
-static struct sandbox *sandbox;
-
 static struct map built(struct fixture *f, const struct oid *tree)
 {
     struct map m;
-    check_ok(map_build(f->r, sandbox, tree, &f->s.arena, &m, &f->e), &f->e);
+    check_ok(map_build(f->r, fixture_sandbox, tree, &f->s.arena, &m, &f->e), &f->e);
     return m;
 }
 
@@ -183,21 +181,6 @@ static void rendering_is_the_same_each_time(void **state)
     map_render(&m, &a, query.data, 700);
 }
 
-static int open_sandbox(void **state)
-{
-    (void)state;
-    struct err e;
-    check_ok(sandbox_open(&sandbox, SANDBOX_BWRAP, NULL, &e), &e);
-    return 0;
-}
-
-static int close_sandbox(void **state)
-{
-    (void)state;
-    sandbox_free(sandbox);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,5 +193,5 @@ int main(void)
         cmocka_unit_test(the_relevant_file_is_kept_within_the_budget),
         cmocka_unit_test(rendering_is_the_same_each_time),
     };
-    return cmocka_run_group_tests(tests, open_sandbox, close_sandbox);
+    return cmocka_run_group_tests(tests, fixture_open_sandbox, fixture_close_sandbox);
 }

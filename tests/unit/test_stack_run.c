@@ -6,8 +6,6 @@
 #include "os/share.h"
 #include "repo/stack.h"
 
-static struct sandbox *sandbox;
-
 struct stage {
     struct fixture *f;
     struct stack *stack;
@@ -35,7 +33,7 @@ static struct oid scaffolded(struct stage *st, const char *const *pairs)
 static struct suite_run run_with(struct stage *st, const struct oid *tree, const struct suite_options *o)
 {
     struct suite_run run;
-    check_ok(stack_run(st->stack, sandbox, st->f->r, tree, o, st->a, &run, &st->f->e), &st->f->e);
+    check_ok(stack_run(st->stack, fixture_sandbox, st->f->r, tree, o, st->a, &run, &st->f->e), &st->f->e);
     return run;
 }
 
@@ -505,9 +503,9 @@ static void syntax_is_checked_without_running(void **state)
     struct oid tree = scaffolded(&st, PAIRS("good.py", "raise SystemExit(1)\n", "tests/test_bad.py", "import x\ndef f(:\n", "binary.py", "\x01\xff"));
     const char *good[] = { "good.py" }, *bad[] = { "good.py", "tests/test_bad.py", "README.md", "binary.py" };
     const char *said;
-    check_ok(stack_check_syntax(st.stack, sandbox, st.f->r, &tree, &(struct texts){ good, 1 }, st.a, &said, &st.f->e), &st.f->e);
+    check_ok(stack_check_syntax(st.stack, fixture_sandbox, st.f->r, &tree, &(struct texts){ good, 1 }, st.a, &said, &st.f->e), &st.f->e);
     assert_string_equal(said, "");
-    check_ok(stack_check_syntax(st.stack, sandbox, st.f->r, &tree, &(struct texts){ bad, 4 }, st.a, &said, &st.f->e), &st.f->e);
+    check_ok(stack_check_syntax(st.stack, fixture_sandbox, st.f->r, &tree, &(struct texts){ bad, 4 }, st.a, &said, &st.f->e), &st.f->e);
     assert_non_null(strstr(said, "tests/test_bad.py:2: SyntaxError: "));
     assert_non_null(strstr(said, "binary.py:1: "));
     stack_free(st.stack);
@@ -520,7 +518,7 @@ static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void
     bool usable;
     for (size_t i = 0; i < 4; i++) {
         struct stage st = stage_make(state, stacks[i]);
-        check_ok(stack_doctor(st.stack, sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
+        check_ok(stack_doctor(st.stack, fixture_sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
         assert_string_equal(said, "");
         assert_true(usable);
         stack_free(st.stack);
@@ -530,13 +528,13 @@ static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void
                        "- {name: nice, package: nice-lib, check: [sh, -c, exit 1], optional: true}\n"
                        "suite: {argv: [cobc], results: {path: r, format: tap}}\n";
     check_ok(stack_parse(&st.stack, "odd", text, strlen(text), NULL, &st.f->e), &st.f->e);
-    check_ok(stack_doctor(st.stack, sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
+    check_ok(stack_doctor(st.stack, fixture_sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
     assert_string_equal(said, "cobc is missing (compiles): apt-get install gnucobol\n"
                               "nice is missing; tests run without it: apt-get install nice-lib");
     assert_false(usable);
     struct oid tree = scaffolded(&st, (const char *const[]){ NULL });
     struct suite_run run;
-    check_err(stack_run(st.stack, sandbox, st.f->r, &tree, NULL, st.a, &run, &st.f->e), ERR_UNAVAILABLE, &st.f->e,
+    check_err(stack_run(st.stack, fixture_sandbox, st.f->r, &tree, NULL, st.a, &run, &st.f->e), ERR_UNAVAILABLE, &st.f->e,
               "cobc is missing: apt-get install gnucobol");
     stack_free(st.stack);
 }
@@ -547,7 +545,7 @@ static void a_cancelled_run_says_so(void **state)
     atomic_bool cancel = true;
     struct suite_run run;
     struct oid tree = scaffolded(&st, PAIRS("tests/test_x.py", "import time\ntime.sleep(60)\n"));
-    check_err(stack_run(st.stack, sandbox, st.f->r, &tree, &(struct suite_options){ .cancel = &cancel }, st.a, &run, &st.f->e),
+    check_err(stack_run(st.stack, fixture_sandbox, st.f->r, &tree, &(struct suite_options){ .cancel = &cancel }, st.a, &run, &st.f->e),
               ERR_CANCELLED, &st.f->e, "stopped");
     stack_free(st.stack);
 }
@@ -591,21 +589,6 @@ static void scaffolds_are_recognised_as_their_own_stack(void **state)
     }
 }
 
-static int open_sandbox(void **state)
-{
-    (void)state;
-    struct err e;
-    check_ok(sandbox_open(&sandbox, SANDBOX_BWRAP, NULL, &e), &e);
-    return 0;
-}
-
-static int close_sandbox(void **state)
-{
-    (void)state;
-    sandbox_free(sandbox);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,5 +613,5 @@ int main(void)
         with_repo(contents_decide_between_stacks),
         with_repo(scaffolds_are_recognised_as_their_own_stack),
     };
-    return cmocka_run_group_tests(tests, open_sandbox, close_sandbox);
+    return cmocka_run_group_tests(tests, fixture_open_sandbox, fixture_close_sandbox);
 }
