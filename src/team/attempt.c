@@ -63,6 +63,17 @@ static int write_wip(struct step *s, const char *tree, const char *fault, struct
     return repo_ref_move(s->site->repo, ref, NULL, &commit, e);
 }
 
+int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, bool repeated, bool has_heavy)
+{
+    int64_t last = has_heavy ? LEVEL_HEAVY : LEVEL_FRESH, by_count = nth * LEVEL_PERSON / attempts;
+    if (nth >= attempts || (repeated && level >= last))
+        return LEVEL_PERSON;
+    level += repeated;
+    if (level < by_count)
+        level = by_count;
+    return level < last ? level : last;
+}
+
 static void raise_level(struct step *s, const struct failed_attempt *f)
 {
     struct ticket *t = &s->ticket;
@@ -76,10 +87,7 @@ static void raise_level(struct step *s, const struct failed_attempt *f)
     texts_add(&seen, s->arena, mark);
     t->seen = seen;
     t->attempt++;
-    if (repeated || t->attempt % 2 == 0)
-        t->level++;
-    if (t->level == LEVEL_HEAVY && !s->team->options.heavy)
-        t->level = LEVEL_PERSON;
+    t->level = attempt_level(t->level, t->attempt, s->team->options.limits.attempts, repeated, s->team->options.heavy);
     s->ticket_changed = true;
 }
 
@@ -110,7 +118,7 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
         if (r < 0)
             return r;
     }
-    if (s->ticket.level >= LEVEL_PERSON || s->ticket.attempt >= s->team->options.limits.attempts) {
+    if (s->ticket.level >= LEVEL_PERSON) {
         step_block(s, "%s did not succeed in %lld attempts; the last was refused: %s", s->stage->name,
                    (long long)s->ticket.attempt, f->fault);
         return 0;

@@ -1,8 +1,9 @@
 /* attempt.h - what happens when an answer is not good enough.
  *
+ * How many attempts there are a person sets (setting attempts); the levels are spread over
+ * them: a hint, other sampling, a fresh context, the heavier model, and at the end a person.
  * Loops are cut by lack of progress: the same tree with the same failing tests as an earlier
- * attempt raises the level at once, any second failure raises it as well.  The levels: a
- * hint, other sampling, a fresh context, the heavier model, a person. */
+ * attempt raises the level at once, up to the person. */
 #ifndef TANDEM_ATTEMPT_H
 #define TANDEM_ATTEMPT_H
 
@@ -11,6 +12,9 @@
 #include "model/answer.h"
 
 enum escalation { LEVEL_NORMAL, LEVEL_HINT, LEVEL_SAMPLING, LEVEL_FRESH, LEVEL_HEAVY, LEVEL_PERSON };
+/* The level after the n-th failed attempt of `attempts`; `repeated`: it was like an earlier one;
+ * `has_heavy`: there is a heavier model to ask. */
+int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, bool repeated, bool has_heavy);
 
 /* The question for the next attempt at the ticket's current level; `fresh`: the conversation
  * begins with it. */

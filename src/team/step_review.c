@@ -72,9 +72,9 @@ static int ask_review(struct step *s, const char *tree, const char *template, co
 /* Whether what the review asks for comes once too often; the step is blocked then. */
 static bool asked_too_often(struct step *s, int64_t rounds, const struct review *v)
 {
-    if (rounds < s->team->options.limits.review_rounds)
+    if (rounds <= s->team->options.limits.review_rounds)
         return false;
-    step_block(s, "the review asked for changes %lld times; the last: %s", (long long)rounds,
+    step_block(s, "the review asked for changes %lld time%s (setting review_rounds); the last: %s", (long long)rounds, rounds == 1 ? "" : "s",
                ((const struct comment *)v->comments.items)[0].text);
     return true;
 }

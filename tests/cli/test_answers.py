@@ -19,6 +19,28 @@ class Answers(small.Small):
             self.assertIn(words, out)
         self.assertEqual(len(self.events("red.refused" if role == "tester" else "green.refused")), len(answers))
 
+    def test_a_person_sets_how_many_answers_are_refused_before_they_are_asked(self):
+        answers = iter([files(greet_py=f"def hello(name):\n    return {n}\n") for n in range(14)] + [GOOD_CODE])
+        self.build(more=[("developer", words, lambda _: next(answers)) for words in ("criterion 1", "Not accepted")],
+                   settings=["attempts=20"])
+        self.assertEqual(len(self.events("green.refused")), 14)
+
+    def test_the_same_answer_again_and_again_ends_sooner(self):
+        self.build(developer=[files(greet_py="def hello(name):\n    return 1\n")] * 20, settings=["attempts=20"], status=3)
+        self.assertLess(len(self.events("green.refused")), 10)
+
+    def test_a_review_sends_a_ticket_back_as_often_as_the_person_allows(self):
+        wish = {"accept": False, "comments": [{"kind": "refactoring", "text": "Say it shorter"}]}
+        shorter = [files(greet_py=f"def hello(who):\n    return 'Hello, ' + who{' ' * n}\n") for n in (0, 1)]
+        for allowed, status in ((0, 3), (1, 3), (2, 0)):
+            with self.subTest(allowed):
+                self.setUp()
+                self.build(more=[("architect", "is finished. Review it", [wish, wish, {"accept": True, "comments": []}]),
+                                 ("developer", "Say it shorter", shorter)],
+                           settings=[f"review_rounds={allowed}"], status=status)
+                self.assertEqual(len(self.events("review.commented")), min(allowed + 1, 2))
+                self.assertEqual(len([e for e in self.events("task.leased") if e["on_behalf"].endswith("-refactor")]), allowed)
+
     def test_paths_that_leave_the_tree_or_reach_into_git_are_refused(self):
         self.refused_answers("tester", [block("../tests/test_x.py"), block("/tmp/test_x.py"), block("tests/.git/hooks/x"),
                                         block(".GIT/config")], ["red refused"])
