@@ -45,17 +45,24 @@ static int64_t ticket_order(const struct ticket *t, const struct stage *stage)
 
 /* ---- loading ---- */
 
+static int load_thing(struct step *s, const struct doc_type *type, const char *id, void *doc, int64_t *version, struct err *e)
+{
+    int r = store_get(s->team->store, s->arena, type, id, doc, version, e);
+    if (r == ERR_NOT_FOUND)
+        return err_set(e, r, "project %s has no %s; tandem status %s lists its tickets", s->project_id,
+                       id + strlen(s->project_id) + 1, s->project_id);
+    return r;
+}
+
 static int load_functionality(struct step *s, int64_t number, struct err *e)
 {
     s->functionality_id = arena_printf(s->arena, "%s/F-%lld", s->project_id, (long long)number);
-    return store_get(s->team->store, s->arena, &functionality_type, s->functionality_id, &s->functionality,
-                     &s->functionality_version, e);
+    return load_thing(s, &functionality_type, s->functionality_id, &s->functionality, &s->functionality_version, e);
 }
 
 static int load(struct step *s, struct err *e)
 {
-    struct store *st = s->team->store;
-    int r = store_get(st, s->arena, &project_type, s->project_id, &s->project, &s->project_version, e);
+    int r = store_get(s->team->store, s->arena, &project_type, s->project_id, &s->project, &s->project_version, e);
     if (r < 0)
         return r;
     const char *thing = s->task.ticket;
@@ -64,7 +71,7 @@ static int load(struct step *s, struct err *e)
         r = load_functionality(s, number, e);
     } else if (*thing) {
         s->ticket_id = arena_printf(s->arena, "%s/%s", s->project_id, thing);
-        r = store_get(st, s->arena, &ticket_type, s->ticket_id, &s->ticket, &s->ticket_version, e);
+        r = load_thing(s, &ticket_type, s->ticket_id, &s->ticket, &s->ticket_version, e);
         if (r == 0)
             r = load_functionality(s, s->ticket.functionality, e);
     }
@@ -278,8 +285,6 @@ int step_by_hand(struct team *t, struct arena *a, const char *project, const cha
     int r = site_get(t, project, &s.site, e);
     if (r == 0)
         r = load(&s, e);
-    if (r == ERR_NOT_FOUND)
-        return err_set(e, r, "project %s has no %s; tandem status %s lists its tickets", project, thing, project);
     if (r < 0)
         return r;
     s.batch = batch_new();

@@ -162,6 +162,11 @@ class Resolve(greet.Built, terminal.AtTerminal):
         self.refused(1, "which is gone: tandem resolve T-2 opens it anew", "resolve", "T-2", "--done")
         self.open()
 
+    def test_what_is_missing_is_named(self):
+        shutil.rmtree(self.bare)
+        done = self.refused(1, "repo.git", "resolve", "T-2")
+        self.assertNotIn("lists its tickets", done.stderr)
+
     def test_only_what_is_blocked_by_a_merge_is_resolved(self):
         self.refused(1, "T-1 is not blocked", "resolve", "T-1")
         self.refused(1, "F-1 is not blocked", "resolve", "F-1")
