@@ -12,6 +12,7 @@
 #include "os/process.h"
 #include "os/sandbox.h"
 #include "repo/stack.h"
+#include "team/team.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -259,16 +260,17 @@ static void check_stacks(struct examination *x, struct sandbox *sandbox)
 {
     struct err e;
     struct texts names = { 0 };
-    const char *home, *override_dirs[2] = { NULL, NULL };
+    struct overrides overrides = { { NULL } };
+    const char *home;
     if (invocation_home(x->in, &home, &e) == 0)
-        override_dirs[0] = home;
-    if (stack_names(&x->in->arena, override_dirs, &names, &e) < 0) {
+        overrides = team_overrides(&x->in->arena, home, NULL);
+    if (stack_names(&x->in->arena, overrides.dirs, &names, &e) < 0) {
         report(x, MISSING, "stacks", e.text, "");
         return;
     }
     bool any = false;
     for (size_t i = 0; i < names.count; i++)
-        any |= check_stack(x, names.items[i], override_dirs, sandbox);
+        any |= check_stack(x, names.items[i], overrides.dirs, sandbox);
     if (!any)
         report(x, MISSING, "stacks", "no language's tests can be run here", "install what one of them lacks");
 }

@@ -1,7 +1,7 @@
 /* share.h - the files Tandem ships with: prompts, stacks, playbooks, templates, assets.
  *
- * They are inside the binary.  A file of the same path in an override directory (the
- * home, a project's .tandem) wins, so that people can change a prompt without building.
+ * They are inside the binary.  A file of the same path in an override directory
+ * (team_overrides) wins, so that people can change a prompt without building.
  *
  * `override_dirs` is a NULL-terminated array, strongest first, or NULL for none.
  * Directories that do not exist are skipped.  Threads: any.

@@ -1,7 +1,6 @@
 /* stack.h - how a language's tests are found, run and read, as data (share/stacks/NAME.yaml).
  *
- * A file of the same name in an override directory (share.h: the home, a project's
- * .tandem) wins over ours.  A wrong one gives its name, line and the allowed values:
+ * A file of the same name in an override directory (share.h) wins over ours.  A wrong one gives its name, line and the allowed values:
  *     stacks/python.yaml:14: suite.results.format is "xunit"; allowed: tap, junit
  *
  * Ids of tests are PATH::NAME or PATH::CLASS::NAME in every language; a test file that

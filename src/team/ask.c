@@ -263,7 +263,7 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
         }
         last_fault = fault;
         const char *text;
-        code = prompt_make(s->arena, "json-retry", s->site->override_dirs,
+        code = prompt_make(s->arena, "json-retry", s->site->overrides.dirs,
                            (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
         if (code < 0)
             return code;

@@ -130,7 +130,7 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
         { "fault", f->fault }, { "output", render_failures(s->arena, &f->run->results, f->run->output, 6000) }, { "hint", hint_for(s) },
         { "number", f->number }, { "criterion", f->criterion }, { NULL, NULL },
     };
-    int r = prompt_make(s->arena, f->template, s->site->override_dirs, values, &text, e);
+    int r = prompt_make(s->arena, f->template, s->site->overrides.dirs, values, &text, e);
     if (r < 0)
         return r;
     if (!conversation_empty(c))

@@ -37,7 +37,7 @@ static int request(struct merging *m, const char *template, const char *fault, c
         return r;
     struct prompt_value values[] = { { "other", m->wish->theirs_name }, { "files", files }, { "fault", fault },
                                      { "output", output }, { NULL, NULL } };
-    r = prompt_make(s->arena, template, s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, template, s->site->overrides.dirs, values, &text, e);
     if (r == 0 && *m->wish->hint)
         text = arena_printf(s->arena, "%s\n\nA person adds: %s", text, m->wish->hint);
     if (r == 0)
@@ -195,7 +195,7 @@ static int tell(struct merging *m, const char *fault, const struct suite_run *ru
     put_refused(s, fault);
     struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) },
                                      { "hint", "" }, { NULL, NULL } };
-    int r = prompt_make(s->arena, "developer-retry", s->site->override_dirs, values, &text, e);
+    int r = prompt_make(s->arena, "developer-retry", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
         conversation_add(s, m->conversation, TURN_OBSERVATION, text);
     return r;

@@ -248,7 +248,7 @@ static int ask_architect(const struct met *m, struct conversation_use *tester, s
         { "number", arena_printf(s->arena, "%zu", m->index + 1) }, { "ticket", s->task.ticket },
         { "criterion", crit->text }, { "tests", tests }, { "shape", record_shape(&verdict_record, s->arena) }, { NULL, NULL },
     };
-    r = prompt_make(s->arena, "architect-criterion", s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, "architect-criterion", s->site->overrides.dirs, values, &text, e);
     if (r < 0)
         return r;
     conversation_add(s, c, TURN_REQUEST, text);

@@ -122,17 +122,16 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
                      struct project *p, struct err *e)
 {
     struct playbook playbook;
-    const char *dirs[] = { arena_printf(a, "%s/projects/%s/share", t->home, id),
-                           arena_printf(a, "%s/share", t->home), NULL };
+    struct overrides overrides = team_overrides(a, t->home, id);
     bool dirty = false;
     int r = fill_repo(repo, a, w, p, &dirty, e);
     struct oid base = oid_of(p->base);
     if (r == 0 && *base.hex && (r = tree_within(repo, &base, &t->options.limits, e)) < 0)
         err_prefix(e, "%s", w->repo);
     if (r == 0)
-        r = find_stack(repo, a, dirs, p, e);
+        r = find_stack(repo, a, overrides.dirs, p, e);
     if (r == 0)
-        r = playbook_load(a, p->playbook, dirs, &playbook, e);
+        r = playbook_load(a, p->playbook, overrides.dirs, &playbook, e);
     if (r < 0)
         return r;
     struct batch *b = batch_new();
@@ -164,8 +163,8 @@ int team_create(struct team *t, struct arena *a, const struct project_wish *wish
     r = free_id(t, a, title, &id, e);
     if (r == 0 && *p.stack) {
         struct stack *check = NULL;
-        const char *dirs[] = { arena_printf(a, "%s/share", t->home), NULL };
-        r = stack_load(&check, p.stack, dirs, e);
+        struct overrides overrides = team_overrides(a, t->home, id);
+        r = stack_load(&check, p.stack, overrides.dirs, e);
         stack_free(check);
     }
     if (r == 0 && !w->repo && !*p.out)

@@ -264,7 +264,7 @@ int render_context(struct step *s, const char *tree, const char **ret, struct er
         { "description", t ? t->description : "" }, { "criteria", t ? render_criteria(s->arena, t) : "" },
         { NULL, NULL },
     };
-    return prompt_make(s->arena, t ? "context" : "project", s->site->override_dirs, values, ret, e);
+    return prompt_make(s->arena, t ? "context" : "project", s->site->overrides.dirs, values, ret, e);
 }
 
 int render_system(struct step *s, enum role role, const char **ret, struct err *e)
@@ -274,5 +274,5 @@ int render_system(struct step *s, enum role role, const char **ret, struct err *
         { "guide", stack ? stack_guide(stack, s->arena, role == ROLE_TESTER) : "" },
         { NULL, NULL },
     };
-    return prompt_make(s->arena, role_names[role], s->site->override_dirs, values, ret, e);
+    return prompt_make(s->arena, role_names[role], s->site->overrides.dirs, values, ret, e);
 }

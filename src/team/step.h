@@ -31,7 +31,7 @@ struct site {
     struct repo *repo;
     struct stack *stack; /* NULL until the project has one */
     struct playbook playbook;
-    const char *override_dirs[3];
+    struct overrides overrides;
     struct site *next;
 };
 

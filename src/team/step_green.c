@@ -104,7 +104,7 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
         { "criterion", ticket_criterion(&s->ticket, index)->text }, { "tests", tests }, { "output", output },
         { NULL, NULL },
     };
-    r = prompt_make(s->arena, "developer-green", s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, "developer-green", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
         conversation_add(s, c, TURN_REQUEST, text);
     return r;

@@ -52,7 +52,7 @@ static int edited_text(struct step *s, const char *text, bool is_known, const ch
 {
     *ret = "";
     struct prompt_value values[] = { { "text", text }, { NULL, NULL } };
-    return is_known ? 0 : prompt_make(s->arena, "edited", s->site->override_dirs, values, ret, e);
+    return is_known ? 0 : prompt_make(s->arena, "edited", s->site->overrides.dirs, values, ret, e);
 }
 
 int step_write_spec(struct step *s, struct err *e)
@@ -80,7 +80,7 @@ int step_write_spec(struct step *s, struct err *e)
     const char *hint = *s->project.wish ? arena_printf(s->arena, "A person adds: %s", s->project.wish) : "";
     struct prompt_value values[] = { { "idea", s->project.idea }, { "edited", old }, { "wish", s->project.wish },
                                      { "hint", hint }, { NULL, NULL } };
-    r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->overrides.dirs, values, &text, e);
     if (r < 0)
         return r;
     conversation_add(s, c, TURN_REQUEST, text);
@@ -118,7 +118,7 @@ static const char *check_plan(struct step *s, const void *value, void *ctx)
     if (check->need_stack) {
         struct texts names;
         struct err e;
-        if (stack_names(s->arena, s->site->override_dirs, &names, &e) < 0)
+        if (stack_names(s->arena, s->site->overrides.dirs, &names, &e) < 0)
             return arena_strdup(s->arena, e.text);
         if (!texts_has(&names, p->stack))
             return arena_printf(s->arena, "stack is \"%s\"; allowed: %s", p->stack, render_list(s->arena, &names, ""));
@@ -139,7 +139,7 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
     }
     if (need_stack) {
         struct texts names;
-        int r = stack_names(s->arena, s->site->override_dirs, &names, e);
+        int r = stack_names(s->arena, s->site->overrides.dirs, &names, e);
         if (r < 0)
             return r;
         stack_request = arena_printf(s->arena, "Choose the stack that fits the specification: %s.",
@@ -152,7 +152,7 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
     }
     struct prompt_value values[] = { { "stack_request", stack_request },
                                      { "shape", record_shape(&asked, s->arena) }, { NULL, NULL } };
-    return prompt_make(s->arena, "architect-plan", s->site->override_dirs, values, ret, e);
+    return prompt_make(s->arena, "architect-plan", s->site->overrides.dirs, values, ret, e);
 }
 
 static int edited_plan(struct step *s, const char **ret, struct err *e)
@@ -185,7 +185,7 @@ static int architect_conversation(struct step *s, bool need_stack, struct conver
         if (r < 0)
             return r;
         struct prompt_value values[] = { { "edited", edited }, { "wish", s->project.wish }, { NULL, NULL } };
-        r = prompt_make(s->arena, "architect-change", s->site->override_dirs, values, &request, e);
+        r = prompt_make(s->arena, "architect-change", s->site->overrides.dirs, values, &request, e);
         if (r == 0)
             conversation_add(s, c, TURN_REQUEST, request);
         return r;

@@ -114,7 +114,7 @@ static int scope_text(struct step *s, const char *tree, const char **ret, struct
         { "create", render_list(s->arena, &scope->create, "none") },
         { "files", files }, { "tests", tests }, { NULL, NULL },
     };
-    return prompt_make(s->arena, "scope", s->site->override_dirs, values, ret, e);
+    return prompt_make(s->arena, "scope", s->site->overrides.dirs, values, ret, e);
 }
 
 static int add_request(struct step *s, struct conversation_use *c, size_t index, bool fresh, const char *tree,
@@ -141,7 +141,7 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
         { "news", what_is_new }, { "number", arena_printf(s->arena, "%zu", index + 1) },
         { "criterion", ticket_criterion(&s->ticket, index)->text }, { NULL, NULL },
     };
-    r = prompt_make(s->arena, "tester-red", s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, "tester-red", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
         conversation_add(s, c, TURN_REQUEST, text);
     return r;

@@ -53,7 +53,7 @@ static int ask_review(struct step *s, const char *tree, const char *template, co
     const char *text;
     int r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
     if (r == 0)
-        r = prompt_make(s->arena, template, s->site->override_dirs, values, &text, e);
+        r = prompt_make(s->arena, template, s->site->overrides.dirs, values, &text, e);
     if (r < 0)
         return r;
     const char *hint = s->ticket_id ? s->ticket.hint : s->functionality.hint;

@@ -143,7 +143,7 @@ int step_scope(struct step *s, struct err *e)
         return r;
     const char *text;
     struct prompt_value values[] = { { "shape", record_shape(&scope_answer_record, s->arena) }, { NULL, NULL } };
-    r = prompt_make(s->arena, "developer-scope", s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, "developer-scope", s->site->overrides.dirs, values, &text, e);
     if (r < 0)
         return r;
     if (*s->ticket.hint)

@@ -29,7 +29,7 @@ static int add_request(struct step *s, struct conversation_use *c, const struct 
         { "comment", job->comment }, { "files", *files ? arena_printf(s->arena, "The files as they are now:\n\n%s", files) : "" },
         { "hint", *s->ticket.hint ? arena_printf(s->arena, "A person adds: %s", s->ticket.hint) : "" }, { NULL, NULL },
     };
-    r = prompt_make(s->arena, job->template, s->site->override_dirs, values, &text, e);
+    r = prompt_make(s->arena, job->template, s->site->overrides.dirs, values, &text, e);
     if (r == 0)
         conversation_add(s, c, TURN_REQUEST, text);
     return r;

@@ -128,24 +128,29 @@ const char *project_repo_path(struct arena *a, const char *home, const char *pro
     return arena_printf(a, "%s/projects/%s/repo.git", home, project);
 }
 
+struct overrides team_overrides(struct arena *a, const char *home, const char *project)
+{
+    const char *all = arena_printf(a, "%s/share", home);
+    return project ? (struct overrides){ { arena_printf(a, "%s/projects/%s/share", home, project), all } } : (struct overrides){ { all } };
+}
+
 static int site_open(struct team *t, const char *project, struct site **ret, struct err *e)
 {
     struct site *site = xcalloc(1, sizeof *site);
     struct project p;
     site->id = arena_strdup(&site->arena, project);
-    site->override_dirs[0] = arena_printf(&site->arena, "%s/projects/%s/share", t->home, project);
-    site->override_dirs[1] = arena_printf(&site->arena, "%s/share", t->home);
+    site->overrides = team_overrides(&site->arena, t->home, project);
     int r = store_get(t->store, &site->arena, &project_type, project, &p, NULL, e);
     if (r == ERR_NOT_FOUND)
         r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, t->home);
     if (r == 0)
-        r = playbook_load(&site->arena, p.playbook, site->override_dirs, &site->playbook, e);
+        r = playbook_load(&site->arena, p.playbook, site->overrides.dirs, &site->playbook, e);
     if (r == 0)
         r = repo_open(&site->repo, project_repo_path(&site->arena, t->home, project), e);
     if (r == 0)
         r = repo_unlock(site->repo, e);
     if (r == 0 && *p.stack)
-        r = stack_load(&site->stack, p.stack, site->override_dirs, e);
+        r = stack_load(&site->stack, p.stack, site->overrides.dirs, e);
     if (r < 0) {
         site_free(site);
         return r;
@@ -179,7 +184,7 @@ int site_stack(struct site *site, const char *name, struct err *e)
     struct stack *stack;
     if (site->stack && streq(stack_name(site->stack), name))
         return 0;
-    int r = stack_load(&stack, name, site->override_dirs, e);
+    int r = stack_load(&stack, name, site->overrides.dirs, e);
     if (r < 0)
         return r;
     stack_free(site->stack);

@@ -133,6 +133,11 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
  * says what was left alone there, "" for nothing: the next call tries that again. */
 int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
 
+/* Where files of share/ are overridden (share.h): for one project (NULL: none in particular) in
+ * HOME/projects/PROJECT/share, for all in HOME/share. */
+struct overrides { const char *dirs[3]; };
+struct overrides team_overrides(struct arena *a, const char *home, const char *project);
+
 /* The project's bare repository below `home`. */
 const char *project_repo_path(struct arena *a, const char *home, const char *project);
 

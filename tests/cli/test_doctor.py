@@ -39,6 +39,15 @@ class Doctor(home.Home):
         self.assertRegex(lines, r"(?m)^ok       the home: .* MiB free")
         self.assertEqual(list(self.home.iterdir()), [])
 
+    def test_a_stack_of_the_persons_own_is_examined_where_a_run_reads_it(self):
+        stacks = self.home / "share" / "stacks"
+        stacks.mkdir(parents=True)
+        (stacks / "cobol.yaml").write_text("name: cobol\ncolour: green\n")
+        row = self.rows(status=1)["stack cobol"]
+        self.assertIn("stacks/cobol.yaml:2", row["found"])
+        (self.room / "spec.md").write_text("# Greet\n\n- It greets.\n")
+        self.refused(1, "stacks/cobol.yaml:2", "run", "spec.md", "--stack", "cobol", "--yes", "--model", "http://127.0.0.1:9/v1#m")
+
     def on_another_machine(self, *binds):
         """The rows on this machine with some files replaced, by bubblewrap."""
         command = ["bwrap", "--dev-bind", "/", "/"]
