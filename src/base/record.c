@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,25 @@ static int wrong_type(struct reading *rd, const json_t *v, const char *wanted)
 
 static int read_object(struct reading *rd, const struct record *r, const json_t *v, void *ret);
 
+/* A line that is part of larger layouts.  Not a blank in the place of a line's end: in what a
+ * program prints, it matters which of them it is. */
+static const char *in_one_line(struct arena *a, const char *text, size_t len)
+{
+    STR_LOCAL(out);
+    while (len && isspace((unsigned char)text[len - 1]))
+        len--;
+    size_t i = strspn(text, " \t\r\n");
+    for (; i < len; i++) {
+        if (text[i] == '\n')
+            str_add(&out, "\\n");
+        else if (text[i] == '\t')
+            str_add(&out, "\\t");
+        else if (text[i] != '\r')
+            str_add_char(&out, text[i]);
+    }
+    return arena_strndup(a, out.data, out.len);
+}
+
 static int read_text(struct reading *rd, const struct field *f, const json_t *v, const char **ret)
 {
     if (!json_is_string(v))
@@ -91,7 +111,7 @@ static int read_text(struct reading *rd, const struct field *f, const json_t *v,
         return fault(rd, "is too short; at least %" PRId64 " bytes are needed", f->min);
     if (memchr(json_string_value(v), '\0', len))
         return fault(rd, "contains a NUL byte");
-    *ret = arena_strndup(rd->arena, json_string_value(v), len);
+    *ret = f->one_line ? in_one_line(rd->arena, json_string_value(v), len) : arena_strndup(rd->arena, json_string_value(v), len);
     return 0;
 }
 

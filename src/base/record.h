@@ -59,6 +59,7 @@ struct field {
     bool required;
     bool indexed;  /* FIELD_TEXT, FIELD_INT, FIELD_BOOL, FIELD_ENUM: the store can find by it */
     bool searched; /* FIELD_TEXT: part of the store's text search */
+    bool one_line; /* FIELD_TEXT: blanks around it go, ends of lines and tabs in it are read as \n and \t */
     const char *const *choices; /* FIELD_ENUM: NULL-terminated */
     const struct record *of;
     const char *doc;

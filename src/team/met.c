@@ -216,7 +216,7 @@ int met_complete(struct step *s, size_t index, struct err *e)
 struct verdict { bool drop; const char *text; };
 static const struct field verdict_fields[] = {
     FIELD(struct verdict, drop, FIELD_BOOL, .required = true, .doc = "it is met or makes no sense"),
-    FIELD(struct verdict, text, FIELD_TEXT, .max = 1000, .doc = "the criterion in better words"),
+    FIELD(struct verdict, text, FIELD_TEXT, .one_line = true, .max = 1000, .doc = "the criterion in better words"),
 };
 static const struct record verdict_record = RECORD("verdict", struct verdict, verdict_fields);
 

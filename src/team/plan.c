@@ -10,14 +10,17 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "base/yaml.h"
 #include "repo/git.h"
 #include "store/store.h"
 #include "team/judge.h"
 
+enum { CLAUSE_SHOWN = 80 }; /* bytes of a clause that no criterion names */
+
 static const struct field plan_functionality_fields[] = {
     FIELD(struct plan_functionality, id, FIELD_TEXT, .required = true, .max = 40),
-    FIELD(struct plan_functionality, title, FIELD_TEXT, .required = true, .max = 100),
+    FIELD(struct plan_functionality, title, FIELD_TEXT, .one_line = true, .required = true, .max = 100),
     FIELD(struct plan_functionality, summary, FIELD_TEXT, .max = 1000),
 };
 static const struct record plan_functionality_record =
@@ -25,7 +28,7 @@ static const struct record plan_functionality_record =
 
 static const struct field plan_criterion_fields[] = {
     FIELD(struct plan_criterion, clause, FIELD_INT, .required = true, .min = 1, .max = SPEC_MAX_CLAUSES),
-    FIELD(struct plan_criterion, text, FIELD_TEXT, .required = true, .max = 1000),
+    FIELD(struct plan_criterion, text, FIELD_TEXT, .one_line = true, .required = true, .max = 1000),
 };
 static const struct record plan_criterion_record =
     RECORD("criterion", struct plan_criterion, plan_criterion_fields);
@@ -33,7 +36,7 @@ static const struct record plan_criterion_record =
 static const struct field plan_ticket_fields[] = {
     FIELD(struct plan_ticket, id, FIELD_TEXT, .required = true, .max = 40),
     FIELD(struct plan_ticket, functionality, FIELD_TEXT, .required = true, .max = 40),
-    FIELD(struct plan_ticket, title, FIELD_TEXT, .required = true, .max = 120),
+    FIELD(struct plan_ticket, title, FIELD_TEXT, .one_line = true, .required = true, .max = 120),
     FIELD(struct plan_ticket, description, FIELD_TEXT, .max = 4000),
     FIELD(struct plan_ticket, kind, FIELD_ENUM, .choices = ticket_kind_names),
     FIELD(struct plan_ticket, severity, FIELD_ENUM, .choices = severity_names),
@@ -208,6 +211,13 @@ int plan_store(struct arena *a, const struct plan *p, const char *project, const
     return 0;
 }
 
+/* What a clause is recognised by: its first line, shortened. */
+static const char *first_words(struct arena *a, const char *text)
+{
+    size_t line = strcspn(text, "\n"), len = line > CLAUSE_SHOWN ? utf8_floor(text, CLAUSE_SHOWN) : line;
+    return arena_printf(a, "%.*s%s", (int)len, text, text[len] ? "..." : "");
+}
+
 static void add_uncovered(struct arena *a, struct str *out, const struct plan *p, const struct clauses *clauses)
 {
     bool *covered = ARENA_ARRAY(a, bool, clauses->count);
@@ -223,7 +233,8 @@ static void add_uncovered(struct arena *a, struct str *out, const struct plan *p
     for (size_t i = 0; i < clauses->count; i++) {
         if (covered[i])
             continue;
-        str_addf(out, "%s[%zu]", first ? "Clauses that no criterion names: " : ", ", i + 1);
+        str_addf(out, "%s  [%zu] %s\n", first ? "Clauses that no criterion names:\n" : "", i + 1,
+                 first_words(a, clauses->items[i].text));
         first = false;
     }
 }

@@ -182,11 +182,11 @@ static void copy_line(void *ctx, const char *line, size_t len)
 static void number_line(void *ctx, const char *line, size_t len)
 {
     struct numbering *n = ctx;
-    size_t in = indent_of(line, len);
-    size_t skip = in + marker_len(line + in, len - in);
-    str_add_bytes(&n->out, line, skip);
-    str_addf(&n->out, "[%zu] ", ++n->count);
-    copy_line(n, line + skip, len - skip);
+    size_t in = indent_of(line, len), marker = marker_len(line + in, len - in);
+    str_add_bytes(&n->out, line, in);
+    /* An item's own number beside the clause's would be taken for it. */
+    str_addf(&n->out, "%s[%zu] ", marker ? "- " : "", ++n->count);
+    copy_line(n, line + in + marker, len - in - marker);
 }
 
 const char *spec_numbered(struct arena *a, const char *text)

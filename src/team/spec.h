@@ -30,7 +30,8 @@ struct clauses {
  * ERR_LIMIT when it is too large. */
 int spec_read(struct arena *a, const char *bytes, size_t len, const char **ret, struct err *e);
 int spec_clauses(struct arena *a, const char *text, struct clauses *ret, struct err *e);
-/* The text with "[n] " before each clause, as the prompts show it. */
+/* The text with "[n] " before each clause, as the prompts show it.  A numbered list's own
+ * numbers are left out, so that there is one number to name a clause by. */
 const char *spec_numbered(struct arena *a, const char *text);
 /* The text of the first heading, or the first words; never empty. */
 const char *spec_title(struct arena *a, const char *text);

@@ -73,6 +73,37 @@ static void an_empty_plan_is_refused_by_its_shape(void **state)
     assert_non_null(strstr(judge(&a, "{" F ",\"tickets\":[]}", 1), "at least 1"));
 }
 
+static void a_person_sees_which_clauses_no_criterion_names(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    json_t *v;
+    struct plan p;
+    static const char json[] = "{" F ",\"tickets\":[{\"id\":\"a\",\"functionality\":\"f\",\"title\":\"A\"," CRIT "}]}";
+    check_ok(json_parse(&a, json, strlen(json), &v, &e), &e);
+    check_ok(record_read(&plan_record, &a, v, &p, &e), &e);
+    struct clause items[] = { { "", "one" }, { "", "no network" }, { "", "a log\nof days" } };
+    const char *text = plan_text(&a, &p, &(struct clauses){ items, 3 });
+    assert_non_null(strstr(text, "\nClauses that no criterion names:\n  [2] no network\n  [3] a log..."));
+    assert_null(strstr(plan_text(&a, &p, &(struct clauses){ items, 1 }), "no criterion"));
+}
+
+static void a_criterion_is_one_line(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    json_t *v;
+    struct plan p;
+    static const char json[] = "{" F ",\"tickets\":[{\"id\":\"a\",\"functionality\":\"f\",\"title\":\"A\",\"criteria\":"
+                               "[{\"clause\":1,\"text\":\"it prints 'read\\nrun\\n'\"}]}]}";
+    check_ok(json_parse(&a, json, strlen(json), &v, &e), &e);
+    check_ok(record_read(&plan_record, &a, v, &p, &e), &e);
+    struct clause items[] = { { "", "one" } };
+    assert_non_null(strstr(plan_text(&a, &p, &(struct clauses){ items, 1 }), "[1] it prints 'read\\nrun\\n'"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +111,8 @@ int main(void)
         cmocka_unit_test(cycles_and_dangling_references_are_named),
         cmocka_unit_test(ids_are_unique_and_behaviour_has_criteria),
         cmocka_unit_test(clauses_that_do_not_exist_are_refused),
+        cmocka_unit_test(a_person_sees_which_clauses_no_criterion_names),
+        cmocka_unit_test(a_criterion_is_one_line),
         cmocka_unit_test(an_empty_plan_is_refused_by_its_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

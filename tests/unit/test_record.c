@@ -16,7 +16,7 @@ static const struct record step_record = RECORD("step", struct step, step_fields
 struct plan { const char *title; int state; bool urgent; struct texts after; struct records steps; };
 static const char *const states[] = { "open", "done", NULL };
 static const struct field plan_fields[] = {
-    FIELD(struct plan, title, FIELD_TEXT, .required = true),
+    FIELD(struct plan, title, FIELD_TEXT, .one_line = true, .required = true),
     FIELD(struct plan, state, FIELD_ENUM, .choices = states),
     FIELD(struct plan, urgent, FIELD_BOOL),
     FIELD(struct plan, after, FIELD_TEXTS, .max = 3),
@@ -46,6 +46,18 @@ static void what_is_written_reads_back_the_same(void **state)
     STR_LOCAL(out);
     json_write(&out, json_keep(&a, record_write(&plan_record, &p)));
     assert_string_equal(out.data, text);
+}
+
+static void one_line_keeps_the_ends_of_lines_as_words(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    struct plan p;
+    check_ok(read_plan(&a, "{\"title\":\" prints 'a\\r\\nb\\tc\\n'\\n\",\"steps\":[{\"text\":\"y\\nz\"}]}", &p, &e), &e);
+    assert_string_equal(p.title, "prints 'a\\nb\\tc\\n'");
+    assert_string_equal(((struct step *)p.steps.items)[0].text, "y\nz");
+    check_err(read_plan(&a, "{\"title\":\" \\n\",\"steps\":[]}", &p, &e), ERR_INVALID, &e, "title is empty");
 }
 
 static void defaults_are_set_for_what_is_absent(void **state)
@@ -133,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_back_the_same),
+        cmocka_unit_test(one_line_keeps_the_ends_of_lines_as_words),
         cmocka_unit_test(defaults_are_set_for_what_is_absent),
         cmocka_unit_test(errors_name_the_member_and_what_is_allowed),
         cmocka_unit_test(schema_lists_what_is_required_and_nothing_more),

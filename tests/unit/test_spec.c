@@ -33,7 +33,7 @@ static void numbers_stand_before_each_clause(void **state)
     const char *text = spec_numbered(&a, sample);
     assert_non_null(strstr(text, "\n[1] Converts units.\nFor everyone."));
     assert_non_null(strstr(text, "\n- [2] Metres to feet\n  with two digits\n- [3] Feet"));
-    assert_non_null(strstr(text, "\n2. [5] Second"));
+    assert_non_null(strstr(text, "\n- [4] First\n- [5] Second")); /* and no "2." beside it */
     assert_non_null(strstr(text, "## Lengths"));
     assert_null(strstr(text, "[6]"));
 }
