@@ -74,6 +74,7 @@ struct functionality {
     int state;
     const char *blocked; /* reason; "" */
     int64_t review_rounds;
+    struct texts asked; /* by its reviews: "criterion: ...", "refactoring: ..." */
     const char *stage;  /* of the playbook, where it stands; "" before its review */
     const char *hint;   /* from a person, for its next step */
     int64_t attempt;    /* at its merge into DEV */
@@ -136,6 +137,7 @@ struct ticket {
     struct texts seen;       /* digests of (tree, failing set) in the current stage */
     int64_t passed_at_once;  /* times the current criterion's tests passed without code */
     int64_t review_rounds;
+    struct texts asked;      /* by its reviews: "criterion: ...", "refactoring: ..." */
     int64_t coverage_rounds; /* times coverage fell short */
     const char *checked;     /* the run that measured what will be merged; "" */
     int64_t steps;           /* tasks made so far */

@@ -19,7 +19,7 @@ enum comment_kind { COMMENT_CRITERION, COMMENT_REFACTORING };
 static const char *const comment_kinds[] = { "criterion", "refactoring", NULL };
 static const struct field comment_fields[] = {
     FIELD(struct comment, kind, FIELD_ENUM, .choices = comment_kinds, .required = true),
-    FIELD(struct comment, text, FIELD_TEXT, .required = true, .max = 1000),
+    FIELD(struct comment, text, FIELD_TEXT, .one_line = true, .required = true, .max = 1000),
 };
 static const struct record comment_record = RECORD("comment", struct comment, comment_fields);
 
@@ -43,15 +43,40 @@ static const char *check_review(struct step *s, const void *value, void *ctx)
 
 /* ---- asking ---- */
 
+/* What earlier reviews asked for, so that it is looked at and not thought up anew. */
+static const char *asked_before(struct arena *a, const struct texts *asked)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < asked->count; i++)
+        str_addf(&out, "%s%s", i ? "; " : "", asked->items[i]);
+    return asked->count ? arena_printf(a, "An earlier review asked for this, see whether it is done: %s", out.data) : "";
+}
+
+static struct texts asked_now(struct step *s, const struct texts *before, const struct review *v)
+{
+    struct texts asked = { 0 }; /* a copy, so that the document's array is not grown in place */
+    const struct comment *comments = v->comments.items;
+    for (size_t i = 0; i < before->count; i++)
+        texts_add(&asked, s->arena, before->items[i]);
+    for (size_t i = 0; i < v->comments.count; i++)
+        texts_add(&asked, s->arena, arena_printf(s->arena, "%s: %s", comment_kinds[comments[i].kind], comments[i].text));
+    return asked;
+}
+
 /* Puts the request, a template with these values, to the Architect.  *ret_answered false: the
  * step is blocked, since no answer could be used. */
 static int ask_review(struct step *s, const char *tree, const char *template, const struct prompt_value *values,
-                      const char *step_name, struct review *ret, bool *ret_answered, struct err *e)
+                      int64_t round, struct review *ret, bool *ret_answered, struct err *e)
 {
     struct conversation_use *c;
     bool fresh;
-    const char *text;
-    int r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
+    const char *text, *step_name = arena_printf(s->arena, "%s-%lld", s->stage->step, (long long)round);
+    int r = conversation_open(s, ROLE_ARCHITECT, &c, e);
+    /* A later review begins afresh: what it is about has changed, and the old diff is stale. */
+    if (r == 0 && round > 1)
+        conversation_restart(c);
+    if (r == 0)
+        r = attempt_conversation(s, ROLE_ARCHITECT, tree, &c, &fresh, e);
     if (r == 0)
         r = prompt_make(s->arena, template, s->site->overrides.dirs, values, &text, e);
     if (r < 0)
@@ -126,16 +151,12 @@ static int ask_about_ticket(struct step *s, const char *tree, struct review *ret
     if (r < 0)
         return r;
     struct texts own = ticket_tests(s);
-    const char *results = render_results(s->arena, &run, &own);
-    if (s->ticket.lines)
-        results = arena_printf(s->arena, "%s\n- lines of this ticket's files executed by tests: %lld of %lld", results,
-                               (long long)s->ticket.covered, (long long)s->ticket.lines);
     struct prompt_value values[] = {
-        { "ticket", s->task.ticket }, { "results", results }, { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
+        { "ticket", s->task.ticket }, { "results", render_results(s->arena, &run, &own) },
+        { "asked", asked_before(s->arena, &s->ticket.asked) }, { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
         { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
-    return ask_review(s, tree, "architect-review", values,
-                      arena_printf(s->arena, "review-%lld", (long long)s->ticket.review_rounds + 1), ret, ret_answered, e);
+    return ask_review(s, tree, "architect-review", values, s->ticket.review_rounds + 1, ret, ret_answered, e);
 }
 
 static void add_criterion(struct step *s, const char *text)
@@ -162,18 +183,11 @@ static const char *join_refactorings(struct step *s, const struct review *v)
 int step_review(struct step *s, struct err *e)
 {
     const char *tree;
-    struct conversation_use *c;
     struct review v;
     bool answered;
     int r = tree_of(s, s->ticket.head, &tree, e);
     if (r == 0)
-        r = conversation_open(s, ROLE_ARCHITECT, &c, e);
-    if (r < 0)
-        return r;
-    /* A later review begins afresh: the criteria have changed, and the old diff is stale. */
-    if (s->ticket.review_rounds)
-        conversation_restart(c);
-    r = ask_about_ticket(s, tree, &v, &answered, e);
+        r = ask_about_ticket(s, tree, &v, &answered, e);
     if (r < 0 || !answered)
         return r;
     s->ticket.review_rounds++;
@@ -183,6 +197,7 @@ int step_review(struct step *s, struct err *e)
         s->end = STEP_NEXT;
         return 0;
     }
+    s->ticket.asked = asked_now(s, &s->ticket.asked, &v);
     step_event(s, "review.commented", record_write(&review_record, &v));
     if (asked_too_often(s, s->ticket.review_rounds, &v))
         return 0;
@@ -210,7 +225,8 @@ static const char *list_tickets(struct step *s, const struct store_found *found)
     for (size_t i = 0; i < found->count; i++) {
         if (t[i].functionality != s->functionality.number)
             continue;
-        str_addf(&out, "T-%lld %s\n%s\n", (long long)t[i].number, t[i].title, render_criteria(s->arena, &t[i]));
+        str_addf(&out, "T-%lld %s\n%s%s", (long long)t[i].number, t[i].title, render_criteria(s->arena, &t[i]),
+                 t[i].criteria.count ? "\n" : "");
     }
     str_rtrim(&out);
     return arena_strndup(s->arena, out.data, out.len);
@@ -260,11 +276,11 @@ static int ask_about_functionality(struct step *s, const char *tree, const struc
         return r;
     struct prompt_value values[] = {
         { "title", s->functionality.title }, { "summary", s->functionality.summary },
-        { "tickets", list_tickets(s, &found) }, { "results", render_results(s->arena, run, NULL) },
+        { "tickets", list_tickets(s, &found) }, { "asked", asked_before(s->arena, &s->functionality.asked) },
+        { "results", render_results(s->arena, run, NULL) },
         { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) }, { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
-    return ask_review(s, tree, "architect-functionality", values,
-                      arena_printf(s->arena, "appraise-%lld", (long long)s->functionality.review_rounds + 1), ret, ret_answered, e);
+    return ask_review(s, tree, "architect-functionality", values, s->functionality.review_rounds + 1, ret, ret_answered, e);
 }
 
 /* The comments of a functionality's review become one more ticket of it. */
@@ -344,6 +360,7 @@ int step_appraise(struct step *s, struct err *e)
         s->end = STEP_NEXT;
         return 0;
     }
+    s->functionality.asked = asked_now(s, &s->functionality.asked, &v);
     step_event(s, "functionality.commented", record_write(&review_record, &v));
     if (asked_too_often(s, s->functionality.review_rounds, &v))
         return 0;

@@ -99,6 +99,8 @@ static void functionalities_are_reviewed_in_plan_order(void **state)
     run_team(f, TEAM_DONE);
     assert_int_equal(ticket_of(f, 3).functionality, 1);
     assert_int_equal(ticket_of(f, 4).functionality, 2);
+    assert_non_null(strstr(prompt_of(f, "F-1/architect/appraise-2/1"),
+                           "An earlier review asked for this, see whether it is done: criterion: c() gives 1"));
 }
 
 /* The stack that the Architect was told is open already when the person chooses another. */
