@@ -57,10 +57,34 @@ static const char *lines_of(const char *bytes, size_t len, int64_t first, int64_
     return start;
 }
 
-static int render_symbol(struct step *s, const char *tree, const char *path, const char *symbol,
-                         struct str *out, struct err *e)
+/* The files or symbols of a tree that are being shown. */
+struct showing {
+    struct step *step;
+    const char *tree;
+    struct texts whole; /* shown so far */
+    struct str *out;
+};
+
+static int show_file(struct showing *sh, const char *path, struct err *e)
 {
-    struct oid oid = oid_of(tree);
+    struct oid oid = oid_of(sh->tree);
+    const char *bytes;
+    size_t len;
+    if (texts_has(&sh->whole, path))
+        return 0;
+    int r = repo_file(sh->step->site->repo, sh->step->arena, &oid, path, &bytes, &len, e);
+    if (r == 0) {
+        render_file(sh->out, path, bytes, len);
+        texts_add(&sh->whole, sh->step->arena, path);
+    }
+    return r;
+}
+
+/* A symbol that is not there is named, and its file shown as a whole. */
+static int show_symbol(struct showing *sh, const char *path, const char *symbol, struct err *e)
+{
+    struct step *s = sh->step;
+    struct oid oid = oid_of(sh->tree);
     struct map map;
     const char *bytes;
     size_t len;
@@ -68,31 +92,26 @@ static int render_symbol(struct step *s, const char *tree, const char *path, con
     if (r == 0)
         r = map_build(s->site->repo, s->team->sandbox, &oid, s->arena, &map, e);
     if (r < 0)
-        return r == ERR_NOT_FOUND ? 0 : r;
+        return r;
     const struct map_symbol *sym = map_symbol_find(&map, path, symbol);
-    if (sym && sym->end_line >= sym->line)
-        bytes = lines_of(bytes, len, sym->line, sym->end_line, &len);
-    render_file(out, sym ? arena_printf(s->arena, "%s (only %s)", path, symbol) : path, bytes, len);
+    if (!sym)
+        str_addf(sh->out, "There is no %s in %s.\n\n", symbol, path);
+    if (!sym || sym->end_line < sym->line || texts_has(&sh->whole, path))
+        return show_file(sh, path, e);
+    bytes = lines_of(bytes, len, sym->line, sym->end_line, &len);
+    render_file(sh->out, arena_printf(s->arena, "%s (only %s)", path, symbol), bytes, len);
     return 0;
 }
 
 int render_files(struct step *s, const char *tree, const struct texts *paths, const char **ret, struct err *e)
 {
     STR_LOCAL(out);
-    struct oid oid = oid_of(tree);
+    struct showing sh = { .step = s, .tree = tree, .out = &out };
     for (size_t i = 0; i < paths->count; i++) {
-        const char *path = paths->items[i];
-        const char *colon = strrchr(path, ':');
-        int r;
-        if (colon) {
-            r = render_symbol(s, tree, arena_strndup(s->arena, path, (size_t)(colon - path)), colon + 1, &out, e);
-        } else {
-            const char *bytes;
-            size_t len;
-            r = repo_file(s->site->repo, s->arena, &oid, path, &bytes, &len, e);
-            if (r == 0)
-                render_file(&out, path, bytes, len);
-        }
+        const char *path = paths->items[i], *colon = strrchr(path, ':');
+        if (colon)
+            path = arena_strndup(s->arena, path, (size_t)(colon - path));
+        int r = colon && !texts_has(paths, path) ? show_symbol(&sh, path, colon + 1, e) : show_file(&sh, path, e);
         if (r < 0 && r != ERR_NOT_FOUND)
             return r;
     }
@@ -261,7 +280,8 @@ int render_context(struct step *s, const char *tree, const char **ret, struct er
     struct prompt_value values[] = {
         { "project", s->project.name }, { "spec", spec_numbered(s->arena, spec) }, { "map", map_text },
         { "ticket", t ? s->task.ticket : "" }, { "title", t ? t->title : "" },
-        { "description", t ? t->description : "" }, { "criteria", t ? render_criteria(s->arena, t) : "" },
+        { "description", t ? t->description : "" },
+        { "criteria", t && t->criteria.count ? arena_printf(s->arena, "Acceptance criteria:\n%s", render_criteria(s->arena, t)) : "" },
         { NULL, NULL },
     };
     return prompt_make(s->arena, t ? "context" : "project", s->site->overrides.dirs, values, ret, e);

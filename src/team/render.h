@@ -8,7 +8,8 @@
 
 /* A file as "### path" and a fence longer than any in it. */
 void render_file(struct str *out, const char *path, const char *bytes, size_t len);
-/* The files (or "path:symbol" parts) of a tree; what is not there is left out. */
+/* The files (or "path:symbol" parts) of a tree, nothing twice; a file that is not there is left
+ * out, a symbol that is not there is named before its whole file. */
 int render_files(struct step *s, const char *tree, const struct texts *paths, const char **ret, struct err *e);
 /* "1. text [clause 3]" lines. */
 const char *render_criteria(struct arena *a, const struct ticket *t);

@@ -106,9 +106,17 @@ static const char *new_file_fault(struct step *s, const struct scope_check *chec
         return arena_strdup(s->arena, e.text);
     if (tree_find(&check->tree, path))
         return arena_printf(s->arena, "%s exists already; it belongs into `change`", path);
-    if (stack_is_test(s->site->stack, path))
-        return arena_printf(s->arena, "%s is a test file; leave test files out", path);
     return "";
+}
+
+/* Test files are the Tester's.  A Developer who lists them is not asked again for that. */
+static struct texts without_tests(struct step *s, const struct texts *paths)
+{
+    struct texts left = { 0 };
+    for (size_t i = 0; i < paths->count; i++)
+        if (!stack_is_test(s->site->stack, paths->items[i]))
+            texts_add(&left, s->arena, paths->items[i]);
+    return left;
 }
 
 /* All that is wrong at once: each answer costs a turn. */
@@ -117,14 +125,15 @@ static const char *check_scope(struct step *s, const void *value, void *ctx)
     const struct scope_check *check = ctx;
     const struct scope *scope = value;
     STR_LOCAL(faults);
-    const struct texts *existing[] = { &scope->read, &scope->change };
+    struct texts change = without_tests(s, &scope->change), create = without_tests(s, &scope->create);
+    const struct texts *existing[] = { &scope->read, &change };
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < existing[k]->count; i++)
             if (!in_tree(check, s->arena, existing[k]->items[i]))
                 str_addf(&faults, "; %s: there is no file %s in the repository; new files belong into `create`",
                          k ? "change" : "read", existing[k]->items[i]);
-    for (size_t i = 0; i < scope->create.count; i++) {
-        const char *fault = new_file_fault(s, check, scope->create.items[i]);
+    for (size_t i = 0; i < create.count; i++) {
+        const char *fault = new_file_fault(s, check, create.items[i]);
         if (*fault)
             str_addf(&faults, "; create: %s", fault);
     }
@@ -162,6 +171,8 @@ int step_scope(struct step *s, struct err *e)
     }
     if (r < 0)
         return r;
+    s->ticket.scope.change = without_tests(s, &s->ticket.scope.change);
+    s->ticket.scope.create = without_tests(s, &s->ticket.scope.create);
     s->ticket_changed = true;
     step_event(s, "ticket.scoped", record_write(&scope_record, &s->ticket.scope));
     s->end = STEP_NEXT;

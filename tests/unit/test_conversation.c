@@ -168,7 +168,7 @@ static void all_that_is_wrong_with_a_scope_is_said_at_once(void **state)
     run_team(f, TEAM_DONE);
     const char *again = prompt_of(f, "T-1/developer/scope/2");
     assert_non_null(strstr(again, "there is no file none.py"));
-    assert_non_null(strstr(again, "tests/test_x.py is a test file"));
+    assert_null(strstr(again, "create: tests/test_x.py")); /* it is left out without a word */
     assert_non_null(strstr(again, "pyproject.toml exists already"));
 }
 
@@ -194,6 +194,45 @@ static void each_request_of_a_role_begins_with_the_one_before(void **state)
     check_extends(f, "T-1/developer/green-1/1", "T-1/developer/scope/2");
     check_extends(f, "T-1/developer/green-1/2", "T-1/developer/green-1/1");
     check_extends(f, "T-1/developer/refactor-1/1", "T-1/developer/green-1/2");
+    assert_null(strstr(prompt_of(f, "T-1/architect/review-1/1"), "earlier review"));
+    assert_non_null(strstr(prompt_of(f, "T-1/architect/review-2/1"),
+                           "An earlier review asked for this, see whether it is done: refactoring: Add a docstring."));
+}
+
+/* The files and symbols that a scope of `change` and `read` shows to the Tester. */
+static void a_scope_shows_each_file_once_and_names_what_is_not_there(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", "{\"read\": [\"a.py:gone\", \"a.py:lost\", \"b.py:two\", \"c.py:three\"], "
+                                     "\"change\": [\"c.py\", \"tests/test_c.py\"], \"create\": [\"doubling.py\"], \"how\": \"double(n)\"}");
+    says(f, "T-1/tester/red-1/1", red);
+    says(f, "T-1/developer/green-1/1", right);
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"),
+                  (const char *const[]){ "a.py", "def one():\n    return 1\n", "b.py", "def two():\n    return 2\n\n\nODD = 7\n",
+                                         "c.py", "def three():\n    return 3\n", "tests/test_c.py", "X = 1\n", NULL });
+    run_team(f, TEAM_DONE);
+    const char *asked = prompt_of(f, "T-1/tester/red-1/1");
+    assert_non_null(strstr(asked, "Files to change: c.py\n"));
+    assert_non_null(strstr(asked, "There is no gone in a.py.\n\n### a.py\n"));
+    assert_non_null(strstr(asked, "There is no lost in a.py.\n\n### b.py"));
+    assert_non_null(strstr(asked, "### b.py (only two)\n```\ndef two():\n    return 2\n```"));
+    assert_null(strstr(asked, "### c.py (only three)")); /* it is shown whole */
+    assert_non_null(strstr(asked, "### c.py\n"));
+    assert_null(strstr(strstr(asked, "### a.py\n") + 1, "### a.py\n"));
+}
+
+static void a_ticket_without_criteria_has_no_heading_for_them(void **state)
+{
+    struct team_fixture *f = *state;
+    says_always(f, "T-1/developer/scope", SCOPE("doubling.py"));
+    says_always(f, "T-1/developer/work", right);
+    says_always(f, "T-1/architect/review", ACCEPT);
+    says_always(f, "F-1/architect/appraise", ACCEPT);
+    begin_project(f, 1, one_spec, one_ticket(f, "build", (const char *const[]){ NULL }), NULL);
+    run_team(f, TEAM_DONE);
+    assert_null(strstr(prompt_of(f, "T-1/developer/scope/1"), "Acceptance criteria"));
 }
 
 static void a_conversation_too_long_for_the_model_begins_anew(void **state)
@@ -272,6 +311,8 @@ int main(void)
         cmocka_unit_test(requests_extend_each_other_also_while_things_are_left_out),
         cmocka_unit_test(a_context_without_room_for_a_prompt_is_refused_by_the_names_of_its_settings),
         with_team(all_that_is_wrong_with_a_scope_is_said_at_once),
+        with_team(a_scope_shows_each_file_once_and_names_what_is_not_there),
+        with_team(a_ticket_without_criteria_has_no_heading_for_them),
         with_team(each_request_of_a_role_begins_with_the_one_before),
         with_team(a_conversation_too_long_for_the_model_begins_anew),
         with_team(a_complete_answer_is_used_again_after_a_crash_and_only_for_its_prompt),
