@@ -46,19 +46,24 @@ static void print_line(struct session *s, struct arena *a, const struct event *e
         return;
     char time[32];
     clock_format(ev->time_ms, time);
-    fprintf(s->in->out, "%6lld  %.10s %.8s  %s%s%s  %s%s\n", (long long)ev->seq, time, time + 11,
+    fprintf(s->in->out, "%6lld  %.10s %.8s  %s%s%s%s%s\n", (long long)ev->seq, time, time + 11,
             many_projects && ev->project ? ev->project : "", many_projects && ev->project && *ev->project ? ": " : "",
-            sentence, *ev->actor ? "by " : "", name_of_actor(a, ev->actor));
+            sentence, *ev->actor ? "  by " : "", name_of_actor(a, ev->actor));
 }
 
 static int print_from(struct session *s, int64_t *seq, const char *ticket, struct err *e)
 {
     const char *project = option_value(s->in, "project");
+    int64_t projects = 0;
+    int r = project ? 0 : store_count(s->store, &project_type, NULL, &projects, e);
+    if (r < 0)
+        return r;
+    bool many_projects = projects > 1;
     for (;;) {
         ARENA_LOCAL(a);
         struct event *events;
         size_t count;
-        int r = store_events(s->store, &a, *seq, project, ticket, NULL, 1000, &events, &count, e);
+        r = store_events(s->store, &a, *seq, project, ticket, NULL, 1000, &events, &count, e);
         if (r < 0)
             return r;
         for (size_t i = 0; i < count; i++) {
@@ -66,7 +71,7 @@ static int print_from(struct session *s, int64_t *seq, const char *ticket, struc
             if (option_given(s->in, "json"))
                 print_json(s, &events[i]);
             else
-                print_line(s, &a, &events[i], !project);
+                print_line(s, &a, &events[i], many_projects);
         }
         if (count < 1000)
             return 0;

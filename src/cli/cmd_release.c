@@ -109,7 +109,7 @@ static int release(struct session *s, struct err *e)
         return refuse_conflicts(s, &w, e);
     r = ask(s, &w, &go, e);
     if (r < 0 || !go)
-        return r < 0 ? r : STATUS_FAILED;
+        return r;
     r = team_release_make(s->team, &in->arena, &w, s->person, &note, e);
     if (r == 0)
         fprintf(in->out, "Released.\n%s", note);
@@ -130,7 +130,8 @@ const struct command command_release = {
     .description = "Shows the commits and files that come, and asks. The branch moves forward to DEV, or by a merge under "
                    "the whole suite when it has commits of its own; in the repository given with --repo or the clone of "
                    "the result, too. A branch that is checked out there is left alone, and you are told the command that "
-                   "takes the release over. Nothing else ever moves that branch.",
+                   "takes the release over. Nothing else ever moves that branch.\n\n"
+                   "Exit status: 0 released, nothing to release, or stopped at the question, 1 not possible.",
     .examples = "tandem release\tthe project begun last\n"
                 "tandem release units --yes\twithout asking",
     .run = run,

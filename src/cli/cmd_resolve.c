@@ -160,7 +160,7 @@ static int in_editor(struct resolving *w, struct err *e)
         fprintf(w->session.in->out, "Not taken: %s.\n", fault);
         r = term_ask(&w->session.term, "Nothing has changed yet.", choices, 2, "use a terminal", &answer, e);
         if (r == 0 && answer == 's')
-            return STATUS_FAILED;
+            return STATUS_OK;
     }
     return r;
 }
@@ -178,7 +178,7 @@ static int choose(struct resolving *w, struct err *e)
     str_add(&question, ". Edit here, or open a clone?");
     int r = term_ask(&w->session.term, question.data, choices, 3, "say --dir DIR", &answer, e);
     if (r < 0 || answer == 's')
-        return r < 0 ? r : STATUS_FAILED;
+        return r;
     return answer == 'e' ? in_editor(w, e) : open_clone(w, e);
 }
 
@@ -224,7 +224,7 @@ const struct command command_resolve = {
     .description = "Opens both sides of a merge conflict: on a terminal, and for few files, in your editor; otherwise as a "
                    "clone in which the merge is under way, for git mergetool or whatever you use. --done takes the files "
                    "back: no markers may be left, and the whole suite must pass. The merge is committed in your name, and "
-                   "the ticket goes on.",
+                   "the ticket goes on.\n\nExit status: 0 also when you stop at a question, 1 not possible or not taken.",
     .examples = "tandem resolve T-3\topen it\n"
                 "tandem resolve T-3 --done\ttake the result\n"
                 "tandem resume\tgo on",

@@ -124,8 +124,9 @@ static void print_summary(struct report *r, const struct verify_count *c)
 {
     FILE *out = r->session->in->out;
     clear_line(r);
-    fprintf(out, "%lld events, %lld tickets, %lld criteria; %lld trees tested. ", (long long)c->events, (long long)c->tickets,
-            (long long)c->criteria, (long long)c->trees);
+    fprintf(out, "%lld events, %lld ticket%s, %lld criteri%s; %lld tree%s tested. ", (long long)c->events, (long long)c->tickets,
+            c->tickets == 1 ? "" : "s", (long long)c->criteria, c->criteria == 1 ? "on" : "a", (long long)c->trees,
+            c->trees == 1 ? "" : "s");
     if (c->faults)
         fprintf(out, "%lld thing%s not hold.\n", (long long)c->faults, c->faults == 1 ? " does" : "s do");
     else

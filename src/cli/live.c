@@ -318,7 +318,7 @@ static void put_tickets(struct page *p)
 
 static void add_progress(const struct live_view *v, struct str *out)
 {
-    str_addf(out, "%zu of %zu tickets", count_state(v, LIVE_DONE), v->ticket_count);
+    str_addf(out, "%zu of %zu ticket%s", count_state(v, LIVE_DONE), v->ticket_count, v->ticket_count == 1 ? "" : "s");
 }
 
 static void add_time(const struct live_view *v, struct str *out)

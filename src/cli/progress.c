@@ -33,7 +33,9 @@ struct progress {
     struct session *session;
     enum progress_style style;
     const char *project;
-    int64_t seq, begun_ms;
+    int64_t seq;
+    int64_t begun_ms;  /* this sitting, by the wall clock */
+    int64_t before_ms; /* all earlier ones together */
     pthread_t drawer;
     bool running;
     struct live *live;
@@ -126,7 +128,7 @@ static void print_json(struct progress *p, struct arena *a, const struct event *
 static void print_plain(struct progress *p, const struct event *ev, const char *sentence)
 {
     STR_LOCAL(line);
-    live_duration(ev->time_ms > p->begun_ms ? ev->time_ms - p->begun_ms : 0, &line);
+    live_duration(p->before_ms + (ev->time_ms > p->begun_ms ? ev->time_ms - p->begun_ms : 0), &line);
     str_addf(&line, "  %s\n", sentence);
     if (p->live) {
         STR_LOCAL(fitted);
@@ -237,26 +239,28 @@ static void fill_ticket(struct progress *p, struct arena *a, const struct ticket
     pthread_mutex_unlock(&p->lock);
 }
 
-/* By the criteria proven so far; the first tells nothing yet. */
-static int64_t estimate_rest(int64_t elapsed_ms, size_t proven, size_t all)
+/* By what is done of criteria, tickets (their scope and review) and functionalities, and the
+ * time that took, whenever it was; the first one tells nothing yet. */
+static int64_t estimate_rest(int64_t elapsed_ms, size_t done, size_t all)
 {
-    return proven < 2 ? -1 : elapsed_ms * (int64_t)(all - proven) / (int64_t)proven;
+    return done < 2 ? -1 : elapsed_ms * (int64_t)(all - done) / (int64_t)done;
 }
 
 static void draw(struct progress *p, bool force)
 {
     ARENA_LOCAL(a);
-    struct store_found found;
+    struct store_found found, functionalities;
     struct project project;
     if (store_get(p->session->store, &a, &project_type, p->project, &project, NULL, NULL) < 0 ||
-        project_tickets(p->session->store, &a, p->project, &found, NULL) < 0)
+        project_tickets(p->session->store, &a, p->project, &found, NULL) < 0 ||
+        project_functionalities(p->session->store, &a, p->project, &functionalities, NULL) < 0)
         return;
     const struct ticket *tickets = found.docs;
     struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, found.count);
     struct live_view v = { .project = project.name, .headline = project_state_names[project.state],
                            .tickets = shown, .ticket_count = found.count, .coverage_percent = -1, .cached_tokens = -1,
-                           .elapsed_ms = clock_wall_ms() - p->begun_ms };
-    size_t proven = 0, all = 0;
+                           .elapsed_ms = p->before_ms + clock_wall_ms() - p->begun_ms };
+    size_t finished = 0, all = found.count + functionalities.count;
     int64_t covered = 0, lines = 0;
     for (size_t i = 0; i < found.count; i++) {
         const struct ticket *t = &tickets[i];
@@ -272,11 +276,14 @@ static void draw(struct progress *p, bool force)
         lines += t->lines;
         all += t->criteria.count;
         for (size_t k = 0; k < t->criteria.count; k++)
-            proven += criterion_proven(ticket_criterion(t, k));
+            finished += criterion_proven(ticket_criterion(t, k));
+        finished += t->column == COLUMN_DONE;
     }
+    for (size_t i = 0; i < functionalities.count; i++)
+        finished += ((const struct functionality *)functionalities.docs)[i].state == FUNCTIONALITY_DONE;
     if (lines)
         v.coverage_percent = covered * 100 / lines;
-    v.rest_ms = project.state == PROJECT_DONE ? -1 : estimate_rest(v.elapsed_ms, proven, all);
+    v.rest_ms = project.state == PROJECT_DONE ? -1 : estimate_rest(v.elapsed_ms, finished, all);
     live_draw(p->live, &v, force);
 }
 
@@ -322,7 +329,6 @@ struct progress *progress_new(struct session *s, enum progress_style style)
     struct progress *p = xcalloc(1, sizeof *p);
     p->session = s;
     p->style = style;
-    p->begun_ms = clock_wall_ms();
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -338,6 +344,10 @@ void progress_begin(struct progress *p, const char *project, int64_t after_seq)
     if (after_seq > p->seq)
         p->seq = after_seq;
     p->stop = false;
+    struct project_work work = { 0 };
+    project_work(p->session->store, project, &work, NULL); /* fails as the run itself will */
+    p->before_ms = work.wall_ms;
+    p->begun_ms = clock_wall_ms();
     p->running = pthread_create(&p->drawer, NULL, run, p) == 0;
 }
 

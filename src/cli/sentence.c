@@ -11,6 +11,8 @@
 static const struct { const char *kind, *words; } table[] = {
     { "project.created", "project begun" },
     { "repository.dirty", "the repository has changes that are not committed: they stay there and are not built upon" },
+    { "work.resumed", "work goes on" },
+    { "work.stopped", "stopped by a person" },
     { "project.done", "every functionality is in DEV" },
     { "project.blocked", "cannot go on" },
     { "spec.written", "spec written" },
@@ -75,8 +77,20 @@ static void add_comments(struct str *out, const json_t *comments)
 {
     size_t i;
     json_t *c;
+    if (json_array_size(comments) > 1)
+        str_addf(out, " with %zu comments", json_array_size(comments));
     json_array_foreach((json_t *)comments, i, c)
         str_addf(out, "%s%s", i ? "; " : ": ", json_text_of(c, "text", ""));
+}
+
+/* "units.py:3: == -> !=": `==` became `!=` there, and the tests noticed. */
+static void add_mutation(struct str *out, const char *mutation)
+{
+    const char *arrow = strstr(mutation, " -> "), *line = strchr(mutation, ':'), *what = line ? strchr(line + 1, ' ') : NULL;
+    if (!arrow || !what || what >= arrow)
+        return;
+    str_addf(out, ", for its tests fail when `%.*s` becomes `%s` in %.*s", (int)(arrow - what - 1), what + 1, arrow + 4,
+             (int)(what - mutation - 1), mutation);
 }
 
 static void add_payload(struct str *out, const json_t *p)
@@ -90,7 +104,8 @@ static void add_payload(struct str *out, const json_t *p)
     const json_t *tests = json_object_get(p, "tests");
     if (tests)
         str_addf(out, " (%zu test%s)", json_array_size(tests), json_array_size(tests) == 1 ? "" : "s");
-    static const char *const telling[] = { "fault", "why", "mutation", "test", "wish", "hint", "new", "for" };
+    add_mutation(out, json_text_of(p, "mutation", ""));
+    static const char *const telling[] = { "fault", "why", "test", "wish", "hint", "new", "for" };
     for (size_t i = 0; i < sizeof telling / sizeof *telling; i++) {
         const char *text = json_text_of(p, telling[i], "");
         if (*text)

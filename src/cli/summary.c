@@ -1,11 +1,9 @@
-/* summary.c - numbers from the documents and from the clocks of this process. */
+/* summary.c - numbers from the documents and from the log. */
 #include "cli/summary.h"
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "cli/live.h"
 #include "cli/tickets.h"
-#include "os/process.h"
 #include "repo/git.h"
 
 enum { MAX_OUTPUT = 1500 };
@@ -63,18 +61,20 @@ static int count_commits(struct session *s, const char *project, const struct pr
     return r;
 }
 
-static void print_times(struct session *s, int64_t model_us, int64_t suite_us)
+static int print_times(struct session *s, const char *project, int64_t model_us, int64_t suite_us, struct err *e)
 {
-    struct process_times children = process_times_total();
-    struct team_times team = s->team ? team_times(s->team) : (struct team_times){ 0 };
+    struct project_work work;
+    int r = project_work(s->store, project, &work, e);
+    if (r < 0)
+        return r;
     STR_LOCAL(text);
+    live_duration(work.wall_ms, &text);
     const struct { const char *name; int64_t us; } rows[] = {
-        { "models", model_us }, { "tests", suite_us },
-        { "git", children.wall_us[PROCESS_KIND_GIT] + team.git_us },
-        { "Tandem itself", team.commit_us + team.own_us } };
+        { "models", model_us }, { "tests", suite_us }, { "git", work.git_us }, { "Tandem itself", work.own_us } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        str_addf(&text, "%s%s %.1f s", i ? ", " : "", rows[i].name, (double)rows[i].us / 1e6);
+        str_addf(&text, "%s%s %.1f s", i ? ", " : ": ", rows[i].name, (double)rows[i].us / 1e6);
     fprintf(s->in->out, "Time       %s (each summed over what ran in parallel)\n", text.data);
+    return 0;
 }
 
 int summary_print(struct session *s, const char *project, struct err *e)
@@ -141,7 +141,9 @@ int summary_print(struct session *s, const char *project, struct err *e)
         str_add(&tokens, " of them from the cache");
     }
     fprintf(out, "Tokens     %s\n", tokens.data);
-    print_times(s, model_us, suite_us);
+    r = print_times(s, project, model_us, suite_us, e);
+    if (r < 0)
+        return r;
     print_blocked(s, project, &tickets, &functionalities);
     if (*p.blocked)
         fprintf(out, "\nThe project is blocked: %s\n", p.blocked);

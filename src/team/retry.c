@@ -12,7 +12,7 @@ static int retry_ticket(struct talk *k, const char *name, const char *hint, cons
     if (r < 0)
         return r;
     if (!*t.blocked)
-        return err_set(e, ERR_REFUSED, "%s is not blocked (it is in %s)", name, column_names[t.column]);
+        return err_set(e, ERR_REFUSED, "%s is not blocked; only what is blocked is started again", name);
     const struct stage *stage = playbook_stage(&k->site->playbook, t.stage);
     if (!stage)
         stage = playbook_first(&k->site->playbook, FOR_TICKET);
@@ -42,7 +42,7 @@ static int retry_functionality(struct talk *k, const char *name, const char *hin
     if (r < 0)
         return r;
     if (!*f.blocked)
-        return err_set(e, ERR_REFUSED, "%s is not blocked", name);
+        return err_set(e, ERR_REFUSED, "%s is not blocked; only what is blocked is started again", name);
     /* Accepted is accepted: what failed was its merge into DEV. */
     const struct stage *stage = playbook_stage(&k->site->playbook, f.stage);
     if (!stage)
@@ -61,7 +61,7 @@ static int retry_functionality(struct talk *k, const char *name, const char *hin
 static int retry_project(struct talk *k, const char *hint, const char *person, struct err *e)
 {
     if (!*k->project.blocked)
-        return err_set(e, ERR_REFUSED, "project %s is not blocked", k->id);
+        return err_set(e, ERR_REFUSED, "project %s is not blocked; `tandem resume` goes on with it", k->id);
     k->project.blocked = "";
     if (hint)
         k->project.wish = hint;

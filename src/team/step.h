@@ -49,6 +49,7 @@ struct team {
     int64_t busy;         /* workers with a task */
     int64_t changes;      /* tasks that ended */
     bool ended;
+    int64_t sittings;     /* begun by this process */
     struct team_times times;
     struct err failure;   /* the first error of Tandem itself */
 };

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "team/account.h"
+#include "team/sitting.h"
 #include "team/step.h"
 
 #include <errno.h>
@@ -472,23 +473,15 @@ static enum team_end how_it_ended(struct team *t, const struct project *p)
     return TEAM_BLOCKED;
 }
 
-int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e)
+/* All workers until each has nothing left to do. */
+static int run_workers(const struct crew *crew, struct err *e)
 {
-    ARENA_LOCAL(a);
-    struct crew crew = { .team = t, .project = project };
-    struct project p;
-    int r = site_get(t, project, &crew.site, e);
-    if (r == 0)
-        r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
-    if (r < 0)
-        return r;
-    crew.pairs = p.pairs < 1 ? 1 : p.pairs > MAX_PAIRS ? MAX_PAIRS : p.pairs;
-    t->ended = false;
-    t->failure.code = 0;
     struct worker workers[MAX_PAIRS];
     int64_t started = 0;
-    for (; started < crew.pairs; started++) {
-        workers[started].crew = &crew;
+    crew->team->ended = false;
+    crew->team->failure.code = 0;
+    for (; started < crew->pairs; started++) {
+        workers[started].crew = crew;
         snprintf(workers[started].owner, sizeof workers[started].owner, "pair-%lld", (long long)started + 1);
         if (pthread_create(&workers[started].thread, NULL, work, &workers[started]) != 0)
             break;
@@ -497,11 +490,38 @@ int team_run(struct team *t, const char *project, enum team_end *ret, struct err
         pthread_join(workers[i].thread, NULL);
     if (!started)
         return err_set(e, ERR_FAILED, "no worker thread could be started");
-    if (t->failure.code) {
-        *e = t->failure;
+    if (crew->team->failure.code) {
+        *e = crew->team->failure;
         return e->code;
     }
-    r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
+    return 0;
+}
+
+int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct crew crew = { .team = t, .project = project };
+    struct sitting sitting;
+    struct project p;
+    int r = site_get(t, project, &crew.site, e);
+    if (r == 0)
+        r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
+    if (r < 0)
+        return r;
+    enum team_end end = how_it_ended(t, &p);
+    if (end == TEAM_GATE || end == TEAM_DONE) { /* nothing to do before a person says so */
+        *ret = end;
+        return 0;
+    }
+    crew.pairs = p.pairs < 1 ? 1 : p.pairs > MAX_PAIRS ? MAX_PAIRS : p.pairs;
+    r = sitting_begin(&sitting, t, project, e);
+    if (r < 0)
+        return r;
+    r = run_workers(&crew, e);
+    int ended = sitting_end(&sitting, r < 0 ? NULL : e);
+    r = r < 0 ? r : ended;
+    if (r == 0)
+        r = store_get(t->store, &a, &project_type, project, &p, NULL, e);
     if (r == 0)
         *ret = how_it_ended(t, &p);
     return r;

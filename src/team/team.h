@@ -110,6 +110,14 @@ struct team_times {
     int64_t own_us;    /* the rest */
 };
 struct team_times team_times(struct team *t);
+/* The same for a project over all processes, from the log (sitting.h). */
+struct project_work {
+    int64_t wall_ms;        /* during which somebody worked: not between sittings, not at a gate */
+    int64_t git_us, own_us; /* summed over what ran in parallel; of sittings that were not killed */
+    int64_t sittings;
+    bool is_open;           /* the last one has not ended, or was killed */
+};
+int project_work(struct store *s, const char *project, struct project_work *ret, struct err *e);
 /* Asks team_run to return soon.  May be called from a signal handler. */
 void team_stop(struct team *t);
 

@@ -30,6 +30,12 @@ class Look(greet.Built):
     def test_the_log_names_people_without_their_address(self):
         self.assertNotIn("@", self.good("log"))
 
+    def test_the_log_names_the_project_only_where_there_are_several(self):
+        self.assertRegex(self.good("log"), r"(?m)^ +\d+  \S+ \S+  T-1 red witnessed")
+
+    def test_what_cannot_be_started_again_is_told_why(self):
+        self.refused(1, "T-2 is not blocked; only what is blocked is started again", "retry", "T-2", "--model", "replay:" + str(self.room))
+
 
 if __name__ == "__main__":
     home.tap.main()

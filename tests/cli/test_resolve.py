@@ -196,7 +196,7 @@ class Resolve(greet.Built, terminal.AtTerminal):
     def test_a_person_may_stop_and_nothing_is_changed(self):
         before = self.state()
         status, out = self.on_terminal("exit 1", "s")
-        self.assertEqual((status, self.state()), (1, before), out)
+        self.assertEqual((status, self.state()), (0, before), out)
 
 
 class Misunderstanding(greet.Built):

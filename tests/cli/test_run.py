@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -106,7 +107,31 @@ class Run(home.Home):
         rest = process.stdout.read()
         self.assertEqual(process.wait(timeout=30), 1, rest)
         self.assertIn("nothing is lost", rest)
-        self.assertIn("2 of 2 done", self.good("resume"))
+        end = self.good("resume")
+        self.assertIn("2 of 2 done", end)
+        log = self.good("log")
+        self.assertLess(log.index("  stopped by a person"), log.index("  work goes on"))
+
+    def test_time_at_work_does_not_begin_anew_with_resume(self):
+        """The clock of the lines goes on, and the summary tells the sum."""
+        words = [home.TANDEM, "run", str(CRASH / "spec.md"), "--yes", *REPLAY]
+        process = subprocess.Popen(words, cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "red witnessed" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        process.wait(timeout=30)
+        events = [json.loads(line) for line in self.good("log", "--json").splitlines()]
+        times = {kind: [e["time_ms"] for e in events if e["kind"] == kind] for kind in ("work.begun", "work.stopped", "work.ended")}
+        ended = sorted(times["work.ended"] + times["work.stopped"])
+        before = sum(end - begun for begun, end in zip(times["work.begun"], ended, strict=True)) // 1000
+        time.sleep(2)
+        out = self.good("resume")
+        minutes, seconds = re.search(r"^Time +(\d+):(\d\d): models", out, re.M).groups()
+        self.assertGreaterEqual(int(minutes) * 60 + int(seconds), before)
+        first = re.match(r"(\d+):(\d\d)  ", out)
+        self.assertIn(int(first[1]) * 60 + int(first[2]), (before, before + 1))
 
     # ---- what is blocked, what waits ----
 

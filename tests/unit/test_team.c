@@ -1,6 +1,10 @@
 /* The team from plan to DEV: who runs when, what ends a run, what a ticket goes through. */
 #include "team_fixture.h"
 
+#include "base/clock.h"
+
+#include <unistd.h>
+
 #define DOUBLE_TEST(value) \
     FILE_BLOCK("tests/test_doubling.py", \
                "import unittest\n\nfrom doubling import double\n\n\nclass DoubleTest(unittest.TestCase):\n" \
@@ -29,6 +33,39 @@ static void a_ticket_goes_through_red_and_green_into_dev(void **state)
     check_file(f, "DEV", "doubling.py", "def double(n):\n    return 2 * n\n");
     assert_int_equal(count_events(f, "green.refused"), 1);
     assert_int_equal(ticket_of(f, 1).column, COLUMN_DONE);
+}
+
+static struct project_work work_on(struct team_fixture *f)
+{
+    struct project_work w;
+    check_ok(project_work(f->store, f->id, &w, &f->e), &f->e);
+    return w;
+}
+
+static void time_at_work_is_summed_over_sittings_and_nothing_else_counts(void **state)
+{
+    struct team_fixture *f = *state;
+    f->options.limits.attempts = 1;
+    says_always(f, "T-1/developer/scope", SCOPE("doubling.py"));
+    says_always(f, "T-1/tester/red-1", "I cannot.");
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    struct project_work before = work_on(f);
+    run_team(f, TEAM_BLOCKED);
+    struct project_work first = work_on(f);
+    assert_int_equal(first.sittings, before.sittings + 1);
+    assert_true(first.wall_ms > before.wall_ms && first.own_us > before.own_us);
+    usleep(300 * 1000);
+    reopen_team(f);
+    check_ok(team_retry(f->team, f->id, "T-1", NULL, "", &f->e), &f->e);
+    assert_int_equal(work_on(f).wall_ms, first.wall_ms);
+    int64_t begun_ms = clock_steady_ms();
+    run_team(f, TEAM_BLOCKED);
+    struct project_work second = work_on(f);
+    assert_int_equal(second.sittings, first.sittings + 1);
+    assert_true(second.wall_ms > first.wall_ms);
+    assert_true(second.wall_ms - first.wall_ms <= clock_steady_ms() - begun_ms + 5);
+    assert_int_equal(count_events(f, "work.resumed"), 1);
+    assert_false(second.is_open);
 }
 
 static void a_ticket_without_behaviour_is_worked_on(void **state)
@@ -195,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_team(a_ticket_goes_through_red_and_green_into_dev),
+        with_team(time_at_work_is_summed_over_sittings_and_nothing_else_counts),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
