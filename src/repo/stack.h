@@ -50,10 +50,17 @@ int stack_list_tests(const struct stack *s, struct arena *a, const char *path, c
                      struct texts *ret, struct err *e);
 
 /* What an answer may do to a test file that is there already: add whole pieces to it (the
- * stack's `additions`), so that every test keeps its way to fail.  "" when that is all it
+ * stack's `additions`) that leave the old ones their meaning, so that every test keeps its way
+ * to fail.  "" when that is all it
  * does, otherwise the rest of a sentence that begins with the path. */
 const char *stack_added_only(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,
                              const char *after, size_t after_len);
+
+/* The same of a merge: `merged` holds every piece of `side`, and nothing else that could change
+ * its meaning but what comes from the `other` side.  To be asked for both sides. */
+struct stack_text { const char *bytes; size_t len; };
+const char *stack_merged_only(const struct stack *s, struct arena *a, const char *path, const struct stack_text *side,
+                              const struct stack_text *other, const struct stack_text *merged);
 
 /* What was added: the new pieces as they stand in `after`; all of it where the stack cannot tell. */
 const char *stack_added(const struct stack *s, struct arena *a, const char *path, const char *before, size_t before_len,

@@ -61,7 +61,14 @@ static const struct record listing_record = RECORD("listing", struct stack_listi
 static const struct field additions_fields[] = {
     FIELD(struct stack_additions, files, FIELD_TEXTS, .max = 20, .doc = "path patterns of test files that may be added to"),
     FIELD(struct stack_additions, begin, FIELD_TEXT, .max = 500,
-          .doc = "where a piece of such a file begins; one that defines something has the group (?<name>...)"),
+          .doc = "where a piece of such a file begins; one that defines something has the group (?<name>...), and (?<scope>...) "
+                 "takes part where it may hold others"),
+    FIELD(struct stack_additions, plain, FIELD_TEXT, .max = 1000,
+          .doc = "what a new piece without a name may be; without this there may be none"),
+    FIELD(struct stack_additions, binds, FIELD_TEXT, .max = 500,
+          .doc = "finds the names (?<name>...) that such a piece brings; a new name must not be one that is used already"),
+    FIELD(struct stack_additions, hooks, FIELD_TEXT, .max = 500,
+          .doc = "found in the head of a piece that acts on tests beside it, and may not be added"),
 };
 static const struct record additions_record = RECORD("additions", struct stack_additions, additions_fields);
 
@@ -377,6 +384,12 @@ static int check_other_patterns(struct loading *ld)
         r = yaml_fault(ld->yaml, "additions", ld->err, "does not say where pieces begin");
     if (r == 0)
         r = add_pattern(ld, "additions.begin", spec->additions.begin, spec->additions.begin, "name");
+    if (r == 0)
+        r = add_pattern(ld, "additions.plain", spec->additions.plain, spec->additions.plain, NULL);
+    if (r == 0)
+        r = add_pattern(ld, "additions.binds", spec->additions.binds, spec->additions.binds, "name");
+    if (r == 0)
+        r = add_pattern(ld, "additions.hooks", spec->additions.hooks, spec->additions.hooks, NULL);
     if (r == 0)
         r = add_pattern(ld, "suite.id_cut", spec->suite.id_cut, spec->suite.id_cut, NULL);
     if (r == 0 && *spec->symbols.foreign)

@@ -15,7 +15,7 @@
 struct stack_detect { struct texts files; const char *contains; int64_t weight; };
 struct stack_scaffold_file { const char *path, *text, *from; bool executable, protected; };
 struct stack_listing { struct texts files; const char *blank, *scope, *scope_end, *test, *id; };
-struct stack_additions { struct texts files; const char *begin; };
+struct stack_additions { struct texts files; const char *begin, *plain, *binds, *hooks; };
 struct stack_results { const char *path; int format; };
 struct stack_suite {
     struct texts argv, named, env, runners;

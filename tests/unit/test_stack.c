@@ -329,6 +329,29 @@ static void python_tests_are_added_to_and_not_changed(void **state)
     /* Overruled. */
     check_added(s, path, old, arena_printf(&a, "%s\n    def check(self, *_):\n        pass\n", old), "defines `check` a second time");
     check_added(s, path, old, arena_printf(&a, "%s\n\n%s%s", old, cls, more), "defines `ConvertTest` a second time");
+    /* What changes the meaning of tests that stay as they are. */
+    const char *class_level = "    check = lambda *_: None\n";
+    check_added(s, path, old, arena_printf(&a, "%s\n\nnear = lambda a, b: True\n", old), "");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nunits = None\n", old), "defines `units`, a name that the tests that are there use");
+    check_added(s, path, old, arena_printf(&a, "%s\n\ndef units(*_):\n    return 2\n", old), "defines `units`, a name");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nConvertTest.test_a = lambda self: None\n", old),
+                "has the new line `ConvertTest.test_a = lambda self: None`, which could change what the tests that are there mean");
+    check_added(s, path, old, arena_printf(&a, "%s\n\ndel ConvertTest.test_a\n", old), "has the new line `del");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nunittest.TestCase.assertEqual = print\n", old), "has the new line `unittest.");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nif True:\n    def test_b():\n        pass\n", old), "has the new line `if True:`");
+    check_added(s, path, old, arena_printf(&a, "from helpers import (double,\n    units)\n%s", old), "gives `units`, which the tests that are there use, a new meaning");
+    check_added(s, path, old, arena_printf(&a, "import helpers as units\n%s", old), "gives `units`");
+    check_added(s, path, old, arena_printf(&a, "from helpers import *\n%s", old), "has the new line `from helpers import *`");
+    check_added(s, path, old, arena_printf(&a, "import re; units = re\n%s", old), "has the new line `import re; units = re`");
+    check_added(s, path, old, arena_printf(&a, "from units import f as g\nimport os.path as p, re\n# Why.\n%s", old), "");
+    check_added(s, path, old, arena_printf(&a, "%s\n    def setUp(self):\n        pass\n", old), "defines `setUp`, which acts on the tests that are there");
+    check_added(s, path, old, arena_printf(&a, "%s\n    def assertEqual(self, *_):\n        pass\n", old), "defines `assertEqual`, a name");
+    check_added(s, path, old, arena_printf(&a, "%s%s%s", old, more, class_level), "has the new line `check = lambda *_: None`");
+    check_added(s, path, old, arena_printf(&a, "%s\n\nclass OtherTest(unittest.TestCase):\n    def setUp(self):\n        pass\n%s%s", old, more, class_level), "");
+    const char *nested = arena_printf(&a, "%s    def test_n(self):\n        def twice(n):\n            return 2 * n\n\n        self.check(1, twice(1))\n", old);
+    check_added(s, path, nested, arena_printf(&a, "%s%s", nested, more), "");
+    check_added(s, path, nested, arena_printf(&a, "%s    def test_n(self):\n        def other():\n            pass\n        return\n\n%s", old, strstr(nested, "        def twice")),
+                "was changed or cut at `def test_n(self):`");
     /* What the stack does not know how to read is not changed. */
     check_added(s, "tests/data.txt", "1\n", "1\n2\n", "stays as it is");
     check_added(s, "tests/data.txt", "1\n", "1\n", "");
@@ -345,7 +368,11 @@ static void c_tests_are_added_to_and_not_changed(void **state)
     check_added(s, path, old, arena_printf(&a, "#include <math.h>\n%s\nTEST(b)\n{\n    CHECK(f(2));\n}\n", old), "");
     check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\n}\n", "at `TEST(a)`");
     check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\nreturn;\n    CHECK_INT(f(1), twice(1));\n}\n", "at `TEST(a)`");
-    check_added(s, path, old, arena_printf(&a, "#include \"tap.h\"\n#define CHECK_INT(a, b)\n%s", strchr(old, '\n') + 1), "at `#include \"tap.h\"`");
+    check_added(s, path, old, arena_printf(&a, "#include \"tap.h\"\n#define CHECK_INT(a, b)\n%s", strchr(old, '\n') + 1), "has the new line `#define CHECK_INT(a, b)`");
+    check_added(s, path, old, arena_printf(&a, "%s\nTEST(b)\n{\n    CHECK(f(2));\n}\n  #undef CHECK\n#define CHECK(x)\n", old), "has the new line `#undef CHECK`");
+    check_added(s, path, old, arena_printf(&a, "#include \"evil.h\"\n%s", old), "has the new line `#include \"evil.h\"`");
+    check_added(s, path, old, arena_printf(&a, "#include <evil.h>\n%s", old), "has the new line `#include <evil.h>`");
+    check_added(s, path, old, arena_printf(&a, "%s\nstatic const char *const names[] = { \"a\" };\n\nstruct pair { int a, b; };\n\nstatic struct pair\nmake(int a)\n{\n    return (struct pair){ a, a };\n}\n\nTEST(twice)\n{\n    CHECK(f(3));\n}\n", old), "");
     stack_free(s);
 }
 
