@@ -63,10 +63,10 @@ static void tampering_with_recent_events_is_seen_at_opening(void **state)
         { "DELETE FROM event WHERE seq = 200", "event 200 is missing" },
         { "UPDATE event SET kind = 'stop' WHERE seq = 200", "event 200 is listed under another" },
         { "UPDATE event SET seq = 201 WHERE seq = 200", "event 201" },
-        { "UPDATE event SET hash = replace(hash, '0', '1') WHERE seq = 199", "event 199 was altered" },
+        { "UPDATE event SET hash = substr(hash, 2) || substr(hash, 1, 1) WHERE seq = 199", "event 199 was altered" },
         { "INSERT INTO event SELECT 201, project, ticket, kind, hash, body FROM event WHERE seq = 200", "event 201 says that it is event 200" },
         { "UPDATE head SET seq = 199", "event 200 was added behind the end" },
-        { "UPDATE head SET hash = replace(hash, '0', '1')", "event 200 is not the one" },
+        { "UPDATE head SET hash = substr(hash, 2) || substr(hash, 1, 1)", "event 200 is not the one" },
         { "DELETE FROM head", "where the log ends" },
     };
     fill(f, 200);
