@@ -125,13 +125,6 @@ static const struct field prepare_fields[] = {
 };
 static const struct record prepare_record = RECORD("prepare", struct stack_prepare, prepare_fields);
 
-static const struct field syntax_fields[] = {
-    FIELD(struct stack_syntax, files, FIELD_TEXTS, .max = 20, .doc = "path patterns of the files it can check"),
-    FIELD(struct stack_syntax, argv, FIELD_TEXTS, .max = 60,
-          .doc = "checks the files at {paths} without running them; exit status 0: fine"),
-};
-static const struct record syntax_record = RECORD("syntax", struct stack_syntax, syntax_fields);
-
 static const struct field rule_fields[] = {
     FIELD(struct stack_rule, means, FIELD_ENUM, .required = true, .choices = rule_kinds,
           .doc = "what such a diagnostic means; companion: follows from an absence beside it"),
@@ -220,7 +213,6 @@ static const struct field stack_fields[] = {
     FIELD(struct stack_spec, coverage, FIELD_RECORD, .of = &coverage_record, .doc = "how lines are counted"),
     FIELD(struct stack_spec, build, FIELD_RECORD, .of = &build_record, .doc = "how what no test reaches is built"),
     FIELD(struct stack_spec, prepare, FIELD_RECORD, .of = &prepare_record, .doc = "how dependencies are installed"),
-    FIELD(struct stack_spec, syntax, FIELD_RECORD, .of = &syntax_record, .doc = "how syntax is checked"),
     FIELD(struct stack_spec, failures, FIELD_RECORD, .of = &failures_record, .required = true,
           .doc = "what messages of failed tests mean"),
     FIELD(struct stack_spec, symbols, FIELD_RECORD, .of = &symbols_record, .required = true,
@@ -416,8 +408,6 @@ static int check_commands(struct loading *ld)
     const struct stack_spec *spec = &ld->stack->spec;
     if (spec->suite.named.count && !texts_has(&spec->suite.named, "{ids}"))
         return yaml_fault(ld->yaml, "suite.named", ld->err, "has no item {ids}");
-    if (spec->syntax.argv.count && !texts_has(&spec->syntax.argv, "{paths}"))
-        return yaml_fault(ld->yaml, "syntax.argv", ld->err, "has no item {paths}");
     if (spec->coverage.argv.count && !*spec->coverage.path)
         return yaml_fault(ld->yaml, "coverage", ld->err, "names no path");
     if ((spec->prepare.run.count || spec->prepare.online.count) && !spec->prepare.lock.count)

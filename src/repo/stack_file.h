@@ -26,7 +26,6 @@ struct stack_suite {
 struct stack_coverage { struct texts argv, env; const char *path; int format; };
 struct stack_build { struct texts argv; };
 struct stack_prepare { struct texts lock, vendored, version, run, online, env; };
-struct stack_syntax { struct texts files, argv; };
 struct stack_rule {
     int means, absent, owner;
     const char *pattern, *defined, *say;
@@ -54,7 +53,6 @@ struct stack_spec {
     struct stack_coverage coverage;
     struct stack_build build;
     struct stack_prepare prepare;
-    struct stack_syntax syntax;
     struct stack_failures failures;
     struct stack_symbols symbols;
     struct stack_guide_texts guide;

@@ -241,36 +241,6 @@ int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const s
 
 /* ---- the other uses of the sandbox ---- */
 
-int stack_check_syntax(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
-                       const struct texts *paths, struct arena *a, const char **ret, struct err *e)
-{
-    struct texts checked = { 0 };
-    for (size_t i = 0; i < paths->count; i++)
-        if (stack_fits(&s->spec.syntax.files, paths->items[i]))
-            texts_add(&checked, a, paths->items[i]);
-    if (!s->spec.syntax.argv.count || !checked.count) {
-        *ret = "";
-        return 0;
-    }
-    struct running run = { .stack = s, .sandbox = sb, .arena = a, .err = e };
-    int code = running_enter(&run, r, tree);
-    if (code < 0)
-        return code;
-    struct sandbox_result done;
-    code = running_execute(&run, running_fill(&run, &s->spec.syntax.argv, "{paths}", &checked), running_env(&run, false), &done);
-    sandbox_room_remove(sb, &run.room);
-    if (code < 0)
-        return code;
-    if (done.limit_hit)
-        code = err_set(e, ERR_LIMIT, "the syntax check did not end: %s", done.limit_text);
-    else if (done.process.end == PROCESS_EXITED && done.process.status == 0)
-        *ret = "";
-    else
-        *ret = running_output(&run, &done, MAX_DIAGNOSTICS / 2, MAX_DIAGNOSTICS / 2);
-    sandbox_result_release(&done);
-    return code;
-}
-
 /* Whether a tool's check succeeds. */
 static int check_tool(struct running *run, const struct stack_tool *tool, bool *ret)
 {

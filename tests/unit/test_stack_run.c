@@ -367,6 +367,8 @@ static void what_no_test_reaches_has_to_build_too(void **state)
           "src/main.c:3:13: error:", "src/one.c", c_one, "tests/test_a.c", c_test },
         { "python", "cli.py", "import units\n", "def main(:\n", "cli.py:1: SyntaxError: ", "units.py", "ONE = 1\n",
           "tests/test_a.py", "import unittest, units\nclass A(unittest.TestCase):\n    def test_a(self): self.assertEqual(units.ONE, 1)\n" },
+        { "python", "cli.py", "raise SystemExit(1) # read, not run\n", "\x01\xff", "cli.py:1: ", "units.py", "ONE = 1\n",
+          "tests/test_a.py", "import unittest, units\nclass A(unittest.TestCase):\n    def test_a(self): self.assertEqual(units.ONE, 1)\n" },
         { "python-pytest", "cli.py", "import units\n", "if True:\n    pass\nreturn 1\n", "cli.py:3: SyntaxError: 'return' outside function",
           "units.py", "ONE = 1\n", "tests/test_a.py", "import units\ndef test_a(): assert units.ONE == 1\n" },
     };
@@ -497,20 +499,6 @@ static void covered_lines_of_production_code_are_counted(void **state)
     }
 }
 
-static void syntax_is_checked_without_running(void **state)
-{
-    struct stage st = stage_make(state, "python");
-    struct oid tree = scaffolded(&st, PAIRS("good.py", "raise SystemExit(1)\n", "tests/test_bad.py", "import x\ndef f(:\n", "binary.py", "\x01\xff"));
-    const char *good[] = { "good.py" }, *bad[] = { "good.py", "tests/test_bad.py", "README.md", "binary.py" };
-    const char *said;
-    check_ok(stack_check_syntax(st.stack, fixture_sandbox, st.f->r, &tree, &(struct texts){ good, 1 }, st.a, &said, &st.f->e), &st.f->e);
-    assert_string_equal(said, "");
-    check_ok(stack_check_syntax(st.stack, fixture_sandbox, st.f->r, &tree, &(struct texts){ bad, 4 }, st.a, &said, &st.f->e), &st.f->e);
-    assert_non_null(strstr(said, "tests/test_bad.py:2: SyntaxError: "));
-    assert_non_null(strstr(said, "binary.py:1: "));
-    stack_free(st.stack);
-}
-
 static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void **state)
 {
     static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
@@ -607,7 +595,6 @@ int main(void)
         with_repo(tests_that_the_run_changes_are_named),
         with_repo(an_empty_project_runs_no_tests),
         with_repo(covered_lines_of_production_code_are_counted),
-        with_repo(syntax_is_checked_without_running),
         with_repo(doctor_finds_this_machine_complete_and_names_what_another_lacks),
         with_repo(a_cancelled_run_says_so),
         with_repo(contents_decide_between_stacks),
