@@ -88,6 +88,7 @@ const char *err_name(int code)
     case ERR_CANCELLED: return "cancelled";
     case ERR_UNAVAILABLE: return "unavailable";
     case ERR_REFUSED: return "refused";
+    case ERR_SETUP: return "setup";
     default: return "failed";
     }
 }

@@ -29,6 +29,7 @@ enum err_code {
     ERR_CANCELLED = -13,   /* somebody asked to stop */
     ERR_UNAVAILABLE = -14, /* a tool, server or feature is missing or not answering */
     ERR_REFUSED = -15,     /* a rule forbids it */
+    ERR_SETUP = -16,       /* no further try can succeed until a person starts it otherwise */
 };
 
 struct err {

@@ -122,6 +122,8 @@ static int run_run(struct invocation *in, struct err *e)
     r = work_open(&w, in, e);
     if (r == 0)
         r = work_begin(&w, NULL, e);
+    if (r == 0)
+        r = session_ask_models(&w.session, e);
     const char *id = NULL;
     bool stop = false;
     int64_t after = r == 0 ? store_last_seq(w.session.store) : 0;

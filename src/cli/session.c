@@ -229,6 +229,24 @@ int session_team(struct session *s, const struct texts *remembered, const struct
     return r < 0 ? r : start_team(s, w, true, e);
 }
 
+int session_ask_models(struct session *s, struct err *e)
+{
+    if (s->term.is_terminal) {
+        fprintf(s->in->out, "Asking the models; one that is being loaded is waited for.\n");
+        fflush(s->in->out);
+    }
+    for (size_t i = 0; i < s->model_count; i++) {
+        const char *name;
+        int64_t context;
+        int r = model_describe(s->models[i], &session_interrupted, &name, &context, e);
+        if (r == ERR_CANCELLED)
+            return err_set(e, r, "stopped while a model was waited for; nothing was begun");
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int session_team_by_hand(struct session *s, struct err *e)
 {
     return start_team(s, NULL, true, e);

@@ -44,6 +44,9 @@ int session_with(struct invocation *in, int (*opens)(struct session *s, struct i
                  int (*body)(struct session *s, struct err *e), struct err *e);
 /* Opens the models that --model names (or else `remembered`) and starts the team. */
 int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
+/* Asks the server of each of these models, within their patience, what it has, so that a wrong
+ * name, address or key is told before anything is begun. */
+int session_ask_models(struct session *s, struct err *e);
 /* A team without models, for what a person does (resolve, release). */
 int session_team_by_hand(struct session *s, struct err *e);
 /* A team that only looks, for session_look. */

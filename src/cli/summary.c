@@ -146,7 +146,7 @@ int summary_print(struct session *s, const char *project, struct err *e)
         return r;
     print_blocked(s, project, &tickets, &functionalities);
     if (*p.blocked)
-        fprintf(out, "\nThe project is blocked: %s\n", p.blocked);
+        fprintf(out, "\nThe project is blocked: %s\n  tandem retry --project %s starts it again where it stands\n", p.blocked, project);
     fprintf(out, "\n");
     return 0;
 }

@@ -149,11 +149,21 @@ static int make_request(struct step *s, const struct question *q, const struct c
     return code;
 }
 
+/* A model that is not there, or does not let us in, is no fault of the work: the next try would
+ * only hear the same. */
+static int wrong_model(struct step *s, struct err *e)
+{
+    return err_set(e, ERR_SETUP, "%.800s. Nothing is lost: `tandem resume --model URL#NAME` goes on from here",
+                   arena_strdup(s->arena, e->text));
+}
+
 static int room_of(struct step *s, struct model *m, struct conversation_room *ret, struct err *e)
 {
     const char *name;
     int64_t context = 0, answer = s->team->options.limits.answer_tokens;
     int r = model_describe(m, s->cancel, &name, &context, e);
+    if (r == ERR_NOT_FOUND || r == ERR_REFUSED || r == ERR_INVALID)
+        return wrong_model(s, e);
     if (r < 0)
         return r;
     if (!answer)
@@ -176,7 +186,8 @@ static int send(struct step *s, const struct question *q, struct model *m, struc
     int code = call_model(s, q, m, r->messages, r->count, answer_tokens, r->occurrence, &answer, e);
     if (code < 0) {
         chat_answer_release(&answer);
-        return err_prefix(e, "%s, %s", role_names[q->role], q->step);
+        err_prefix(e, "%s, %s", role_names[q->role], q->step);
+        return code == ERR_NOT_FOUND || code == ERR_REFUSED ? wrong_model(s, e) : code;
     }
     run->model = arena_strdup(s->arena, answer.model);
     run->outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);
@@ -213,7 +224,7 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
 {
     struct model *m = model_for(s, q);
     if (!m)
-        return err_set(e, ERR_UNAVAILABLE,
+        return err_set(e, ERR_SETUP,
                        "no model is set for the role %s: give --model %s=URL#name (or --model URL#name for all roles)",
                        role_names[q->role], role_names[q->role]);
     struct request request = { .text = STR_INIT };

@@ -349,14 +349,19 @@ static int block_dead(struct team *t, struct arena *a, struct batch *b, const ch
     return r;
 }
 
-/* Errors of the home itself end the run; others give the task back. */
+/* Errors of the home itself end the run, and so does what only a person can set right, with the
+ * task as it was; others give the task back. */
 static int after_error(const struct crew *c, const char *id, const struct task *task, int code, const struct err *why,
                        struct err *e)
 {
     struct team *t = c->team;
     if (atomic_load(&t->stop))
         return queue_release(t->queue, id, e);
-    if (code == ERR_FULL || code == ERR_CORRUPT || code == ERR_READONLY) {
+    bool of_setup = code == ERR_SETUP;
+    if (of_setup || code == ERR_FULL || code == ERR_CORRUPT || code == ERR_READONLY) {
+        int r = of_setup ? queue_release(t->queue, id, e) : 0;
+        if (r < 0)
+            return r;
         *e = *why;
         return code;
     }

@@ -80,8 +80,23 @@ class Away(small.Small):
             run = self.begin(fake)
             self.assertTrue(fake.waited_for.wait(30))
             run.send_signal(signal.SIGINT)
-            out, _ = run.communicate(timeout=20)  # it has 300 s of patience
-        self.assertIn("nothing is lost", out)
+            _, err = run.communicate(timeout=20)  # it has 300 s of patience
+        self.assertIn("nothing was begun", err)
+
+
+class WrongModels(small.Small):
+    def test_a_model_that_wants_another_key_stops_the_run_which_a_resume_goes_on_with(self):
+        locked = Raw(b'{"error": {"message": "Invalid API key"}}', "application/json", 401)
+        self.build(developer=[locked], status=1)
+        self.assertEqual(sum(answer is locked for _, _, answer in self.asked), 1)
+        self.assertEqual(self.events("task.failed") + self.events("blocked"), [])
+        with contextlib.closing(FakeModel(small.table())) as fake:
+            self.assertIn("1 of 1 done", self.good("resume", "--yes", *fake.words(), timeout=200))
+
+    def test_a_project_blocked_before_it_has_tickets_says_how_it_goes_on(self):
+        out = self.build(plan="I have no plan.", status=3)
+        self.assertIn("The project is blocked", out)
+        self.assertIn("tandem retry", out)
 
 
 class Contexts(small.Small):

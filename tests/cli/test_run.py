@@ -275,17 +275,18 @@ class WrongInput(home.Home):
         self.refused(2, "no model is given", "run", CRASH / "spec.md", "--yes")
         done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "python", "--model", "http://127.0.0.1:1/v1",
                            "--set", "patience_s=0", timeout=60)
-        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
-        self.assertIn("127.0.0.1:1", done.stdout)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("127.0.0.1:1", done.stderr)
+        self.refused(1, "there is no project", "resume")
         self.refused(2, 'no role "boss"', "run", CRASH / "spec.md", "--yes", "--model", "boss=http://127.0.0.1:1/v1")
 
     def test_a_wrong_model_name_says_what_the_server_has(self):
         with contextlib.closing(FakeModel([])) as fake:
             done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "python", "--model", fake.url + "#gpt-9",
                                "--set", "patience_s=0")
-        self.assertEqual(done.returncode, 3, done.stderr)
-        self.assertIn("gpt-9", done.stdout)
-        self.assertIn("architect", done.stdout)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('has no model "gpt-9"; it lists: pm, architect', done.stderr)
+        self.refused(1, "there is no project", "resume")
 
     def test_resume_without_a_project_says_how_to_begin(self):
         self.refused(1, "tandem run begins one", "resume")
