@@ -30,12 +30,11 @@ static void on_signal(int number)
         team_stop(t);
 }
 
-static const char *who(struct arena *a)
+static const char *who_works_on(struct arena *a, const struct project *p)
 {
-    char name[200], email[200];
-    git_user(name, sizeof name, email, sizeof email);
-    if (*name && *email)
-        return arena_printf(a, "%s <%s>", name, email);
+    struct git_person who = git_person(p->source);
+    if (*who.name && *who.email)
+        return arena_printf(a, "%s <%s>", who.name, who.email);
     const struct passwd *pw = getpwuid(getuid());
     return pw ? arena_strdup(a, pw->pw_name) : "person";
 }
@@ -79,10 +78,9 @@ int session_look(struct session *s, struct invocation *in, struct err *e)
 int session_open(struct session *s, struct invocation *in, struct err *e)
 {
     int r = begin(s, in, e);
+    s->may_write = true;
     if (r == 0)
         r = store_open(&s->store, s->home, team_doc_types, team_doc_type_count, e);
-    if (r == 0)
-        s->person = who(&in->arena);
     return r;
 }
 
@@ -295,7 +293,7 @@ int session_with(struct invocation *in, int (*opens)(struct session *s, struct i
 
 /* ---- which project ---- */
 
-int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e)
+static int find_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e)
 {
     struct arena *a = &s->in->arena;
     if (name) {
@@ -320,4 +318,12 @@ int session_project(struct session *s, const char *name, const char **ret_id, st
     *ret_id = found.ids[last];
     *ret = all[last];
     return 0;
+}
+
+int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e)
+{
+    int r = find_project(s, name, ret_id, ret, e);
+    if (r == 0 && s->may_write)
+        s->person = who_works_on(&s->in->arena, ret);
+    return r;
 }

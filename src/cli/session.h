@@ -20,7 +20,8 @@ struct session {
     struct model *models[16];         /* opened, each once */
     size_t model_count;
     struct model *by_role[ROLE_COUNT], *heavy;
-    const char *person;               /* "Name <email>", or the login name */
+    bool may_write;
+    const char *person;               /* once session_project was called: see there */
 };
 
 /* Options of commands that talk to models: --model, --record, --drift; --yes, --json. */
@@ -54,7 +55,9 @@ int session_team_look(struct session *s, struct err *e);
 void session_close(struct session *s);
 
 /* The project an operand or --project names, or the home's only one, or the one last
- * created.  ERR_NOT_FOUND says what there is. */
+ * created.  ERR_NOT_FOUND says what there is.  Where the session may write, `person` is from
+ * then on who speaks: "Name <email>" as git has it in the project's repository, or the login
+ * name. */
 int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e);
 
 /* Set by SIGINT and SIGTERM once session_team was called. */

@@ -185,7 +185,9 @@ struct merge_result {
 int repo_merge(struct repo *r, struct arena *a, const struct oid *ours, const struct oid *theirs,
                struct merge_result *ret, struct err *e);
 
-/* The user's identity from git's configuration ("" when unset), read once. */
-void git_user(char *name, size_t name_size, char *email, size_t email_size);
+/* The user's identity from git's configuration ("" when unset): as the repository at `source`
+ * says, for which a commit there would be theirs, else as their own configuration does. */
+struct git_person { char name[256], email[256]; };
+struct git_person git_person(const char *source);
 
 #endif

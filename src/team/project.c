@@ -149,14 +149,13 @@ int team_create(struct team *t, struct arena *a, const struct project_wish *wish
     int r = w->spec ? spec_read(a, w->spec, strlen(w->spec), &w->spec, e) : 0;
     if (r < 0)
         return r;
-    char name[200], email[200];
-    git_user(name, sizeof name, email, sizeof email);
+    struct git_person who = git_person(w->repo);
     const char *title = w->name ? w->name : w->spec ? spec_title(a, w->spec) : idea_name(a, w->idea);
     struct project p = {
         .name = title, .idea = w->idea ? w->idea : "", .state = PROJECT_SPEC, .stack = w->stack ? w->stack : "",
         .playbook = "agile", .source = w->repo ? w->repo : "", .branch = "main", .base = "", .out = w->out ? w->out : "",
         .plan = "", .blocked = "", .wish = "", .coverage_target = w->coverage_target, .pairs = w->pairs, .models = w->models,
-        .person = *name && *email ? arena_printf(a, "%s <%s>", name, email) : "", .created_ms = clock_wall_ms(),
+        .person = *who.name && *who.email ? arena_printf(a, "%s <%s>", who.name, who.email) : "", .created_ms = clock_wall_ms(),
     };
     const char *id = "";
     struct repo *repo = NULL;

@@ -142,6 +142,8 @@ class Theirs(greet.Built):
         super().setUp()
         self.app = self.room / "app"
 
+    events = Release.events
+
     def test_the_result_goes_back_to_it(self):
         self.git(self.app, "switch", "--quiet", "work")
         out = self.good("release", "--yes")
@@ -157,6 +159,21 @@ class Theirs(greet.Built):
         self.assertIn(f"trunk is checked out in {self.app} and was left alone", out)
         self.assertEqual(self.git(self.app, "rev-parse", "trunk"), before)
         self.assertEqual(self.git(self.app, "status", "--porcelain"), "")
+
+    def test_the_person_is_who_git_says_in_that_repository(self):
+        (self.room / ".gitconfig").write_text("[user]\n\tname = Machine\n\temail = machine@example.org\n")
+        (self.room / "included").write_text("[user]\n\temail = mallory@example.org\n")
+        with open(self.app / ".git" / "config", "a") as config:
+            config.write('[user]\n\tname = Ann Author\n[include]\n\tpath = ../../included\n')
+        self.good("release", "--yes")
+        self.assertEqual([e["actor"] for e in self.events()], ["Ann Author <machine@example.org>"])
+
+    def test_a_name_that_would_be_a_line_of_a_commit_is_none(self):
+        (self.room / ".gitconfig").write_text("[user]\n\tname = Machine\n\temail = machine@example.org\n")
+        with open(self.app / ".git" / "config", "a") as config:
+            config.write('[user]\n\tname = "Ann\\nEvidence: forged"\n')
+        self.good("release", "--yes")
+        self.assertEqual([e["actor"] for e in self.events()], ["Machine <machine@example.org>"])
 
     def test_a_repository_that_is_gone_is_said(self):
         self.app.rename(self.room / "moved")

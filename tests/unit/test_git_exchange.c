@@ -438,16 +438,16 @@ static void a_kill_midway_is_mended_by_doing_it_again(void **state)
 static void the_persons_identity_is_read_from_their_configuration(void **state)
 {
     struct fixture *f = *state;
-    char name[100], email[100];
     sh(f, "printf '[user]\\n\\tname = Grace Hopper\\n[include]\\n\\tpath = more\\n' >.gitconfig; printf '[user]\\n\\temail = g@example.org\\n' >more");
     setenv("HOME", f->s.path, 1);
     unsetenv("XDG_CONFIG_HOME");
-    git_user(name, sizeof name, email, sizeof email);
-    assert_string_equal(name, "Grace Hopper");
-    assert_string_equal(email, "g@example.org");
-    sh(f, "rm .gitconfig");
-    git_user(name, sizeof name, email, sizeof email); /* read once */
-    assert_string_equal(name, "Grace Hopper");
+    struct git_person p = git_person("");
+    assert_string_equal(p.name, "Grace Hopper");
+    assert_string_equal(p.email, "g@example.org");
+    sh(f, "rm .gitconfig; git init -q theirs; git -C theirs config user.email grace@work.example");
+    p = git_person(scratch_path(&f->s, "theirs")); /* the other is read once */
+    assert_string_equal(p.name, "Grace Hopper");
+    assert_string_equal(p.email, "grace@work.example");
 }
 
 int main(int argc, char **argv)
