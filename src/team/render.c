@@ -5,7 +5,7 @@
 #include "repo/map.h"
 #include "team/prompt.h"
 
-enum { WORTH_SAYING_TWICE = 200 }; /* bytes of a failure's message */
+enum { WORTH_SAYING_ONCE = 100, LEAST_SHOWN = 300, AROUND = 80 }; /* bytes of a failure's message, and beside it */
 
 static size_t longest_fence(const char *bytes, size_t len)
 {
@@ -155,43 +155,60 @@ const char *render_output(struct arena *a, const char *output, size_t max)
     return arena_strndup(a, out.data, out.len);
 }
 
+static bool is_failure(const struct test_result *t)
+{
+    return t->outcome == TEST_FAILED || t->outcome == TEST_ERROR;
+}
+
 /* Whether an earlier failure says all that this one says, as when a library does not build. */
 static bool is_repeated(const struct test_results *results, size_t index)
 {
     const char *message = results->tests[index].message;
-    if (!message || strlen(message) < WORTH_SAYING_TWICE)
+    if (!message || strlen(message) < WORTH_SAYING_ONCE)
         return false;
     for (size_t i = 0; i < index; i++)
-        if (results->tests[i].outcome != TEST_PASSED && results->tests[i].message && strstr(results->tests[i].message, message))
+        if (is_failure(&results->tests[i]) && results->tests[i].message && strstr(results->tests[i].message, message))
             return true;
     return false;
+}
+
+/* The end of a message, from the beginning of a line: what was raised stands below where. */
+static void add_message(struct str *out, const char *message, size_t most)
+{
+    size_t len = strlen(message);
+    if (len > most) {
+        const char *tail = utf8_tail(message, len, most), *line = strchr(tail, '\n');
+        message = line && line[1] ? line + 1 : tail;
+        str_add(out, "[...]\n");
+    }
+    str_addf(out, "%s%s", message, *message ? "\n\n" : "\n");
 }
 
 const char *render_failures(struct arena *a, const struct test_results *results, const char *output, size_t max)
 {
     STR_LOCAL(out);
-    for (size_t i = 0; i < results->count; i++) {
+    size_t left = 0; /* to tell */
+    for (size_t i = 0; i < results->count; i++)
+        left += is_failure(&results->tests[i]);
+    for (size_t i = 0; i < results->count && left; i++) {
         const struct test_result *t = &results->tests[i];
-        if (t->outcome != TEST_FAILED && t->outcome != TEST_ERROR)
+        if (!is_failure(t))
             continue;
-        size_t len = strlen(t->message ? t->message : "");
-        /* Later failures often repeat the first; each gets a fair part. */
-        size_t most = out.len < max / 2 ? max / 2 : 300;
-        if (out.len + 400 > max) {
-            str_add(&out, "(further failures left out)\n");
+        if (out.len + strlen(t->id) + LEAST_SHOWN + AROUND > max) {
+            str_addf(&out, "(%zu further failures left out)\n", left);
             break;
         }
         str_addf(&out, "%s %s\n", t->id, test_outcome_names[t->outcome]);
-        if (is_repeated(results, i)) {
-            str_add(&out, "(as above)\n\n");
-            continue;
-        }
-        str_add_bytes(&out, t->message, len > most ? utf8_floor(t->message, most) : len);
-        str_add(&out, len ? "\n\n" : "\n");
+        /* Each gets a fair part of the room; what one does not need is for those after it. */
+        size_t part = (max - out.len - AROUND) / left--;
+        if (is_repeated(results, i))
+            str_add(&out, "(same failure as above)\n\n");
+        else
+            add_message(&out, t->message ? t->message : "", part < LEAST_SHOWN ? LEAST_SHOWN : part);
     }
     /* The failures' own words say it; what was printed is for when there are none. */
     str_rtrim(&out);
-    return out.len ? render_output(a, out.data, out.len) : render_output(a, output, max);
+    return out.len ? render_output(a, out.data, max) : render_output(a, output, max);
 }
 
 int stored_results(struct store *store, struct arena *a, const struct run *run, struct test_results *ret, struct err *e)

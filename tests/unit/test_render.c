@@ -66,8 +66,30 @@ static void the_same_long_words_are_said_once(void **state)
                                    { "u.c::a", TEST_FAILED, "short" }, { "u.c::b", TEST_FAILED, "short" } };
     struct test_results results = { tests, 4, "" };
     const char *text = render_failures(&a, &results, "", 4000);
-    assert_non_null(strstr(text, "t.c error\n(as above)\n"));
+    assert_non_null(strstr(text, "t.c error\n(same failure as above)\n"));
     assert_non_null(strstr(text, "u.c::b failed\nshort"));
+}
+
+static void the_exception_of_each_failure_is_kept(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    STR_LOCAL(frames);
+    for (int i = 0; i < 60; i++)
+        str_addf(&frames, "  File \"words.py\", line %d, in count\n", i);
+    struct test_result tests[5] = { { "t.py::T::a", TEST_PASSED, "" } };
+    for (int i = 1; i < 5; i++)
+        tests[i] = (struct test_result){ "t.py::T::b", TEST_FAILED, arena_printf(&a, "%sKeyError: %d", frames.data, i) };
+    struct test_results results = { tests, 5, "" };
+    const char *text = render_failures(&a, &results, "", 2000);
+    for (int i = 1; i < 5; i++)
+        assert_non_null(strstr(text, arena_printf(&a, "line 59, in count\nKeyError: %d\n", i)));
+    assert_non_null(strstr(text, "[...]\n  File "));
+    assert_null(strstr(text, "left out"));
+    assert_true(strlen(text) < 2020);
+    assert_non_null(strstr(render_failures(&a, &results, "", 600), "(3 further failures left out)"));
+    tests[4].message = tests[3].message;
+    assert_non_null(strstr(render_failures(&a, &results, "", 2000), "t.py::T::b failed\n(same failure as above)\n"));
 }
 
 static void the_build_is_told_only_when_it_fails(void **state)
@@ -89,6 +111,7 @@ int main(void)
         cmocka_unit_test(cut_output_stays_utf8),
         cmocka_unit_test(what_was_printed_is_shown_when_nothing_failed_in_words),
         cmocka_unit_test(the_same_long_words_are_said_once),
+        cmocka_unit_test(the_exception_of_each_failure_is_kept),
         cmocka_unit_test(the_build_is_told_only_when_it_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,7 @@ static void python_outcomes_and_their_meaning_are_told_apart(void **state)
     assert_int_equal(run.broken.count, 4);
     assert_non_null(strstr(run.output, "ok 1 - forged"));
 
+    assert_null(strstr(found(&run, "tests/test_gone.py")->message, "importlib"));
     struct failure f = judged(&st, &tree, &run, "tests/test_gone.py");
     assert_int_equal(f.kind, FAILURE_ABSENCE);
     assert_string_equal(f.absent.items[0], "gone");
@@ -144,6 +145,43 @@ static void the_same_tree_gives_the_same_bytes(void **state)
         assert_int_equal(one.results.count, 3);
         for (size_t n = 0; n < one.results.count; n++)
             assert_string_equal(one.results.tests[n].message, two.results.tests[n].message);
+        stack_free(st.stack);
+    }
+}
+
+static void a_failure_is_told_by_the_projects_frames_what_was_printed_and_the_exception(void **state)
+{
+    static const char *const stacks[] = { "python", "python-pytest" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS(
+            "cli.py", "import argparse\nimport json\n\n\ndef main(argv):\n    print('hello')\n"
+            "    argparse.ArgumentParser(prog='habits').parse_args(argv)\n\n\n"
+            "def load(text):\n    try:\n        return json.loads(text)\n    except ValueError:\n        return {}['mode']\n",
+            "tests/test_cli.py", "import sys, unittest, cli\n\n\nclass T(unittest.TestCase):\n"
+            "    def test_a_prints(self):\n        print('quiet')\n"
+            "    def test_b_option(self):\n        cli.main(['--plain'])\n"
+            "    def test_c_chain(self):\n        cli.load('{')\n"
+            "    def test_d_streams(self):\n        sys.stdout.flush()\n        self.assertTrue(sys.stdout.buffer and sys.stderr.fileno())\n"));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_completed(&run);
+        const char *said = found(&run, "tests/test_cli.py::T::test_b_option")->message;
+        const char *exception = strstr(said, "SystemExit: 2"), *printed = strstr(said, "| habits: error: unrecognized arguments: --plain\n");
+        assert_non_null(strstr(said, "cli.main(['--plain'])"));
+        assert_non_null(strstr(said, "parse_args(argv)"));
+        assert_non_null(strstr(said, "| hello\n"));
+        assert_true(printed && printed < exception);
+        assert_null(strstr(said, "quiet"));
+        assert_null(strstr(said, "argparse.py"));
+        assert_null(strstr(said, "^^^"));
+        assert_int_equal(judged(&st, &tree, &run, "tests/test_cli.py::T::test_b_option").kind, FAILURE_ERROR);
+        said = found(&run, "tests/test_cli.py::T::test_c_chain")->message;
+        assert_non_null(strstr(said, "Expecting property name"));
+        assert_non_null(strstr(said, ", and then:)\n"));
+        assert_non_null(strstr(said, "KeyError: 'mode'"));
+        assert_null(strstr(said, "decoder.py"));
+        assert_null(strstr(said, "return json.loads"));
+        check_outcome(&run, "tests/test_cli.py::T::test_d_streams", TEST_PASSED, "");
         stack_free(st.stack);
     }
 }
@@ -582,6 +620,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_repo(python_outcomes_and_their_meaning_are_told_apart),
         with_repo(the_same_tree_gives_the_same_bytes),
+        with_repo(a_failure_is_told_by_the_projects_frames_what_was_printed_and_the_exception),
         with_repo(a_run_that_breaks_off_is_not_complete),
         with_repo(limits_are_named_when_they_are_hit),
         with_repo(a_test_that_hangs_fails_alone),

@@ -22,7 +22,10 @@ import traceback
 import unittest
 
 ROOT = os.getcwd()
-MAX_MESSAGE = 6000
+MAX_MESSAGE = 2000  # characters of an exception
+MAX_FRAMES = 12
+MAX_SAID = 1000
+MAX_SAID_LINES = 10
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "venv"}
 MAIN_PROCESS = os.getpid()
 
@@ -55,34 +58,69 @@ class Report:
         if outcome == "error":
             self.line("  ---\n  severity: error\n  ...")
         if outcome in ("failed", "error"):
-            for line in cut(message).splitlines():
+            for line in message.splitlines():
                 self.line("# " + line)
 
 
-def cut(text):
+class Echo:
+    """sys.stdout or sys.stderr, which also remembers the end of what the current test prints.
+
+    Not a buffer in their place: code under test may want their descriptor or their bytes."""
+
+    said = ""  # of both, in order
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        count = self.stream.write(text)
+        Echo.said = (Echo.said + text)[-MAX_SAID:]
+        return count
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+def cut(text, limit):
     """Keeps both ends of a long message: where it began and what it ended with."""
-    if len(text) <= MAX_MESSAGE:
+    if len(text) <= limit:
         return text
-    return text[:MAX_MESSAGE // 3] + "\n[...]\n" + text[-2 * MAX_MESSAGE // 3:]
+    return text[:limit // 3] + "\n[...]\n" + text[-2 * limit // 3:]
 
 
-def is_ours(frame):
-    return (frame.filename == __file__ or "importlib" in frame.filename
-            or os.path.dirname(frame.filename) == os.path.dirname(unittest.__file__))
+def is_of_project(frame):
+    return frame.filename[:1] != "<" and os.path.abspath(frame.filename).startswith(ROOT + os.sep)
 
 
-def describe(error):
-    """A traceback without our own frames, with paths relative to the project."""
-    trace = traceback.TracebackException.from_exception(error, limit=-30)
-    seen = trace
-    for _ in range(10):
-        seen.stack = traceback.StackSummary.from_list([f for f in seen.stack if not is_ours(f)])
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-        if seen is None:
+def earlier_errors(trace):
+    """A line for each exception that led to this one, the first of all first."""
+    lines = []
+    for _ in range(3):
+        trace = trace.__cause__ or (None if trace.__suppress_context__ else trace.__context__)
+        if trace is None:
             break
-    text = "".join(trace.format()).rstrip()
-    text = text.replace(ROOT + os.sep, "")
-    return text.replace("Traceback (most recent call last):\n", "", 1) if "\nDuring" not in text else text
+        said = [line for line in "".join(trace.format_exception_only()).split("\n") if not line.startswith(" ")]
+        lines.insert(0, f"({said[0]}, and then:)\n")
+    return lines
+
+
+def describe(error, said=""):
+    """Where in the project it was raised, what the test had printed, and the exception.
+
+    Frames of the language's library, and the marks below their lines, say nothing that the
+    exception does not say.  Printed lines are marked, so that none is taken for a frame."""
+    trace = traceback.TracebackException.from_exception(error, limit=-500)
+    frames = [(f.filename, f.lineno, f.name, f.line) for f in trace.stack if is_of_project(f)]
+    lines = earlier_errors(trace) + traceback.StackSummary.from_list(frames[-MAX_FRAMES:]).format()
+    lines += ["| " + line + "\n" for line in said.splitlines()[-MAX_SAID_LINES:] if line.strip()]
+    what = "".join(trace.format_exception_only())
+    for inner in getattr(trace, "exceptions", None) or []:
+        what += "".join("  " + line for line in inner.format_exception_only())
+    return ("".join(lines) + cut(what.rstrip(), MAX_MESSAGE)).replace(ROOT + os.sep, "")
 
 
 def find_files():
@@ -140,6 +178,7 @@ class Result(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.outcome = ("error", "it did not come to its end")
+        Echo.said = ""
         signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)  # again, for code that catches all
 
     def stopTest(self, test):
@@ -151,7 +190,7 @@ class Result(unittest.TestResult):
         if isinstance(error, TimeUp):
             said = f"TimeUp: still running after {self.seconds} seconds"
         else:
-            said = describe(error)
+            said = describe(error, Echo.said)
         if test not in self.names:  # setUpClass, setUpModule: the tests of it do not run
             self.fail_group(test, said)
         elif self.outcome[0] != "failed":
@@ -266,6 +305,7 @@ def main():
     sys.path.append(os.path.join(ROOT, "tests"))
     signal.signal(signal.SIGALRM, on_alarm)
     report = Report(options.out)
+    sys.stdout, sys.stderr = Echo(sys.stdout), Echo(sys.stderr)
     measured = start_coverage() if options.coverage else None
     status = 0
     try:

@@ -1,4 +1,5 @@
-"""A pytest plugin: a time limit for each test, and covered lines without pytest-cov.
+"""A pytest plugin: a time limit for each test, failures in few words, and covered lines
+without pytest-cov.
 
 The project comes onto the import path here and not by PYTHONPATH, when pytest and what it is
 made of are loaded: nothing in the project can then take their place.
@@ -7,11 +8,14 @@ TANDEM_TEST_SECONDS   seconds a test may take (10)
 TANDEM_COVERAGE       where to write LCOV; measured where python3-coverage can be imported
 """
 import os
+import re
 import signal
 import sys
 
 import pytest
 
+MAX_SAID = 1000
+MAX_SAID_LINES = 10
 SECONDS = float(os.environ.get("TANDEM_TEST_SECONDS", "10"))
 
 
@@ -48,6 +52,40 @@ def pytest_runtest_call(item):
     signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)  # again, for code that catches all
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def tell(report):
+    """Where in the project it was raised, what the test had printed, and the exception.
+
+    Frames of others say nothing that the exception does not say.  Printed lines are marked, so
+    that none is taken for a frame."""
+    chain = getattr(report.longrepr, "chain", None)
+    if not chain:
+        return
+    earlier = [f"({crash.message.splitlines()[0]}, and then:)" for _, crash, _ in chain[:-1] if crash and crash.message]
+    report.longrepr.chain = chain[-1:]
+    said = [f"| {line}" for line in (report.capstdout + report.capstderr)[-MAX_SAID:].splitlines() if line.strip()]
+    lines, is_ours, is_told = earlier[-3:], True, False
+    for line in str(report.longrepr).splitlines():
+        place = re.match(r"(\S[^\n]*?):\d+: in ", line)
+        if place:
+            is_ours = not place[1].startswith(("/", "../", "<"))
+        elif line.startswith("E  "):
+            is_ours = True
+            if not is_told:
+                lines += said[-MAX_SAID_LINES:]
+            is_told = True
+        if is_ours:
+            lines.append(line)
+    report.longrepr = "\n".join(lines)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and report.when == "call":
+        tell(report)
 
 
 def pytest_unconfigure():
