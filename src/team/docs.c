@@ -85,6 +85,7 @@ static const struct field criterion_fields[] = {
     TEXT(criterion, objection, .doc = "of the Developer, for which its tests were taken back"),
     INT(criterion, reworded),
     TEXTS(criterion, tests, .doc = "ids that prove it"),
+    TEXTS(criterion, left_out, .doc = "ids of tests that passed before its code was there"),
 };
 const struct record criterion_record = RECORD("criterion", struct criterion, criterion_fields);
 

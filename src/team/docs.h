@@ -99,6 +99,7 @@ struct criterion {
     const char *objection; /* of the Developer, for which its tests were taken back; "" */
     int64_t reworded;   /* times the Architect put it into other words */
     struct texts tests; /* ids that prove it */
+    struct texts left_out; /* ids of tests that were refused because they passed before its code was there */
 };
 
 enum ticket_kind { TICKET_BEHAVIOUR, TICKET_DOCUMENT, TICKET_BUILD, TICKET_REFACTOR };

@@ -101,9 +101,9 @@ static bool waits_for_absent(const struct red_question *q, const char *id)
     return f.kind == FAILURE_ABSENCE;
 }
 
-/* New tests by how they ended. */
+/* New tests that fail, by how. */
 struct sorting {
-    struct texts passing, wrong;
+    struct texts wrong;
     const char *advice; /* on the first wrong one */
     bool absence, error;
 };
@@ -156,14 +156,15 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
         const char *id = ret->tests.items[i];
         const struct test_result *t = results_find(&q->run->results, id);
         if (t && t->outcome == TEST_PASSED)
-            texts_add(&sorted.passing, a, id);
+            texts_add(&ret->passing, a, id);
         else
             sort_failure(a, q, id, &sorted, ret);
     }
-    if (sorted.passing.count) {
-        ret->passes_at_once = sorted.passing.count == ret->tests.count;
+    if (ret->passing.count) {
+        ret->passes_at_once = ret->passing.count == ret->tests.count;
         return arena_printf(a, "new tests pass at once, without any new code: %s. Where part of the criterion holds "
-                               "already, leave that test out and test the part that does not hold yet", join(a, &sorted.passing, 5));
+                               "already, leave that test out and test the part that does not hold yet; the review is told what was left out",
+                            join(a, &ret->passing, 5));
     }
     if (sorted.wrong.count)
         return arena_printf(a, "new tests fail, but neither at an assertion, nor by an error inside production code, "

@@ -32,6 +32,7 @@ struct red_judgement {
     struct texts tests;    /* the new ids */
     struct texts absent;   /* what absence named */
     int reason;            /* enum red_reason */
+    struct texts passing;  /* new ids that passed */
     bool passes_at_once;   /* every new test passed */
     struct texts broken;   /* of must_pass and proven: now failing or gone, for no absence */
     const char *failing;   /* digest-worthy list of failing ids, for loop detection */

@@ -21,27 +21,50 @@ enum {
     MAX_TESTS = 12000, /* of existing tests shown at the beginning */
 };
 
-/* What changed since the Tester last spoke: the code that made the last criterion green. */
-static int news(struct step *s, const char **ret, struct err *e)
+/* The commit that the Tester saw last: the red of the nearest earlier criterion that has one, or
+ * its tests alone where it was met already; "": none. */
+static int seen_commit(struct step *s, size_t index, const char **ret, struct err *e)
 {
     *ret = "";
-    size_t index = ticket_current(&s->ticket);
-    bool first = index == 0;
-    for (size_t i = 0; i < index && !first; i++)
-        first = ticket_criterion(&s->ticket, i)->state == CRITERION_DROPPED && index == 1;
-    if (first)
-        return 0;
-    struct texts production = { 0 };
-    for (size_t i = 0; i < s->ticket.files.count; i++)
-        if (!stack_is_test(s->site->stack, s->ticket.files.items[i]))
-            texts_add(&production, s->arena, s->ticket.files.items[i]);
-    const char *files;
-    int r = render_files(s, s->ticket.head, &production, &files, e);
+    while (index-- > 0 && !**ret) {
+        struct evidence ev;
+        int r = store_get(s->team->store, s->arena, &evidence_type, arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1), &ev, NULL, e);
+        if (r == 0)
+            *ret = *ev.red_commit ? ev.red_commit : ev.green_commit;
+        else if (r != ERR_NOT_FOUND) /* a dropped criterion has none */
+            return r;
+    }
+    return 0;
+}
+
+/* What changed since the Tester last spoke: the code that made the last criterion green.  A fresh
+ * context (`shown`: the files it begins with) is told of all production files of the ticket. */
+static int news(struct step *s, const struct texts *shown, const char **ret, struct err *e)
+{
+    const char *seen;
+    struct texts production = { 0 }, changed = { 0 };
+    int r = seen_commit(s, ticket_current(&s->ticket), &seen, e);
+    *ret = "";
+    if (r < 0 || !*seen)
+        return r;
+    struct oid from = oid_of(seen), to = oid_of(s->ticket.head);
+    r = repo_changed(s->site->repo, s->arena, &from, &to, &changed, e);
     if (r < 0)
         return r;
-    *ret = strlen(files) <= MAX_NEWS
-               ? arena_printf(s->arena, "The tests so far pass. The production files of this ticket are now:\n\n%s", files)
-               : arena_printf(s->arena, "The tests so far pass. Production files of this ticket: %s.",
+    for (size_t i = 0; i < s->ticket.files.count; i++) {
+        const char *path = s->ticket.files.items[i];
+        if (!stack_is_test(s->site->stack, path) && (shown ? !texts_has(shown, path) : texts_has(&changed, path)))
+            texts_add(&production, s->arena, path);
+    }
+    const char *files;
+    r = render_files(s, s->ticket.head, &production, &files, e);
+    if (r < 0)
+        return r;
+    *ret = !*files ? "The tests so far pass."
+           : strlen(files) <= MAX_NEWS
+               ? arena_printf(s->arena, "The tests so far pass. %s:\n\n%s",
+                              shown ? "Other production files of this ticket" : "What has changed of the production files", files)
+               : arena_printf(s->arena, "The tests so far pass. Production files of this ticket that have changed: %s.",
                               render_list(s->arena, &production, "none"));
     return 0;
 }
@@ -94,7 +117,8 @@ static int related_tests(struct step *s, const char *tree_hex, const struct text
     return r;
 }
 
-static int scope_text(struct step *s, const char *tree, const char **ret, struct err *e)
+/* *ret_shown: the files it shows. */
+static int scope_text(struct step *s, const char *tree, struct texts *ret_shown, const char **ret, struct err *e)
 {
     struct texts paths = { 0 };
     const struct scope *scope = &s->ticket.scope;
@@ -109,6 +133,7 @@ static int scope_text(struct step *s, const char *tree, const char **ret, struct
         r = related_tests(s, tree, &paths, &tests, e);
     if (r < 0)
         return r;
+    *ret_shown = paths;
     struct prompt_value values[] = {
         { "how", scope->how }, { "change", render_list(s->arena, &scope->change, "none") },
         { "create", render_list(s->arena, &scope->create, "none") },
@@ -121,13 +146,14 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
                        struct err *e)
 {
     const char *text, *what_is_new;
+    struct texts shown = { 0 };
     if (fresh) {
-        int r = scope_text(s, tree, &text, e);
+        int r = scope_text(s, tree, &shown, &text, e);
         if (r < 0)
             return r;
         conversation_add(s, c, TURN_CONTEXT, text);
     }
-    int r = news(s, &what_is_new, e);
+    int r = news(s, fresh ? &shown : NULL, &what_is_new, e);
     if (r < 0)
         return r;
     const struct criterion *criterion = ticket_criterion(&s->ticket, index);
@@ -350,6 +376,21 @@ static int after_crash(struct step *s, size_t index, struct err *e)
     return commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);
 }
 
+/* Tests that pass before there is code are refused: the red commit holds failing tests only.
+ * Whether the code makes them pass for the right reason, nobody has seen then, and so the review
+ * is told (step_review.c). */
+static void note_left_out(struct step *s, struct criterion *c, const struct red_judgement *j)
+{
+    struct texts all = { 0 }; /* a copy, so that the document's array is not grown in place */
+    for (size_t i = 0; i < c->left_out.count; i++)
+        texts_add(&all, s->arena, c->left_out.items[i]);
+    for (size_t i = 0; i < j->passing.count; i++)
+        if (!texts_has(&all, j->passing.items[i]))
+            texts_add(&all, s->arena, j->passing.items[i]);
+    c->left_out = all;
+    s->ticket_changed = true;
+}
+
 /* ---- the step ---- */
 
 int step_red(struct step *s, struct err *e)
@@ -387,10 +428,12 @@ int step_red(struct step *s, struct err *e)
             return r < 0 ? r : commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);
         }
     }
+    note_left_out(s, ticket_criterion(&s->ticket, index), &j);
     if (j.passes_at_once && ++s->ticket.passed_at_once >= 2)
         return met_decide(s, c, index, head_tree, tree, &j, run_id, e);
+    struct suite_run silent = { .output = "" }; /* what passes has nothing to say, and the others fail as they should */
     struct failed_attempt f = {
-        .fault = fault, .run = &run, .tree = tree, .failing = j.failing, .template = "tester-retry",
+        .fault = fault, .run = j.passing.count ? &silent : &run, .tree = tree, .failing = j.failing, .template = "tester-retry",
         .number = arena_printf(s->arena, "%zu", index + 1), .criterion = ticket_criterion(&s->ticket, index)->text,
     };
     return attempt_failed(s, c, &f, e);

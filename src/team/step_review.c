@@ -135,6 +135,22 @@ static struct texts ticket_tests(struct step *s)
     return ids;
 }
 
+/* Tests of the criteria that were left out because they passed before there was code, and are
+ * not among those that prove one now. */
+static const char *list_left_out(struct step *s, const struct texts *own)
+{
+    STR_LOCAL(out);
+    for (size_t i = 0; i < s->ticket.criteria.count; i++) {
+        const struct criterion *c = ticket_criterion(&s->ticket, i);
+        for (size_t k = 0; k < c->left_out.count && c->state != CRITERION_DROPPED; k++)
+            if (!texts_has(own, c->left_out.items[k]))
+                str_addf(&out, "- %s (criterion %zu)\n", c->left_out.items[k], i + 1);
+    }
+    return out.len ? arena_printf(s->arena, "The Tester wrote these tests too and had to leave them out, since they passed before "
+                                  "the code was there. Where no other test checks now what they did, ask for that as a criterion:\n%s",
+                                  out.data) : "";
+}
+
 static int ask_about_ticket(struct step *s, const char *tree, struct review *ret, bool *ret_answered, struct err *e)
 {
     STR_LOCAL(diff);
@@ -153,7 +169,8 @@ static int ask_about_ticket(struct step *s, const char *tree, struct review *ret
     struct texts own = ticket_tests(s);
     struct prompt_value values[] = {
         { "ticket", s->task.ticket }, { "results", render_results(s->arena, &run, &own) },
-        { "asked", asked_before(s->arena, &s->ticket.asked) }, { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
+        { "asked", asked_before(s->arena, &s->ticket.asked) }, { "left_out", list_left_out(s, &own) },
+        { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
         { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
     return ask_review(s, tree, "architect-review", values, s->ticket.review_rounds + 1, ret, ret_answered, e);

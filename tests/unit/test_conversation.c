@@ -223,6 +223,53 @@ static void a_scope_shows_each_file_once_and_names_what_is_not_there(void **stat
     assert_null(strstr(strstr(asked, "### a.py\n") + 1, "### a.py\n"));
 }
 
+#define TWO_TESTS "import os\nimport unittest\n\n\nclass DoubleTest(unittest.TestCase):\n" \
+                  "    def test_double(self):\n        import doubling\n        self.assertEqual(doubling.double(21), 42)\n\n" \
+                  "    def test_path(self):\n        print('a word')\n        self.assertTrue(os)\n"
+
+static void the_review_is_told_which_tests_passed_too_early(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", FILE_BLOCK("tests/test_two.py", TWO_TESTS));
+    says(f, "T-1/tester/red-1/2", red);
+    says(f, "T-1/developer/green-1/1", right);
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    run_team(f, TEAM_DONE);
+    const char *again = prompt_of(f, "T-1/tester/red-1/2"), *refusal = strstr(again, "pass at once");
+    assert_non_null(strstr(refusal, "tests/test_two.py::DoubleTest::test_path."));
+    assert_null(strstr(refusal, "test_double")); /* which fails as it should */
+    assert_null(strstr(refusal, "a word"));
+    assert_non_null(strstr(prompt_of(f, "T-1/architect/review-1/1"), "- tests/test_two.py::DoubleTest::test_path (criterion 1)\n"));
+}
+
+static void a_tester_sees_only_files_that_have_changed(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", red);
+    says(f, "T-1/developer/green-1/1", FILE_BLOCK("doubling.py", "from base import two\n\n\ndef double(n):\n    return two() * n\n")
+                                       FILE_BLOCK("base.py", "def two():\n    return 2\n"));
+    says(f, "T-1/tester/red-2/1", FILE_BLOCK("tests/test_half.py", "import unittest\n\nimport doubling\n\n\nclass HalfTest(unittest.TestCase):\n"
+                                             "    def test_half(self):\n        self.assertEqual(doubling.half(42), 21)\n"));
+    says(f, "T-1/developer/green-2/1", FILE_BLOCK("doubling.py", "from base import two\n\n\ndef double(n):\n    return two() * n\n\n\n"
+                                                  "def half(n):\n    return n // two()\n"));
+    says(f, "T-1/tester/red-3/1", FILE_BLOCK("tests/test_third.py", "import unittest\n\nimport doubling\n\n\nclass ThirdTest(unittest.TestCase):\n"
+                                             "    def test_third(self):\n        self.assertEqual(doubling.third(3), 1)\n"));
+    says(f, "T-1/developer/green-3/1", FILE_BLOCK("doubling.py", "from base import two\n\n\ndef double(n):\n    return two() * n\n\n\n"
+                                                  "def half(n):\n    return n // two()\n\n\ndef third(n):\n    return n // 3\n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42", "half(42) gives 21", "third(3) gives 1"), NULL);
+    run_team(f, TEAM_DONE);
+    const char *second = prompt_of(f, "T-1/tester/red-2/1"), *third = prompt_of(f, "T-1/tester/red-3/1") + strlen(second);
+    assert_non_null(strstr(second, "### base.py"));
+    assert_non_null(strstr(third, "### doubling.py"));
+    assert_null(strstr(third, "### base.py"));
+}
+
 static void a_ticket_without_criteria_has_no_heading_for_them(void **state)
 {
     struct team_fixture *f = *state;
@@ -312,6 +359,8 @@ int main(void)
         cmocka_unit_test(a_context_without_room_for_a_prompt_is_refused_by_the_names_of_its_settings),
         with_team(all_that_is_wrong_with_a_scope_is_said_at_once),
         with_team(a_scope_shows_each_file_once_and_names_what_is_not_there),
+        with_team(the_review_is_told_which_tests_passed_too_early),
+        with_team(a_tester_sees_only_files_that_have_changed),
         with_team(a_ticket_without_criteria_has_no_heading_for_them),
         with_team(each_request_of_a_role_begins_with_the_one_before),
         with_team(a_conversation_too_long_for_the_model_begins_anew),
