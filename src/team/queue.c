@@ -61,17 +61,6 @@ static struct held *held_find(struct queue *q, const char *id)
     return NULL;
 }
 
-static void held_drop(struct queue *q, const char *id)
-{
-    pthread_mutex_lock(&q->lock);
-    struct held *h = held_find(q, id);
-    if (h) {
-        free(h->id);
-        *h = (struct held){ 0 };
-    }
-    pthread_mutex_unlock(&q->lock);
-}
-
 /* ---- opening ---- */
 
 static int raise_epoch(struct queue *q, struct arena *a, struct batch *b, struct err *e)
@@ -318,8 +307,24 @@ int queue_lease(struct queue *q, struct arena *a, const char *project, const cha
 
 /* ---- finishing ---- */
 
-/* The held version, now ours alone to change; ERR_CONFLICT when we do not hold it. */
-static int begin_finish(struct queue *q, const char *id, int64_t *ret_version, struct err *e)
+/* `code`: of what begin_finish began.  What succeeded is not held any more; after a failure the
+ * lease is as it was, and the heartbeat goes on. */
+static void end_finish(struct queue *q, const char *id, int code)
+{
+    pthread_mutex_lock(&q->lock);
+    struct held *h = held_find(q, id);
+    if (h && code == 0) {
+        free(h->id);
+        *h = (struct held){ 0 };
+    } else if (h) {
+        h->finishing = false;
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* The task as it is stored and the version it is held at, now ours alone to change until
+ * end_finish; ERR_CONFLICT when we do not hold it. */
+static int begin_finish(struct queue *q, struct arena *a, const char *id, struct task *ret, int64_t *ret_version, struct err *e)
 {
     pthread_mutex_lock(&q->lock);
     struct held *h = held_find(q, id);
@@ -328,7 +333,12 @@ static int begin_finish(struct queue *q, const char *id, int64_t *ret_version, s
         *ret_version = h->version;
     }
     pthread_mutex_unlock(&q->lock);
-    return h ? 0 : err_set(e, ERR_CONFLICT, "the lease on %s is not ours", id);
+    if (!h)
+        return err_set(e, ERR_CONFLICT, "the lease on %s is not ours", id);
+    int r = store_get(q->store, a, &task_type, id, ret, NULL, e);
+    if (r < 0)
+        end_finish(q, id, r);
+    return r;
 }
 
 int queue_finish(struct queue *q, const char *id, struct batch *b, struct err *e)
@@ -336,28 +346,20 @@ int queue_finish(struct queue *q, const char *id, struct batch *b, struct err *e
     ARENA_LOCAL(a);
     int64_t version;
     struct task t;
-    int r = begin_finish(q, id, &version, e);
-    if (r == 0)
-        r = store_get(q->store, &a, &task_type, id, &t, NULL, e);
+    int r = begin_finish(q, &a, id, &t, &version, e);
     if (r < 0)
         return r;
-    if (t.epoch != q->epoch)
-        return err_set(e, ERR_CONFLICT, "the lease on %s is of an earlier start", id);
-    t.state = TASK_DONE;
-    t.owner = "";
-    batch_update(b, &task_type, id, version, &t);
-    failpoint("queue.finishing");
-    r = store_commit(q->store, b, NULL, e);
-    failpoint("queue.finished");
-    if (r == 0) {
-        held_drop(q, id);
-        return 0;
+    if (t.epoch != q->epoch) {
+        r = err_set(e, ERR_CONFLICT, "the lease on %s is of an earlier start", id);
+    } else {
+        t.state = TASK_DONE;
+        t.owner = "";
+        batch_update(b, &task_type, id, version, &t);
+        failpoint("queue.finishing");
+        r = store_commit(q->store, b, NULL, e);
+        failpoint("queue.finished");
     }
-    pthread_mutex_lock(&q->lock);
-    struct held *h = held_find(q, id);
-    if (h)
-        h->finishing = false;
-    pthread_mutex_unlock(&q->lock);
+    end_finish(q, id, r);
     return r;
 }
 
@@ -368,9 +370,7 @@ static int hand_back(struct queue *q, const char *id, const char *why, struct ba
     ARENA_LOCAL(a);
     int64_t version;
     struct task t;
-    int r = begin_finish(q, id, &version, e);
-    if (r == 0)
-        r = store_get(q->store, &a, &task_type, id, &t, NULL, e);
+    int r = begin_finish(q, &a, id, &t, &version, e);
     if (r < 0)
         return r;
     t.owner = "";
@@ -394,7 +394,7 @@ static int hand_back(struct queue *q, const char *id, const char *why, struct ba
     r = store_commit(q->store, b, NULL, e);
     failpoint("queue.given-back");
     batch_free(own);
-    held_drop(q, id);
+    end_finish(q, id, r);
     if (r == 0 && ret_dead)
         *ret_dead = t.state == TASK_DEAD;
     return r;

@@ -51,7 +51,7 @@ int queue_finish(struct queue *q, const char *id, struct batch *b, struct err *e
 /* Gives a task back: to be run again after a pause, or dead after too many failures;
  * *ret_dead says which.  An event tells why.  `if_dead` (may be NULL) is committed together
  * with the death, so that no crash leaves a dead task that nobody was told of; otherwise it
- * is left as it is. */
+ * is left as it is.  After an error the lease is as it was, and the heartbeat goes on. */
 int queue_give_back(struct queue *q, const char *id, const char *why, struct batch *if_dead, bool *ret_dead,
                     struct err *e);
 /* Gives it back as it was, because we are asked to stop. */

@@ -258,6 +258,37 @@ static void a_death_and_what_it_means_are_one_commit(void **state)
     assert_int_equal(count_events(f, "blocked"), 0);
 }
 
+static void wait_for_heartbeat(struct fixture *f, const char *id)
+{
+    int64_t first = task_of(f, id, NULL).lease_until_ms;
+    for (int i = 0; i < 200 && task_of(f, id, NULL).lease_until_ms == first; i++)
+        usleep(5000);
+    assert_true(task_of(f, id, NULL).lease_until_ms > first);
+}
+
+/* Ends with the task held as before: the heartbeat goes on, and it can be ended again. */
+static void what_could_not_be_ended_is_still_held(void **state)
+{
+    struct fixture *f = *state;
+    f->limits = (struct queue_limits){ .attempts = 1, .lease_ms = 30, .pause_ms = 20 };
+    queue_free(f->queue);
+    check_ok(queue_open(&f->queue, f->store, &f->limits, &f->e), &f->e);
+    put_task(f, "p/1", 1);
+    put_task(f, "p/other", 2);
+    const char *id = leased(f);
+    struct task other = task_of(f, "p/other", NULL);
+    for (int finish = 0; finish < 2; finish++) {
+        struct batch *b = batch_new();
+        batch_update(b, &task_type, "p/other", 7, &other); /* conflicts */
+        assert_int_equal(finish ? queue_finish(f->queue, id, b, &f->e) : queue_give_back(f->queue, id, "no model", b, NULL, &f->e),
+                         ERR_CONFLICT);
+        batch_free(b);
+        wait_for_heartbeat(f, id);
+    }
+    check_ok(queue_release(f->queue, id, &f->e), &f->e);
+    assert_int_equal(task_of(f, id, NULL).state, TASK_READY);
+}
+
 static void a_pause_ends_even_when_wall_time_stands_still(void **state)
 {
     struct fixture *f = *state;
@@ -336,10 +367,7 @@ static void the_heartbeat_extends_a_lease(void **state)
     check_ok(queue_open(&f->queue, f->store, &f->limits, &f->e), &f->e);
     put_task(f, "p/1", 1);
     const char *id = leased(f);
-    int64_t first = task_of(f, id, NULL).lease_until_ms;
-    for (int i = 0; i < 200 && task_of(f, id, NULL).lease_until_ms == first; i++)
-        usleep(5000);
-    assert_true(task_of(f, id, NULL).lease_until_ms > first);
+    wait_for_heartbeat(f, id);
     struct batch *b = batch_new();
     check_ok(queue_finish(f->queue, id, b, &f->e), &f->e);
     batch_free(b);
@@ -357,6 +385,7 @@ int main(void)
         with_queue(a_result_with_an_old_epoch_is_refused),
         with_queue(a_task_that_fails_is_paused_and_dies_after_the_last_attempt),
         with_queue(a_death_and_what_it_means_are_one_commit),
+        with_queue(what_could_not_be_ended_is_still_held),
         with_queue(a_pause_ends_even_when_wall_time_stands_still),
         with_queue(a_task_that_is_released_has_not_failed),
         with_queue(each_task_is_done_once_by_many_workers_under_a_fast_heartbeat),
