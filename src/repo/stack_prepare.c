@@ -5,9 +5,10 @@
  * its result depends on.  It runs in the sandbox like a test.  What it wrote lies in the home's cache, from where it is put on
  * the sandbox's shelf once in each process; runs mount it read-only.
  *
- * A result is copied under a temporary name, synced, and renamed: what has a digest for a name
- * is whole.  One process writes a cache; another one that only looks (verify) copies from it
- * and installs for itself what it does not find.
+ * A result is copied under a temporary name, synced, and renamed, and renamed back before it is
+ * removed: what has a digest for a name is whole.  One process writes a cache; another one that
+ * only looks (verify) copies from it, under a shared lock on what it copies, and installs for
+ * itself what it does not find.
  */
 #include "repo/stack_room.h"
 
@@ -24,6 +25,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -204,8 +206,22 @@ static void remove_kept(int cache_fd, const char *name)
     int fd = openat(cache_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return;
-    if (dir_empty(fd, NULL) == 0)
+    if (dir_empty(fd, NULL) == 0) {
+        failpoint("prepare.emptied");
         unlinkat(cache_fd, name, AT_REMOVEDIR);
+    }
+    close(fd);
+}
+
+/* Unless somebody is copying it. */
+static void remove_whole(int cache_fd, const char *name, struct arena *a)
+{
+    const char *half = arena_printf(a, UNFINISHED "%s", name);
+    int fd = openat(cache_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && renameat(cache_fd, name, cache_fd, half) == 0)
+        remove_kept(cache_fd, half);
     close(fd);
 }
 
@@ -260,19 +276,28 @@ static void tidy(int cache_fd, int64_t most_bytes, struct arena *a)
     for (size_t i = 0; i < count; i++) {
         most_bytes -= all[i].bytes;
         if (i && most_bytes < 0) /* the one just made stays */
-            remove_kept(cache_fd, all[i].name);
+            remove_whole(cache_fd, all[i].name, a);
     }
+}
+
+/* Locked for copying and still there. */
+static bool hold_kept(int fd, const char *path)
+{
+    struct stat ours, there;
+    return flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_ino == there.st_ino;
 }
 
 /* Takes a result from the cache; false: it is not there (or was just removed). */
 static bool take_kept(struct preparing *p)
 {
     const struct stack_prepare_options *o = p->options;
-    int fd = !o || !o->cache ? -1 : open(arena_printf(p->run.arena, "%s/%s", o->cache, p->ret->digest),
-                                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (!o || !o->cache)
+        return false;
+    const char *path = arena_printf(p->run.arena, "%s/%s", o->cache, p->ret->digest);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool ok = put_on_shelf(p, fd) == 0;
+    bool ok = hold_kept(fd, path) && put_on_shelf(p, fd) == 0;
     if (ok && o->may_write)
         futimens(fd, NULL);
     close(fd);

@@ -5,7 +5,9 @@
 #include "os/files.h"
 #include "repo/stack.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* Installs by writing what the lock file says, and who could be seen meanwhile. */
@@ -220,20 +222,80 @@ static void the_cache_survives_a_dead_writer_and_is_left_alone_by_readers(void *
     close_stage(&st);
 }
 
+/* Two results in a cache that holds one; *ret_first is the older. */
+static void fill_cache(struct stage *st, struct oid *ret_second, const char **ret_first)
+{
+    st->prepare.cache_mib = 1;
+    struct oid one = tree_of(st, "1");
+    *ret_second = tree_of(st, "2");
+    *ret_first = run_on(st, &one).prepared.digest;
+    scratch_sh(&st->f->s, arena_printf(&st->f->s.arena, "touch -d '1 day ago' cache/%s", *ret_first));
+}
+static const char big_stack[] = "name: own\nextends: python\nprepare:\n  lock: [deps.lock]\n"
+                                "  run: [sh, -c, 'head -c 700000 /dev/zero >{out}/big']\n";
+
 static void the_cache_has_a_size(void **state)
 {
     struct stage st;
-    open_stage(&st, state, "name: own\nextends: python\nprepare:\n  lock: [deps.lock]\n"
-                           "  run: [sh, -c, 'head -c 700000 /dev/zero >{out}/big']\n");
-    st.prepare.cache_mib = 1;
-    struct oid one = tree_of(&st, "1"), two = tree_of(&st, "2");
-    const char *first = run_on(&st, &one).prepared.digest;
-    scratch_sh(&st.f->s, arena_printf(&st.f->s.arena, "touch -d '1 day ago' cache/%s", first));
+    struct oid one, two;
+    const char *first;
+    open_stage(&st, state, big_stack);
+    fill_cache(&st, &two, &first);
     const char *second = run_on(&st, &two).prepared.digest;
     assert_string_equal(scratch_sh(&st.f->s, "ls cache"), second);
     /* Gone from the cache, and still on the shelf. */
+    one = tree_of(&st, "1");
     assert_false(run_on(&st, &one).prepared.ran);
     close_stage(&st);
+}
+
+static void what_is_being_copied_stays_in_the_cache(void **state)
+{
+    struct stage st;
+    struct oid two;
+    const char *first;
+    open_stage(&st, state, big_stack);
+    fill_cache(&st, &two, &first);
+    int fd = open(arena_printf(&st.f->s.arena, "%s/cache/%s", st.f->s.path, first), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    run_on(&st, &two);
+    assert_string_equal(cached(&st), "2");
+    close(fd);
+    close_stage(&st);
+}
+
+/* In a process that is killed meanwhile. */
+static int run_second(const char *dir)
+{
+    struct fixture f;
+    struct stage st;
+    void *state = &f;
+    fixture_resume(&f, dir);
+    open_stage(&st, &state, big_stack);
+    st.prepare.cache_mib = 1;
+    struct oid two = tree_of(&st, "2");
+    run_on(&st, &two);
+    close_stage(&st);
+    return 0;
+}
+
+static void a_kill_while_one_is_removed_leaves_no_part_of_it_to_be_used(void **state)
+{
+#ifndef TANDEM_FAILPOINTS
+    (void)state;
+    skip();
+#else
+    struct stage st;
+    struct oid one, two;
+    const char *first;
+    open_stage(&st, state, big_stack);
+    fill_cache(&st, &two, &first);
+    fixture_killed_at(st.f, "prepare.emptied", "second");
+    another_process(&st);
+    one = tree_of(&st, "1");
+    assert_true(run_on(&st, &one).prepared.ran);
+    close_stage(&st);
+#endif
 }
 
 static void a_wrong_prepare_is_refused_with_its_place(void **state)
@@ -287,8 +349,10 @@ static void pip_installs_vendored_wheels_without_network(void **state)
     close_stage(&st);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3)
+        return run_second(argv[2]);
     const struct CMUnitTest tests[] = {
         with_repo(dependencies_are_installed_once_and_seen_by_the_tests),
         with_repo(the_digest_is_of_what_the_command_can_see),
@@ -299,6 +363,8 @@ int main(void)
         with_repo(an_installation_has_limits_of_its_own),
         with_repo(the_cache_survives_a_dead_writer_and_is_left_alone_by_readers),
         with_repo(the_cache_has_a_size),
+        with_repo(what_is_being_copied_stays_in_the_cache),
+        with_repo(a_kill_while_one_is_removed_leaves_no_part_of_it_to_be_used),
         with_repo(a_wrong_prepare_is_refused_with_its_place),
         with_repo(pip_installs_vendored_wheels_without_network),
     };
