@@ -11,6 +11,7 @@
 
 static const struct option options[] = {
     { .name = "dir", .letter = 'd', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where to open it; ./T-N-conflict without it" },
+    { .name = "change-tests", .doc = "take it although it changes tests of a side; verify will say so" },
     { .name = "done", .doc = "take the files as they are there now" },
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
     { 0 },
@@ -200,6 +201,7 @@ static int resolve(struct resolving *w, struct err *e)
         return r;
     if (option_given(in, "done") && option_given(in, "dir"))
         return err_set(e, ERR_USAGE, "--dir says where to open it; --done takes it from there");
+    w->merge.changes_tests = option_given(in, "change-tests");
     if (w->merge.pending)
         return take(w, NULL, 0, &fault, e);
     return option_given(in, "done") ? done(w, e) : choose(w, e);

@@ -163,6 +163,8 @@ int repo_commit_info(struct repo *r, struct arena *a, const struct oid *commit, 
 /* Commits reachable from `tip` and not from `not_from` ("": all), newest first, at most `limit`. */
 int repo_log(struct repo *r, struct arena *a, const struct oid *tip, const struct oid *not_from,
              size_t limit, struct oid **ret, size_t *ret_count, struct err *e);
+/* A commit that both come from, the nearest ("": none). */
+int repo_merge_base(struct repo *r, const struct oid *one, const struct oid *other, struct oid *ret, struct err *e);
 int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oid *of, bool *ret, struct err *e);
 
 /* Unified diff between two commits or trees ("": the empty tree), at most `max` bytes (cut at

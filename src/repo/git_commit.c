@@ -215,3 +215,22 @@ int repo_is_ancestor(struct repo *r, const struct oid *ancestor, const struct oi
     process_result_release(&p);
     return 0;
 }
+
+int repo_merge_base(struct repo *r, const struct oid *one, const struct oid *other, struct oid *ret, struct err *e)
+{
+    int code = oid_check(r, one, e);
+    if (code == 0)
+        code = oid_check(r, other, e);
+    if (code < 0)
+        return code;
+    struct process_result p;
+    struct git_call call = { .git_dir = r->path, .args = GIT_ARGS("merge-base", one->hex, other->hex), .also_ok = 1 };
+    code = git_run(&call, &p, e);
+    if (code < 0)
+        return code;
+    *ret = (struct oid){ "" };
+    if (p.status == 0 && p.out.len >= r->hex_len)
+        oid_set(ret, p.out.data, r->hex_len);
+    process_result_release(&p);
+    return 0;
+}

@@ -223,6 +223,16 @@ static int find_tree(struct merging *m, const char **ret_tree, const char **ret_
     return r < 0 ? r : ask_developer(m, ret_tree, ret_fault, e);
 }
 
+static int keeps_tests(struct merging *m, const char *tree, const char **ret_fault, struct err *e)
+{
+    const struct merge_wish *w = m->wish;
+    struct merge_judged judged = { w->ours, w->theirs, tree, w->ours_name, w->theirs_name };
+    int r = merge_keeps_tests(m->step->site, m->step->arena, &judged, ret_fault, e);
+    if (r == 0 && **ret_fault)
+        *ret_fault = arena_printf(m->step->arena, "%s. A merge keeps every test of both sides as it is", *ret_fault);
+    return r;
+}
+
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e)
 {
     struct oid ours = oid_of(w->ours), theirs = oid_of(w->theirs);
@@ -242,6 +252,15 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     r = find_tree(&m, &tree, &ret->fault, e);
     if (r < 0)
         return r;
+    if (!*ret->fault)
+        r = keeps_tests(&m, tree, &ret->fault, e);
+    if (r < 0)
+        return r;
+    if (*ret->fault && !m.conversation) { /* tests that the Developer may not touch */
+        put_refused(s, ret->fault);
+        ret->needs_person = true;
+        return 0;
+    }
     if (*ret->fault)
         return tell(&m, ret->fault, &ret->run, e);
     struct green_judgement j;

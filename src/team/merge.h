@@ -16,18 +16,27 @@ struct merge_wish {
 struct merge_made {
     const char *tree;       /* "" when it did not succeed */
     const char *fault;      /* why not */
-    bool needs_person;      /* the Developer cannot: a binary file, or a tree above the limits */
+    bool needs_person;      /* the Developer cannot: a binary file, a tree above the limits,
+                             * tests of one name that git put together */
     struct suite_run run;   /* of the merged tree, with coverage */
     const char *run_id;
 };
 /* One attempt.  The whole suite runs on the result.  A failed attempt has told the Developer
  * what was wrong; call again with the next attempt.  The Developer resolves files in conflict,
- * tests among them, and may change any other production file: what one side relies on may be
+ * tests among them (which stay whole: merge_keeps_tests), and may change any other production file: what one side relies on may be
  * what the other changed, without git seeing a conflict. */
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e);
 
 /* Whether a text holds conflict markers. */
 bool merge_has_markers(const char *bytes, size_t len);
+
+/* Whether every test file of both sides is in the result, as it was or added to; *ret_fault is
+ * "" or a sentence that names the first that is not (merge_tests.c). */
+struct merge_judged {
+    const char *ours, *theirs, *result; /* commits; the result may be a tree */
+    const char *ours_name, *theirs_name;
+};
+int merge_keeps_tests(struct site *site, struct arena *a, const struct merge_judged *m, const char **ret_fault, struct err *e);
 
 /* What must pass after a merge: of a ticket with its functionality, everything that passed
  * before it and what either side has proven (step_integrate.c); of DEV with the step's

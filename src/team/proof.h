@@ -63,6 +63,8 @@ static inline const struct ticket *proof_ticket(const struct proof *p, size_t i)
 void proof_fault(struct proof *p, const char *about, int64_t criterion, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+void proof_note(struct proof *p, const char *about, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /* ---- proof_commit.c ---- */
 
 /* All events of the project that commits rest on. */
@@ -90,6 +92,10 @@ struct texts branch_walk(struct proof *p, const char *about, const char *branch,
 
 /* The ticket's base holds what it builds on, by merges made for it and nothing else. */
 void base_prove(struct proof *p, const struct ticket *t, const char *about);
+
+/* A merge leaves the tests of both sides as they are, unless its witness says that a person meant
+ * to change them, which is noted.  `w` may be NULL. */
+void merge_look(struct proof *p, const char *about, const char *commit, const struct commit_info *info, const struct witness *w);
 
 /* ---- proof_claim.c ---- */
 

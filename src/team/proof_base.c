@@ -5,7 +5,8 @@
  * that was there before: such a ticket's merge, or where the project starts.  A merge that
  * the Developer or a person made has an event behind it, which names the tree, and the tree
  * passes the tests of what it brings together.  One that git made has none: git would make
- * it again, but verify only reads, and so its parents alone are looked at.
+ * it again, but verify only reads, and so its parents alone are looked at.  All leave tests as
+ * they are.
  */
 #include "team/proof.h"
 
@@ -38,8 +39,10 @@ static void claim_merge(struct proof *p, const struct ticket *t, const char *abo
 static void look_at_witness(struct proof *p, const struct ticket *t, const char *about, const struct ticket *other, const char *commit,
                             const struct commit_info *info)
 {
-    const struct witness *w;
-    if (!witness_behind(p, info, &w))
+    const struct witness *w = NULL;
+    bool by_hand = witness_behind(p, info, &w);
+    merge_look(p, about, commit, info, w);
+    if (!by_hand)
         return; /* by git */
     if (!w)
         proof_fault(p, about, 0, "the merge %.12s in its base rests on an event that the log does not have", commit);

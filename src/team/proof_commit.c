@@ -5,6 +5,7 @@
  * names the tree.  The log is chained, so that neither can be exchanged without the other,
  * and nothing behind the event can be changed without the commit.
  */
+#include "team/merge.h"
 #include "team/proof.h"
 
 #include <stdlib.h>
@@ -154,6 +155,21 @@ static const struct oid *ref_find(const struct proof *p, const char *branch)
     return NULL;
 }
 
+void merge_look(struct proof *p, const char *about, const char *commit, const struct commit_info *info, const struct witness *w)
+{
+    struct merge_judged judged = { info->parents[0].hex, info->parents[1].hex, info->tree.hex, "its first parent", "its second parent" };
+    const char *fault;
+    struct err e;
+    if (info->parent_count < 2 || !p->site->stack)
+        return;
+    if (merge_keeps_tests(p->site, p->arena, &judged, &fault, &e) < 0)
+        proof_fault(p, about, 0, "what the merge %.12s did to tests cannot be seen: %s", commit, e.text);
+    else if (*fault && w && streq(w->kind, "merge.resolved") && *json_text_of(w->payload, "changed_tests", ""))
+        proof_note(p, about, "the merge %.12s, which a person made, changes tests: %s", commit, fault);
+    else if (*fault)
+        proof_fault(p, about, 0, "the merge %.12s changes tests: %s", commit, fault);
+}
+
 /* By first parents: what was merged in was walked on its own branch. */
 struct texts branch_walk(struct proof *p, const char *about, const char *branch, const char *base)
 {
@@ -178,6 +194,7 @@ struct texts branch_walk(struct proof *p, const char *about, const char *branch,
         else if (!streq(w->tree, info.tree.hex))
             proof_fault(p, about, 0, "the branch %s holds the commit %.12s with the tree %.12s, but event %lld witnessed %.12s",
                         branch, at.hex, info.tree.hex, (long long)w->seq, w->tree);
+        merge_look(p, about, at.hex, &info, w);
         texts_add(&commits, p->arena, arena_strdup(p->arena, at.hex));
         at = info.parents[0];
     }

@@ -372,9 +372,23 @@ static int run_suite(struct step *s, const char *tree, const char **ret_run_id, 
     return **ret_fault ? step_save(s, e) : 0;
 }
 
-static int intend(struct step *s, const struct resolve *w, const char *tree, const char *run_id, struct err *e)
+/* A person may know better than the rule; then it is written down.  *ret_changed: which tests. */
+static int check_tests(struct step *s, const struct resolve *w, const char *tree, const char **ret_changed, const char **ret_fault,
+                       struct err *e)
+{
+    struct merge_judged judged = { w->ours, w->theirs, tree, w->ours_name, w->theirs_name };
+    int r = merge_keeps_tests(s->site, s->arena, &judged, ret_changed, e);
+    if (r == 0 && **ret_changed && !w->changes_tests)
+        *ret_fault = arena_printf(s->arena, "%s. Tests of both sides stay as they are, unless you say --change-tests; the evidence "
+                                            "then says so", *ret_changed);
+    return r;
+}
+
+static int intend(struct step *s, const struct resolve *w, const char *tree, const char *run_id, const char *changed, struct err *e)
 {
     json_t *payload = json_object();
+    if (*changed)
+        json_put_text(payload, "changed_tests", changed);
     json_put_text(payload, "run", run_id);
     json_put_text(payload, "with", w->theirs);
     struct commit_wish c = {
@@ -417,15 +431,17 @@ static int go_on(struct step *s, const char *commit, struct err *e)
 static int take(struct step *s, const struct resolve *w, const struct tree_change *changes, size_t count,
                 const char **ret_fault, const char **ret_output, struct err *e)
 {
-    const char *tree = "", *run_id, *commit;
+    const char *tree = "", *changed = "", *run_id, *commit;
     int r = 0;
     s->task_id = task_of(s);
     if (!commit_pending(s)) {
         r = make_tree(s, w, changes, count, &tree, ret_fault, e);
         if (r == 0 && !**ret_fault)
+            r = check_tests(s, w, tree, &changed, ret_fault, e);
+        if (r == 0 && !**ret_fault)
             r = run_suite(s, tree, &run_id, ret_fault, ret_output, e);
         if (r == 0 && !**ret_fault)
-            r = intend(s, w, tree, run_id, e);
+            r = intend(s, w, tree, run_id, changed, e);
     }
     if (r < 0 || **ret_fault)
         return r;

@@ -23,6 +23,7 @@ struct resolve {
     struct texts unmarked;                   /* of those: binary, or gone on one side; a person chooses a side */
     const char *why;                         /* it is blocked */
     const char *dir;                         /* where this merge was opened before, wholly or not; "" */
+    bool changes_tests;                      /* set by the caller: the person means to, and the evidence says so */
     bool pending;                            /* taken before a crash: team_resolve_take ends it */
 };
 

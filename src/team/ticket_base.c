@@ -37,6 +37,10 @@ int base_fold(struct step *s, struct oid *base, const char *other_hex, const cha
         *ret_conflict = render_list(s->arena, &merged.conflicts, "");
         return 0;
     }
+    struct merge_judged judged = { base->hex, other.hex, merged.tree.hex, "one side", "the other" };
+    r = merge_keeps_tests(s->site, s->arena, &judged, ret_conflict, e);
+    if (r < 0 || **ret_conflict)
+        return r;
     struct commit_info info;
     r = repo_commit_info(repo, s->arena, &other, &info, e);
     if (r < 0)

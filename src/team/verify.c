@@ -30,6 +30,16 @@ void proof_fault(struct proof *p, const char *about, int64_t criterion, const ch
     p->watcher->fault(&(struct verify_finding){ p->id, about, criterion, text.data }, p->watcher->ctx);
 }
 
+void proof_note(struct proof *p, const char *about, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    STR_LOCAL(text);
+    str_vaddf(&text, fmt, ap);
+    va_end(ap);
+    p->watcher->note(&(struct verify_finding){ p->id, about, 0, text.data }, p->watcher->ctx);
+}
+
 /* ---- running trees ---- */
 
 struct pool {

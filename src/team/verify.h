@@ -4,7 +4,7 @@
  * green commits exist as witnessed (tree, trailers, the event behind them, the branch they
  * are on, the tests untouched between them), that the tests fail on the red tree for the
  * stored reason and pass on the green one; for criteria that were met already, that the
- * tests fail on the stored base or mutant; that a ticket's base is the merge of what it builds on.  What is in DEV passes all tests of its tickets.
+ * tests fail on the stored base or mutant; that merges leave tests as they are; that a ticket's base is the merge of what it builds on.  What is in DEV passes all tests of its tickets.
  * The judgements are those of the steps (judge.h), so that what was accepted then is what is
  * accepted now.
  *
@@ -32,7 +32,7 @@ struct verify_finding {
 struct verify_watcher {
     /* What does not hold. */
     void (*fault)(const struct verify_finding *f, void *ctx);
-    /* What is worth knowing: a test that changed its mind. */
+    /* What is worth knowing: a test that changed its mind, a person who changed tests in a merge. */
     void (*note)(const struct verify_finding *f, void *ctx);
     /* `done` of `all` trees are tested; `what` is the last.  From any thread, one at a time. */
     void (*moved)(int64_t done, int64_t all, const char *what, void *ctx);

@@ -199,6 +199,71 @@ class Resolve(greet.Built, terminal.AtTerminal):
         self.assertEqual((status, self.state()), (0, before), out)
 
 
+class Tests(greet.Built):
+    """Both tickets put their tests into the same file."""
+
+    conflict = True
+    status = 3
+    path = "tests/test_greet.py"
+
+    def table(self):
+        return [("tester", "> hello('Ann')", greet.files(tests__test_greet_py=self.file_with("hello"))),
+                ("tester", "> bye('Ann')", greet.files(tests__test_greet_py=self.file_with("bye")))] + greet.table(conflict=True)
+
+    def file_with(self, *names):
+        said = {"hello": ("hello('Ann')", "Hello, Ann"), "bye": ("bye('Ann')", "Bye, Ann")}
+        first = greet.test(names[0], said[names[0]]).replace("HelloTest", "GreetTest").replace("ByeTest", "GreetTest")
+        return first + "".join("\n" + greet.test(n, said[n]).split("(unittest.TestCase):\n")[1] for n in names[1:])
+
+    def open(self):
+        self.good("resolve", "T-2")
+        work = self.room / "T-2-conflict"
+        (work / "greet.py").write_text(greet.BOTH)
+        return work / self.path
+
+    def emptied(self):
+        return self.file_with("hello", "bye").replace("self.assertEqual(greet.hello('Ann'), 'Hello, Ann')", "pass")
+
+    def resume(self):
+        with contextlib.closing(greet.FakeModel(greet.table())) as fake:
+            self.good("resume", "--yes", *fake.words(), timeout=200)
+
+    def verify(self):
+        report = json.loads(self.tandem("verify", "--json").stdout)
+        return [[(f["ticket"], f["text"]) for f in report[part]] for part in ("faults", "notes")]
+
+    def test_both_sides_stay_whole(self):
+        self.open().write_text(self.file_with("hello", "bye"))
+        self.good("resolve", "T-2", "--done")
+        self.resume()
+        self.assertEqual(self.verify(), [[], []])
+
+    def test_who_changes_tests_has_to_mean_it_and_verify_tells(self):
+        self.open().write_text(self.emptied())
+        done = self.refused(1, "tests/test_greet.py is there already and was changed or cut at `def test_hello(self):` (as it is on "
+                               "feature/greetings)", "resolve", "T-2", "--done")
+        self.assertIn("--change-tests", done.stderr)
+        self.good("resolve", "T-2", "--done", "--change-tests")
+        self.resume()
+        faults, notes = self.verify()
+        self.assertEqual(faults, [])
+        self.assertEqual([ticket for ticket, _ in notes], ["T-2"])
+        self.assertIn("which a person made, changes tests: tests/test_greet.py", notes[0][1])
+
+    def test_verify_finds_a_merge_that_emptied_a_test(self):
+        self.open().write_text(self.file_with("hello", "bye"))
+        self.good("resolve", "T-2", "--done")
+        self.resume()
+        work = self.room / "work"
+        self.git(self.bare, "worktree", "add", "--quiet", "--detach", work, "ticket/T-2")
+        (work / self.path).write_text(self.emptied())
+        self.git(work, "commit", "--quiet", "--all", "--amend", "--no-edit")
+        self.git(self.bare, "branch", "--force", "ticket/T-2", self.git(work, "rev-parse", "HEAD"))
+        faults, _ = self.verify()
+        self.assertTrue(any(ticket == "T-2" and "changes tests: tests/test_greet.py is there already and was changed or cut at" in text
+                            for ticket, text in faults), faults)
+
+
 class Misunderstanding(greet.Built):
     """Git merges, but then tests fail: T-1 gives a function another parameter, T-2 calls it as it was."""
 

@@ -241,13 +241,13 @@ static void ignore_progress(int64_t done, int64_t all, const char *what, void *c
     (void)done, (void)all, (void)what, (void)ctx;
 }
 
-/* What does not hold of T-3. */
+/* What does not hold. */
 static const char *faults_of(struct team_fixture *f)
 {
     STR_LOCAL(faults);
     struct verify_watcher watcher = { add_finding, add_finding, ignore_progress, &faults };
     struct verify_count count;
-    check_ok(team_verify(f->team, &(struct verify_wish){ f->id, "T-3", 1 }, &watcher, &count, &f->e), &f->e);
+    check_ok(team_verify(f->team, &(struct verify_wish){ f->id, NULL, 2 }, &watcher, &count, &f->e), &f->e);
     return arena_strndup(&f->s.arena, faults.data, faults.len);
 }
 
@@ -292,6 +292,56 @@ static void a_base_that_is_not_what_a_ticket_builds_on_is_named(void **state)
     const char *said = arena_printf(a, "T-3: the merge %.12s in its base has the tree %.12s, but event", forged,
                                     git_in(f, arena_printf(a, "git rev-parse %s^{tree}", first)));
     assert_non_null(strstr(faults_of(f), said));
+}
+
+/* ---- tests ---- */
+
+/* Both tickets put a test of their own into the same new file. */
+#define HEAD(imports) "import unittest\n\n" imports "\n\nclass T(unittest.TestCase):\n"
+#define METHOD(module) "    def test_" module "(self):\n        self.assertEqual(" module "." module "(), 1)\n"
+#define PASSES(module) "    def test_" module "(self):\n        self.assertTrue(True)\n"
+#define BOTH_TESTS FILE_BLOCK("tests/test_it.py", HEAD("import a\nimport b\n") METHOD("a") "\n" METHOD("b"))
+#define EMPTIED FILE_BLOCK("tests/test_it.py", HEAD("import a\nimport b\n") PASSES("a") "\n" METHOD("b"))
+
+static void make_conflict_of_tests(struct team_fixture *f)
+{
+    scratch_sh(&f->s, "git init -q source");
+    ticket_succeeds(f, 1, SCOPE("a.py"), FILE_BLOCK("tests/test_it.py", HEAD("import a\n") METHOD("a")),
+                    FILE_BLOCK("a.py", "def a():\n    return 1\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), FILE_BLOCK("tests/test_it.py", HEAD("import b\n") METHOD("b")),
+                    FILE_BLOCK("b.py", "def b():\n    return 1\n"));
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+}
+
+static void tests_in_conflict_keep_what_both_sides_check(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict_of_tests(f);
+    says(f, "T-2/developer/integrate-1/1", EMPTIED);
+    says(f, "T-2/developer/integrate-1/2", BOTH_TESTS);
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(event_text(f, "merge.refused", 0, "fault"),
+                           "tests/test_it.py is there already and was changed or cut at `def test_a(self):` (as it is on feature/core). "
+                           "A merge keeps every test of both sides as it is"));
+    assert_non_null(strstr(file_on(f, "DEV", "tests/test_it.py"), METHOD("a")));
+    assert_string_equal(faults_of(f), "");
+}
+
+static void tests_of_one_name_that_git_puts_together_are_a_persons(void **state)
+{
+    struct team_fixture *f = *state;
+    const char *one = "    def test_one(self):\n        # 1\n        # 2\n        # 3\n        self.assertEqual(1, 1)\n";
+    const char *head = "import unittest\n\n\nclass T(unittest.TestCase):\n";
+#define NEW(module) "    def test_new(self):\n        import " module "\n        self.assertEqual(" module "." module "(), 1)\n"
+    struct arena *a = &f->s.arena;
+    scratch_sh(&f->s, "git init -q source");
+    ticket_succeeds(f, 1, SCOPE("a.py"), arena_printf(a, FILE_BLOCK("tests/test_it.py", "%s" NEW("a") "\n%s"), head, one), FILE_BLOCK("a.py", "def a():\n    return 1\n"));
+    ticket_succeeds(f, 2, SCOPE("b.py"), arena_printf(a, FILE_BLOCK("tests/test_it.py", "%s%s\n" NEW("b")), head, one), FILE_BLOCK("b.py", "def b():\n    return 1\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "tests/test_it.py", arena_printf(a, "%s%s", head, one), NULL });
+    run_team(f, TEAM_BLOCKED);
+    assert_non_null(strstr(ticket_of(f, 2).blocked, "tests/test_it.py defines `test_new` a second time"));
+    assert_int_equal(calls_of(f, "T-2/developer/integrate-"), 0);
 }
 
 /* ---- into DEV ---- */
@@ -367,6 +417,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_team(the_developer_resolves_and_may_change_what_has_no_conflict),
         with_team(tests_without_conflict_stay_frozen_in_a_merge),
+        with_team(tests_in_conflict_keep_what_both_sides_check),
+        with_team(tests_of_one_name_that_git_puts_together_are_a_persons),
         with_team(a_clean_merge_that_is_red_is_mended_by_the_developer),
         with_team(a_person_chooses_between_two_versions_of_a_binary_file),
         with_team(a_merge_above_the_limits_waits_for_a_person),
