@@ -54,6 +54,9 @@ static void print_what_comes(FILE *out, const struct release *w)
         fprintf(out, "  and %zu more\n", w->subjects.count - SHOWN_COMMITS);
     fprintf(out, "\n");
     print_files(out, &w->files);
+    if (w->dirty)
+        fprintf(out, "%s is checked out in %s, with changes that are not committed: commit or stash them before you take the "
+                "release over there.\n", w->branch, w->checked_out);
     if (!w->forward)
         fprintf(out, "%s has commits of its own: a merge is made, under the whole suite.\n", w->branch);
 }
@@ -102,6 +105,10 @@ static int release(struct session *s, struct err *e)
         return r;
     if (w.nothing) {
         fprintf(in->out, "%s has everything that DEV has; there is nothing to release.\n", w.branch);
+        return 0;
+    }
+    if (w.made) {
+        fprintf(in->out, "%s is released already; it is checked out in %s and waits for you there. %s", w.branch, w.checked_out, w.take);
         return 0;
     }
     print_what_comes(in->out, &w);

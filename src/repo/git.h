@@ -82,6 +82,11 @@ int repo_clone_finish(const char *dir, struct err *e);
 int repo_look_at(struct repo *r, struct arena *a, const char *source, const char *branch, struct oid *ret,
                  const char **ret_checked_out, struct err *e);
 
+/* What stands in the way of taking `commit` over in the person's worktree `where`: *ret_dirty,
+ * files that git knows have changes; and whether a branch there stands at it.  Only looks. */
+int repo_peek(const char *where, const char *branch, const struct oid *commit, bool *ret_is_there, bool *ret_dirty,
+              struct err *e);
+
 /* ---- refs ---- */
 /* ERR_NOT_FOUND.  `ref` is full ("refs/heads/DEV"). */
 int repo_ref(struct repo *r, const char *ref, struct oid *ret, struct err *e);

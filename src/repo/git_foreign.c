@@ -232,7 +232,7 @@ int foreign_facade(struct foreign *f, struct err *e)
 /* By the person's index and files, under our configuration: a file that only its filters
  * or line-ending settings would call unchanged may count as changed.  Not telling is
  * "dirty": the answer only decides whether the person is warned. */
-bool foreign_is_dirty(struct foreign *f)
+bool foreign_is_dirty(struct foreign *f, bool new_too)
 {
     if (!f->worktree)
         return false;
@@ -243,7 +243,8 @@ bool foreign_is_dirty(struct foreign *f)
         .git_dir = f->facade,
         .env = env,
         .args = GIT_ARGS("-c", arena_printf(&f->arena, "core.excludesFile=%s/info/exclude", f->common_dir), "status",
-                         "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=all"),
+                         "--porcelain", "-z", "--no-renames", new_too ? "--untracked-files=normal" : "--untracked-files=no",
+                         "--ignore-submodules=all"),
         .max_output = 1,
         .cut_ok = true,
         .timeout_ms = STATUS_TIMEOUT_MS,

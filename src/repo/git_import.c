@@ -135,7 +135,7 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
         code = foreign_facade(&f, e);
     if (code == 0) {
         const char *ref = arena_printf(a, "refs/heads/%s", branch);
-        dirty = foreign_is_dirty(&f);
+        dirty = foreign_is_dirty(&f, true);
         code = copy(r, &f, ref, &head, e);
         if (code == 0)
             code = git_do(r->path, GIT_ARGS("symbolic-ref", "HEAD", ref), e);

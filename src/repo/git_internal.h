@@ -227,8 +227,8 @@ struct foreign {
 int foreign_open(struct foreign *f, const char *path, struct err *e);
 /* Makes the facade, in the temporary directory. */
 int foreign_facade(struct foreign *f, struct err *e);
-/* Whether its working tree has changes; needs the facade. */
-bool foreign_is_dirty(struct foreign *f);
+/* Whether its working tree has changes or (`new_too`) new files; needs the facade. */
+bool foreign_is_dirty(struct foreign *f, bool new_too);
 /* The tip of a branch; NULL when there is none. */
 const struct oid *foreign_branch(const struct foreign *f, const char *branch);
 /* Where the branch is checked out there (or will be again, by a rebase); "" for nowhere. */

@@ -108,3 +108,19 @@ int repo_look_at(struct repo *r, struct arena *a, const char *source, const char
     foreign_close(&f);
     return code;
 }
+
+int repo_peek(const char *where, const char *branch, const struct oid *commit, bool *ret_is_there, bool *ret_dirty,
+              struct err *e)
+{
+    struct foreign f;
+    int code = foreign_open(&f, where, e);
+    if (code == 0)
+        code = foreign_facade(&f, e);
+    if (code == 0) {
+        const struct oid *tip = foreign_branch(&f, branch);
+        *ret_is_there = tip && oid_same(tip, commit);
+        *ret_dirty = foreign_is_dirty(&f, false);
+    }
+    foreign_close(&f);
+    return code;
+}

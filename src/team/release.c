@@ -62,6 +62,64 @@ static int find_from(struct step *s, struct release *w, struct err *e)
     return w->in_target ? 0 : repo_ref(s->site->repo, branch_ref(s), &w->from, e);
 }
 
+static bool was_made(struct step *s, const char *commit)
+{
+    struct event *events;
+    size_t count, len;
+    const char *text;
+    json_t *payload;
+    return store_events(s->team->store, s->arena, 0, s->project_id, NULL, "release.made", 0, &events, &count, NULL) == 0 && count &&
+           store_blob(s->team->store, s->arena, events[count - 1].payload, &text, &len, NULL) == 0 &&
+           json_parse(s->arena, text, len, &payload, NULL) == 0 && streq(json_text_of(payload, "to", ""), commit);
+}
+
+/* Of a worktree in which the branch is checked out: there it is the person's to move. */
+static const char *how_to_take(struct step *s, const struct release *w, bool by_dev)
+{
+    bool is_path = *w->checked_out == '/'; /* not "a rebase or bisect" */
+    STR_LOCAL(out);
+    str_addf(&out, "To take the release over%s:\n  git -C ",
+             w->dirty ? ", commit or stash your changes there first, then" : "");
+    str_add_shell_word(&out, is_path ? w->checked_out : w->target);
+    if (by_dev) {
+        str_add(&out, " merge --ff-only DEV\n");
+    } else {
+        str_add(&out, " pull --ff-only ");
+        str_add_shell_word(&out, project_repo_path(s->arena, s->team->home, s->project_id));
+        str_addf(&out, " %s\n", w->branch);
+    }
+    return arena_strdup(s->arena, out.data);
+}
+
+/* Made before, but the person has not taken it yet. */
+static int find_made(struct step *s, struct release *w, bool *ret, struct oid *ret_at, struct err *e)
+{
+    bool has_dev = false, has_theirs = false;
+    int r = repo_ref(s->site->repo, branch_ref(s), ret_at, e);
+    if (r == 0)
+        r = repo_is_ancestor(s->site->repo, &w->dev, ret_at, &has_dev, e);
+    if (r == 0)
+        r = repo_is_ancestor(s->site->repo, &w->from, ret_at, &has_theirs, e);
+    if (r == 0)
+        *ret = has_dev && has_theirs && was_made(s, ret_at->hex);
+    return r;
+}
+
+static int look_there(struct step *s, struct release *w, struct err *e)
+{
+    struct oid at;
+    bool dev_is_there = false;
+    w->take = "";
+    if (!*w->checked_out || w->nothing)
+        return 0;
+    int r = find_made(s, w, &w->made, &at, e);
+    if (r == 0 && *w->checked_out == '/')
+        r = repo_peek(w->checked_out, "DEV", &w->dev, &dev_is_there, &w->dirty, e);
+    if (r == 0)
+        w->take = how_to_take(s, w, dev_is_there && (w->made ? streq(at.hex, w->dev.hex) : w->forward));
+    return r;
+}
+
 static int list_commits(struct step *s, struct release *w, struct err *e)
 {
     struct oid *list, at = w->dev;
@@ -114,6 +172,8 @@ static int look(struct step *s, bool partial, struct release *ret, struct err *e
         r = find_from(s, &w, e);
     if (r == 0)
         r = compare(s, &w, e);
+    if (r == 0)
+        r = look_there(s, &w, e);
     if (r == 0)
         *ret = w;
     return r;
@@ -196,17 +256,6 @@ static int merge(struct step *s, const struct release *w, const char **ret_commi
 
 /* ---- making ---- */
 
-static bool was_made(struct step *s, const char *commit)
-{
-    struct event *events;
-    size_t count, len;
-    const char *text;
-    json_t *payload;
-    return store_events(s->team->store, s->arena, 0, s->project_id, NULL, "release.made", 0, &events, &count, NULL) == 0 && count &&
-           store_blob(s->team->store, s->arena, events[count - 1].payload, &text, &len, NULL) == 0 &&
-           json_parse(s->arena, text, len, &payload, NULL) == 0 && streq(json_text_of(payload, "to", ""), commit);
-}
-
 static int record(struct step *s, const struct release *w, const char *commit, struct err *e)
 {
     if (!was_made(s, commit)) {
@@ -220,23 +269,11 @@ static int record(struct step *s, const struct release *w, const char *commit, s
     return step_save(s, e);
 }
 
-/* The branch is the person's where it is checked out; git can take it from us. */
-static const char *how_to_take(struct step *s, const struct release *w)
-{
-    STR_LOCAL(out);
-    str_addf(&out, "%s is checked out in %s and was left alone there. To take the release over:\n  git -C ", w->branch, w->checked_out);
-    str_add_shell_word(&out, w->checked_out);
-    str_add(&out, " pull --ff-only ");
-    str_add_shell_word(&out, project_repo_path(s->arena, s->team->home, s->project_id));
-    str_addf(&out, " %s\n", w->branch);
-    return arena_strdup(s->arena, out.data);
-}
-
 static int give(struct step *s, const struct release *w, const struct oid *commit, const char **ret_note, struct err *e)
 {
     struct oid none = { "" };
     if (*w->checked_out) {
-        *ret_note = how_to_take(s, w);
+        *ret_note = arena_printf(s->arena, "%s is checked out in %s and was left alone there. %s", w->branch, w->checked_out, w->take);
         return 0;
     }
     if (*w->target) {

@@ -16,7 +16,10 @@ struct release {
     const char *checked_out;       /* the worktree there that has the branch; "" */
     struct oid from, dev;          /* where the branch stands there ("" when absent), and DEV */
     bool in_target;                /* the branch exists there */
+    bool dirty;                    /* the worktree `checked_out` has changes */
+    const char *take;              /* how a person takes over what is checked out, in lines; "" */
     bool nothing;                  /* the branch has all that DEV has */
+    bool made;                     /* all is done here; only `take` is left */
     bool forward;
     size_t commits;                /* that come */
     struct texts subjects;         /* of those on DEV itself, newest first: "1a2b3c4d5e6f Merge ..." */

@@ -159,6 +159,23 @@ class Theirs(greet.Built):
         self.assertIn(f"trunk is checked out in {self.app} and was left alone", out)
         self.assertEqual(self.git(self.app, "rev-parse", "trunk"), before)
         self.assertEqual(self.git(self.app, "status", "--porcelain"), "")
+        again = self.good("release")  # nothing is asked
+        self.assertIn("released already", again)
+        self.assertNotIn("Released.", again)
+        self.assertIn(f"git -C {self.app} merge --ff-only DEV\n", again)
+        self.assertEqual(len(self.events()), 1)
+
+    def test_changes_that_would_be_in_the_way_are_said_before_the_question(self):
+        (self.app / "old.py").write_text("OLD = False\n")
+        done = self.refused(1, "--yes", "release")
+        self.assertIn("with changes that are not committed: commit or stash them", done.stdout)
+        self.assertIn("commit or stash your changes there first", self.good("release", "--yes"))
+
+    def test_the_command_it_names_takes_the_release_over(self):
+        out = self.good("release", "--yes")
+        command = shlex.split(out.split("To take the release over:\n")[1].splitlines()[0])
+        subprocess.run(command, check=True, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.assertEqual(self.git(self.app, "rev-parse", "trunk"), self.git(self.app, "rev-parse", "DEV"))
 
     def test_the_person_is_who_git_says_in_that_repository(self):
         (self.room / ".gitconfig").write_text("[user]\n\tname = Machine\n\temail = machine@example.org\n")
