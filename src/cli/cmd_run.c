@@ -8,6 +8,7 @@
 #include "team/words.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@ static const char *const dev_choices[] = { "continue", "replace", NULL };
 static const struct option run_options[] = {
     MODEL_OPTIONS,
     { .name = "pairs", .letter = 'p', .argument = "N", .doc = "pairs at work at once (setting pairs)" },
-    { .name = "stack", .letter = 's', .argument = "NAME", .doc = "language and test framework; without it the Architect proposes one" },
+    { .name = "stack", .letter = 's', .argument = "NAME", .doc = "language and test framework; without it found in the repository (--repo), or the Architect proposes one" },
     { .name = "repo", .letter = 'r', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "build on this git repository" },
     { .name = "dev", .argument = "WHAT", .choices = dev_choices, .doc = "what to do when the repository has a DEV branch already" },
     { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the clone of the result goes; ./PROJECT without it" },
@@ -28,16 +29,27 @@ static const struct option run_options[] = {
 
 /* ---- where the result goes ---- */
 
+/* Without "." and ".." and links, so far as it is there: what is last may yet have to be made. */
 static int absolute(struct arena *a, const char *path, const char **ret, struct err *e)
 {
-    char cwd[4096];
-    if (*path == '/') {
-        *ret = path;
+    char real[PATH_MAX], cwd[PATH_MAX];
+    char *parent = arena_strdup(a, path), *slash;
+    if (realpath(path, real)) {
+        *ret = arena_strdup(a, real);
+        return 0;
+    }
+    while ((slash = strrchr(parent, '/')) && slash > parent && !slash[1]) /* out/ */
+        *slash = '\0';
+    const char *last = slash ? slash + 1 : parent;
+    if (slash)
+        *slash = '\0';
+    if (!streq(last, "..") && realpath(!slash ? "." : *parent ? parent : "/", real)) {
+        *ret = arena_printf(a, "%s/%s", streq(real, "/") ? "" : real, last);
         return 0;
     }
     if (!getcwd(cwd, sizeof cwd))
         return err_set_errno(e, ERR_FAILED, errno, "the current directory");
-    *ret = arena_printf(a, "%s/%s", cwd, path);
+    *ret = *path == '/' ? path : arena_printf(a, "%s/%s", cwd, path);
     return 0;
 }
 

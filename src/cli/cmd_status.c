@@ -12,18 +12,13 @@ static const struct option options[] = {
     { 0 },
 };
 
-/* "━━─": one segment for each criterion. */
-static void add_proof(struct str *out, const struct ticket *t, const struct term *term)
+/* A process at work renews its leases more often than this (setting lease_s). */
+enum { SILENCE_MS = 120000 };
+
+static void add_proof(struct str *out, struct arena *a, const struct ticket *t, size_t columns, const struct term *term)
 {
-    for (size_t i = 0; i < t->criteria.count; i++) {
-        const struct criterion *c = ticket_criterion(t, i);
-        bool proven = criterion_proven(c);
-        enum ink ink = proven ? INK_GREEN : c->state == CRITERION_RED ? INK_RED : INK_QUIET;
-        str_add(out, term_ink(term->colors, ink));
-        str_add(out, term->unicode ? (proven || c->state == CRITERION_RED ? "━" : "─")
-                                   : proven ? "#" : c->state == CRITERION_RED ? "x" : "-");
-        str_add(out, term_ink(term->colors, INK_PLAIN));
-    }
+    size_t used = bar_add(out, ticket_segments(a, t), t->criteria.count, term->colors, term->unicode);
+    str_addf(out, "%*s", (int)(used < columns ? columns - used : 0), "");
 }
 
 static int one_project(struct session *s, const char *id, const struct project *p, struct err *e)
@@ -38,8 +33,18 @@ static int one_project(struct session *s, const char *id, const struct project *
     fprintf(out, "%s (%s): %s\n", p->name, id, project_state_names[p->state]);
     if (*p->blocked)
         fprintf(out, "  blocked: %s\n", p->blocked);
+    struct project_work work;
+    r = project_work(s->store, id, &work, e);
+    if (r < 0)
+        return r;
+    bool at_work = work.is_open && clock_wall_ms() - work.last_ms < SILENCE_MS;
+    if (p->state != PROJECT_DONE && !at_work)
+        fprintf(out, "  nobody is at work on it; tandem resume %s goes on\n", id);
     const struct functionality *f = functionalities.docs;
     const struct ticket *t = tickets.docs;
+    size_t columns = 0;
+    for (size_t k = 0; k < tickets.count; k++)
+        columns = bar_columns(t[k].criteria.count) > columns ? bar_columns(t[k].criteria.count) : columns;
     for (size_t i = 0; i < functionalities.count; i++) {
         fprintf(out, "\nF-%lld %s%s\n", (long long)f[i].number, f[i].title, f[i].state == FUNCTIONALITY_DONE ? " (in DEV)" : "");
         if (*f[i].blocked)
@@ -48,7 +53,7 @@ static int one_project(struct session *s, const char *id, const struct project *
             if (t[k].functionality != f[i].number)
                 continue;
             STR_LOCAL(proof);
-            add_proof(&proof, &t[k], &s->term);
+            add_proof(&proof, &s->in->arena, &t[k], columns, &s->term);
             fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title,
                     ticket_standing(&s->in->arena, t, tickets.count, k));
             if (*t[k].blocked)

@@ -8,12 +8,13 @@
 #include "cli/live.h"
 
 #include "base/str.h"
+#include "cli/bar.h"
 #include "cli/term.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
 
-enum { MAX_BAR = 27, MAX_ID = 8 };
+enum { MAX_ID = 8 };
 
 /* What is folded or left out so that the rest fits; each step includes those before. */
 enum folding { FOLD_NOTHING, FOLD_DONE, FOLD_WAITING, FOLD_TAILS, FOLD_DETAILS, FOLD_COUNT };
@@ -99,61 +100,37 @@ static const char *dot(const struct page *p)
 
 /* ---- the bar ---- */
 
-/* Columns of one segment; 0: the criteria are too many for segments. */
-static size_t segment_columns(size_t count)
-{
-    for (size_t columns = 3; columns > 0; columns--)
-        if (count * columns + (columns > 1 ? count - 1 : 0) <= MAX_BAR)
-            return columns;
-    return 0;
-}
-
-static size_t bar_columns(const struct live_ticket *t)
-{
-    size_t count = t->criterion_count, segment = segment_columns(count);
-    if (count == 0)
-        return 0;
-    if (segment == 0)
-        return sizeof "1000/1000" - 1;
-    return count * segment + (segment > 1 ? count - 1 : 0);
-}
-
-/* Open is thin, red half full, green full: the states differ without colours too. */
-static void put_segment(struct line *l, enum live_criterion state, size_t columns)
-{
-    static const char *const full[] = { "=", "━" }, *const thin[] = { "-", "─" };
-    static const enum ink inks[] = { [LIVE_OPEN] = INK_QUIET, [LIVE_RED] = INK_RED, [LIVE_GREEN] = INK_GREEN };
-    bool unicode = l->page->size->unicode;
-    size_t filled = state == LIVE_GREEN ? columns : state == LIVE_RED ? (columns + 1) / 2 : 0;
-    const char *red = unicode ? (columns == 1 ? "╸" : "━") : "x";
-    STR_LOCAL(text);
-    for (size_t i = 0; i < columns; i++)
-        str_add(&text, i >= filled ? thin[unicode] : state == LIVE_RED ? red : full[unicode]);
-    put(l, inks[state], text.data, text.len);
-}
-
 static void put_bar(struct line *l, const struct live_ticket *t)
 {
-    size_t segment = segment_columns(t->criterion_count), start = l->left;
-    if (segment == 0) {
-        size_t green = 0;
-        for (size_t i = 0; i < t->criterion_count; i++)
-            green += t->criteria[i] == LIVE_GREEN;
-        STR_LOCAL(text);
-        str_addf(&text, "%zu/%zu", green, t->criterion_count);
-        put(l, INK_GREEN, text.data, text.len);
-    }
-    for (size_t i = 0; segment && i < t->criterion_count; i++) {
-        if (i > 0 && segment > 1)
-            put_spaces(l, 1);
-        put_segment(l, t->criteria[i], segment);
-    }
-    size_t used = start - l->left;
-    if (used < l->page->bar_columns)
-        put_spaces(l, l->page->bar_columns - used);
+    const struct page *p = l->page;
+    size_t used = bar_add(p->out, t->criteria, t->criterion_count, p->size->colors, p->size->unicode);
+    l->left -= used;
+    if (used < p->bar_columns)
+        put_spaces(l, p->bar_columns - used);
 }
 
 /* ---- tickets ---- */
+
+/* What is being done, not what came of it: "red" and "green" would read as results. */
+void live_phase(const char *phase, int64_t criterion, struct str *out)
+{
+    static const struct { const char *phase, *words; } table[] = {
+        { "spec", "being written" }, { "plan", "being planned" }, { "start", "being prepared" }, { "scope", "being scoped" },
+        { "red", "writing the test" }, { "green", "writing the code" }, { "refactor", "refactoring" }, { "integrate", "being merged" },
+        { "review", "in review" }, { "merge", "being merged" }, { "appraise", "in review" }, { "deliver", "being merged" },
+    };
+    if (criterion > 0 && phase && (streq(phase, "red") || streq(phase, "green"))) {
+        str_addf(out, *phase == 'r' ? "writing test %" PRId64 : "making %" PRId64 " pass", criterion);
+        return;
+    }
+    for (size_t i = 0; phase && i < sizeof table / sizeof *table; i++) {
+        if (streq(table[i].phase, phase)) {
+            str_add(out, table[i].words);
+            return;
+        }
+    }
+    str_add(out, phase ? phase : "working");
+}
 
 /* The words at the right end of a ticket's line. */
 static enum ink status_of(const struct live_ticket *t, struct str *out)
@@ -163,7 +140,7 @@ static enum ink status_of(const struct live_ticket *t, struct str *out)
         str_add(out, t->note ? t->note : "");
         return INK_QUIET;
     case LIVE_REVIEW:
-        str_add(out, t->phase ? t->phase : "review");
+        live_phase(t->phase ? t->phase : "review", 0, out);
         return INK_ACCENT;
     case LIVE_BLOCKED:
         str_add(out, "blocked");
@@ -174,12 +151,8 @@ static enum ink status_of(const struct live_ticket *t, struct str *out)
     case LIVE_WORKING:
         break;
     }
-    str_add(out, t->phase ? t->phase : "working");
-    if (t->criterion > 0)
-        str_addf(out, " %" PRId64, t->criterion);
-    if (t->phase && streq(t->phase, "red"))
-        return INK_RED;
-    return t->phase && streq(t->phase, "green") ? INK_GREEN : INK_ACCENT;
+    live_phase(t->phase, t->criterion, out);
+    return INK_ACCENT;
 }
 
 static void put_ticket_line(struct page *p, const struct live_ticket *t)
@@ -296,6 +269,15 @@ static size_t count_state(const struct live_view *v, enum live_state state)
     return count;
 }
 
+/* Without the rows of what else is under way. */
+static size_t count_tickets(const struct live_view *v)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < v->ticket_count; i++)
+        count += !v->tickets[i].is_other;
+    return count;
+}
+
 static bool is_folded(const struct page *p, const struct live_ticket *t)
 {
     return (t->state == LIVE_DONE && p->folding >= FOLD_DONE) ||
@@ -318,7 +300,7 @@ static void put_tickets(struct page *p)
 
 static void add_progress(const struct live_view *v, struct str *out)
 {
-    str_addf(out, "%zu of %zu ticket%s", count_state(v, LIVE_DONE), v->ticket_count, v->ticket_count == 1 ? "" : "s");
+    str_addf(out, "%zu of %zu ticket%s", count_state(v, LIVE_DONE), count_tickets(v), count_tickets(v) == 1 ? "" : "s");
 }
 
 static void add_time(const struct live_view *v, struct str *out)
@@ -335,7 +317,7 @@ static void put_head(struct page *p)
     const struct live_view *v = p->view;
     struct line l = line_begin(p);
     STR_LOCAL(right);
-    if (v->ticket_count)
+    if (count_tickets(v))
         add_progress(v, &right);
     size_t progress = right.len;
     str_add(&right, progress ? "   " : "");
@@ -380,7 +362,7 @@ static void measure(struct page *p)
     const struct live_view *v = p->view;
     for (size_t i = 0; i < v->ticket_count; i++) {
         const struct live_ticket *t = &v->tickets[i];
-        size_t id = t->id ? text_columns(t->id, strlen(t->id)) : 0, bar = bar_columns(t);
+        size_t id = t->id ? text_columns(t->id, strlen(t->id)) : 0, bar = bar_columns(t->criterion_count);
         if (id > p->id_columns)
             p->id_columns = id > MAX_ID ? MAX_ID : id;
         if (bar > p->bar_columns)

@@ -7,12 +7,14 @@
  *
  * One ticket reads as one line, its proof first, one segment for each criterion:
  *
- *     T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomically      green 2
+ *     T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomically      making 2 pass
  *           attempt 1 of 4 · 3:12 · codellama-7b
  *           def test_two_orders_never_share_the_last_item(self):
  */
 #ifndef TANDEM_CLI_LIVE_H
 #define TANDEM_CLI_LIVE_H
+
+#include "cli/bar.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,17 +23,16 @@
 struct str;
 struct term;
 
-enum live_criterion { LIVE_OPEN, LIVE_RED, LIVE_GREEN }; /* red: witnessed; green: proven */
-
 enum live_state { LIVE_WAITING, LIVE_WORKING, LIVE_REVIEW, LIVE_BLOCKED, LIVE_DONE };
 
 /* Texts may be NULL for none, come from anywhere, and are made harmless here. */
 struct live_ticket {
     const char *id, *title;
     enum live_state state;
-    const enum live_criterion *criteria;
+    const enum bar_segment *criteria;
     size_t criterion_count;
-    const char *phase;          /* "red", "green", "refactor", "review", "merge" */
+    bool is_other;              /* no ticket, and not counted as one: a functionality in review, the plan */
+    const char *phase;          /* the playbook's stage */
     int64_t criterion;          /* worked on, from 1; 0: none */
     int64_t attempt, attempts;  /* 0: none */
     int64_t elapsed_ms;         /* in this phase; -1: not shown */
@@ -57,6 +58,10 @@ struct live_size { int width, height; bool colors, unicode; };
  * What does not fit gives way in this order: finished tickets, waiting ones, streaming
  * tails, details, and then the last lines.  Pure; needs text_init. */
 void live_render(const struct live_view *v, const struct live_size *size, struct str *out);
+
+/* "writing test 2", "in review": what is done in a stage of the playbook, for a criterion (0:
+ * none).  NULL: "working". */
+void live_phase(const char *phase, int64_t criterion, struct str *out);
 
 /* One line of plain text about the same, for logs without a terminal. */
 void live_render_line(const struct live_view *v, struct str *out);

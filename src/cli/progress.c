@@ -14,6 +14,7 @@
 #include "cli/live.h"
 #include "cli/sentence.h"
 #include "cli/text.h"
+#include "cli/tickets.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct stream {
     size_t len;
     int64_t begun_ms, attempt;
     bool active;
+    bool is_engine; /* the tail is ours, not a model's */
 };
 
 struct progress {
@@ -36,6 +38,8 @@ struct progress {
     int64_t seq;
     int64_t begun_ms;  /* this sitting, by the wall clock */
     int64_t before_ms; /* all earlier ones together */
+    struct runs_cost cost;
+    bool is_cost_old;
     pthread_t drawer;
     bool running;
     struct live *live;
@@ -77,9 +81,18 @@ static void on_moved(const struct pulse *pulse, bool begun, void *ctx)
 static void on_text(const struct pulse *pulse, const char *text, size_t len, void *ctx)
 {
     struct progress *p = ctx;
+    static const char tests_run[] = "running the tests";
     pthread_mutex_lock(&p->lock);
     struct stream *st = stream_for(p, pulse->ticket);
-    if (st && st->active) {
+    if (st && st->active && streq(pulse->role, role_names[ROLE_ENGINE])) {
+        /* Not their output: what a passing test says of an error it expects looks like one. */
+        memcpy(st->tail, tests_run, sizeof tests_run - 1);
+        st->len = sizeof tests_run - 1;
+        st->is_engine = true;
+    } else if (st && st->active) {
+        if (st->is_engine)
+            st->len = 0;
+        st->is_engine = false;
         if (len > TAIL) {
             text += len - TAIL;
             len = TAIL;
@@ -146,7 +159,7 @@ static void print_plain(struct progress *p, const struct event *ev, const char *
 static bool stays(const struct event *ev)
 {
     static const char *const kinds[] = { "ticket.blocked", "blocked", "functionality.blocked", "project.blocked",
-                                         "review.commented", "test.flaky", "ticket.done", "functionality.delivered",
+                                         "review.commented", "functionality.commented", "test.flaky", "ticket.done", "functionality.delivered",
                                          "repository.dirty", NULL };
     for (size_t i = 0; kinds[i]; i++)
         if (streq(kinds[i], ev->kind))
@@ -162,6 +175,7 @@ static void show_events(struct progress *p)
         size_t count;
         if (store_events(p->session->store, &a, p->seq, p->project, NULL, NULL, 200, &events, &count, NULL) < 0)
             return;
+        p->is_cost_old = p->is_cost_old || count;
         for (size_t i = 0; i < count; i++) {
             p->seq = events[i].seq;
             if (p->style == PROGRESS_JSON) {
@@ -203,17 +217,45 @@ static const char *note_of(struct arena *a, const struct ticket *t)
     return arena_strndup(a, note.data, note.len);
 }
 
+static void fill_stream(struct arena *a, const struct stream *st, struct live_ticket *lt)
+{
+    lt->phase = arena_strdup(a, st->step);
+    lt->elapsed_ms = clock_steady_ms() - st->begun_ms;
+    /* The fence that ends a block tells nothing. */
+    size_t len = st->len;
+    while (len && (st->tail[len - 1] == '\n' || st->tail[len - 1] == '`'))
+        len--;
+    lt->tail = arena_strndup(a, st->tail, len);
+    lt->tail_len = len;
+}
+
+/* What is under way besides tickets: the specification, the plan, functionalities. */
+static size_t add_others(struct progress *p, struct arena *a, const struct functionality *f, size_t f_count,
+                         struct live_ticket *out)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < MAX_STREAMS; i++) {
+        const struct stream *st = &p->streams[i];
+        if (!st->active || starts_with(st->ticket, "T-"))
+            continue;
+        struct live_ticket *lt = &out[count++];
+        *lt = (struct live_ticket){ .id = arena_strdup(a, st->ticket), .state = LIVE_WORKING, .is_other = true,
+                                    .title = streq(st->step, "spec") ? "Specification" : streq(st->step, "plan") ? "Plan" : "" };
+        fill_stream(a, st, lt);
+        for (size_t k = 0; k < f_count; k++)
+            if (streq(lt->id, arena_printf(a, "F-%lld", (long long)f[k].number)))
+                lt->title = f[k].title;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return count;
+}
+
 static void fill_ticket(struct progress *p, struct arena *a, const struct ticket *t, struct live_ticket *lt)
 {
-    enum live_criterion *criteria = ARENA_ARRAY(a, enum live_criterion, t->criteria.count);
-    for (size_t i = 0; i < t->criteria.count; i++) {
-        const struct criterion *c = ticket_criterion(t, i);
-        bool without_tests = t->kind != TICKET_BEHAVIOUR && t->column == COLUMN_DONE;
-        criteria[i] = criterion_proven(c) || without_tests ? LIVE_GREEN : c->state == CRITERION_RED ? LIVE_RED : LIVE_OPEN;
-    }
     *lt = (struct live_ticket){
         .id = arena_printf(a, "T-%lld", (long long)t->number), .title = t->title, .state = state_of(t),
-        .criteria = criteria, .criterion_count = t->criteria.count, .phase = t->stage, .elapsed_ms = -1,
+        .criteria = ticket_segments(a, t), .criterion_count = t->criteria.count, .phase = t->stage, .elapsed_ms = -1,
         .note = note_of(a, t),
     };
     pthread_mutex_lock(&p->lock);
@@ -221,14 +263,7 @@ static void fill_ticket(struct progress *p, struct arena *a, const struct ticket
         const struct stream *st = &p->streams[i];
         if (!st->active || !streq(st->ticket, lt->id))
             continue;
-        lt->phase = arena_strdup(a, st->step);
-        lt->elapsed_ms = clock_steady_ms() - st->begun_ms;
-        /* The fence that ends a block tells nothing. */
-        size_t len = st->len;
-        while (len && (st->tail[len - 1] == '\n' || st->tail[len - 1] == '`'))
-            len--;
-        lt->tail = arena_strndup(a, st->tail, len);
-        lt->tail_len = len;
+        fill_stream(a, st, lt);
         size_t current = ticket_current(t);
         if (current < t->criteria.count && (streq(st->step, "red") || streq(st->step, "green"))) {
             lt->criterion = (int64_t)current + 1;
@@ -256,7 +291,7 @@ static void draw(struct progress *p, bool force)
         project_functionalities(p->session->store, &a, p->project, &functionalities, NULL) < 0)
         return;
     const struct ticket *tickets = found.docs;
-    struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, found.count);
+    struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, found.count + MAX_STREAMS);
     struct live_view v = { .project = project.name, .headline = project_state_names[project.state],
                            .tickets = shown, .ticket_count = found.count, .coverage_percent = -1, .cached_tokens = -1,
                            .elapsed_ms = p->before_ms + clock_wall_ms() - p->begun_ms };
@@ -265,9 +300,6 @@ static void draw(struct progress *p, bool force)
     for (size_t i = 0; i < found.count; i++) {
         const struct ticket *t = &tickets[i];
         fill_ticket(p, &a, t, &shown[i]);
-        v.tokens += t->prompt_tokens + t->completion_tokens;
-        if (t->cached_tokens)
-            v.cached_tokens = (v.cached_tokens < 0 ? 0 : v.cached_tokens) + t->cached_tokens;
         if (t->tests_total > v.tests) {
             v.tests = t->tests_total;
             v.tests_passed = t->tests_passed;
@@ -281,6 +313,12 @@ static void draw(struct progress *p, bool force)
     }
     for (size_t i = 0; i < functionalities.count; i++)
         finished += ((const struct functionality *)functionalities.docs)[i].state == FUNCTIONALITY_DONE;
+    if (p->is_cost_old && project_cost(p->session->store, p->project, &p->cost, NULL) == 0)
+        p->is_cost_old = false;
+    v.tokens = p->cost.prompt_tokens + p->cost.completion_tokens;
+    if (p->cost.cached_tokens)
+        v.cached_tokens = p->cost.cached_tokens;
+    v.ticket_count += add_others(p, &a, functionalities.docs, functionalities.count, shown + found.count);
     if (lines)
         v.coverage_percent = covered * 100 / lines;
     v.rest_ms = project.state == PROJECT_DONE ? -1 : estimate_rest(v.elapsed_ms, finished, all);
@@ -346,6 +384,7 @@ void progress_begin(struct progress *p, const char *project, int64_t after_seq)
     p->stop = false;
     struct project_work work = { 0 };
     project_work(p->session->store, project, &work, NULL); /* fails as the run itself will */
+    p->is_cost_old = true;
     p->before_ms = work.wall_ms;
     p->begun_ms = clock_wall_ms();
     p->running = pthread_create(&p->drawer, NULL, run, p) == 0;

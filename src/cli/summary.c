@@ -94,7 +94,7 @@ int summary_print(struct session *s, const char *project, struct err *e)
         return r;
     const struct ticket *t = tickets.docs;
     size_t done = 0, criteria = 0, proven = 0;
-    int64_t tests = 0, passed = 0, covered = 0, lines = 0, prompt = 0, cached = 0, answered = 0, model_us = 0, suite_us = 0;
+    int64_t tests = 0, passed = 0, covered = 0, lines = 0;
     for (size_t i = 0; i < tickets.count; i++) {
         done += t[i].column == COLUMN_DONE;
         criteria += t[i].criteria.count;
@@ -107,22 +107,10 @@ int summary_print(struct session *s, const char *project, struct err *e)
         covered += t[i].covered;
         lines += t[i].lines;
     }
-    struct store_found runs;
-    struct store_query q = { .where = { { "project", project, 0 } }, .where_count = 1 };
-    r = store_find(s->store, a, &run_type, &q, &runs, e);
+    struct runs_cost cost;
+    r = project_cost(s->store, project, &cost, e);
     if (r < 0)
         return r;
-    const struct run *run = runs.docs;
-    for (size_t i = 0; i < runs.count; i++) {
-        if (run[i].kind == RUN_SUITE) {
-            suite_us += run[i].total_us;
-            continue;
-        }
-        model_us += run[i].total_us;
-        prompt += run[i].prompt_tokens > 0 ? run[i].prompt_tokens : 0;
-        cached += run[i].cached_tokens > 0 ? run[i].cached_tokens : 0;
-        answered += run[i].completion_tokens > 0 ? run[i].completion_tokens : 0;
-    }
     FILE *out = s->in->out;
     fprintf(out, "\n%s\n", p.name);
     fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", done, tickets.count, proven, criteria);
@@ -131,17 +119,17 @@ int summary_print(struct session *s, const char *project, struct err *e)
         fprintf(out, ", %lld %% of the lines covered", (long long)(covered * 100 / lines));
     fprintf(out, "\nCommits    %zu on DEV\n", commits);
     STR_LOCAL(tokens);
-    live_count(prompt, &tokens);
+    live_count(cost.prompt_tokens, &tokens);
     str_add(&tokens, " in, ");
-    live_count(answered, &tokens);
+    live_count(cost.completion_tokens, &tokens);
     str_add(&tokens, " out");
-    if (cached > 0) {
+    if (cost.cached_tokens > 0) {
         str_add(&tokens, ", ");
-        live_count(cached, &tokens);
+        live_count(cost.cached_tokens, &tokens);
         str_add(&tokens, " of them from the cache");
     }
     fprintf(out, "Tokens     %s\n", tokens.data);
-    r = print_times(s, project, model_us, suite_us, e);
+    r = print_times(s, project, cost.model_us, cost.suite_us, e);
     if (r < 0)
         return r;
     print_blocked(s, project, &tickets, &functionalities);

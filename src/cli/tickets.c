@@ -2,6 +2,7 @@
 #include "cli/tickets.h"
 
 #include "base/str.h"
+#include "cli/live.h"
 #include "team/render.h"
 
 static const char *name_of(struct arena *a, const struct ticket *t)
@@ -18,10 +19,13 @@ const char *ticket_standing(struct arena *a, const struct ticket *all, size_t co
         return "blocked";
     if (t->column != COLUMN_INPROGRESS)
         return column_words[t->column];
-    struct texts before = tickets_merged_before(a, all, count, t);
-    if (!streq(t->stage, "integrate") || !before.count)
-        return t->stage;
     STR_LOCAL(out);
+    struct texts before = tickets_merged_before(a, all, count, t);
+    if (!streq(t->stage, "integrate") || !before.count) {
+        size_t current = ticket_current(t);
+        live_phase(t->stage, current < t->criteria.count ? (int64_t)current + 1 : 0, &out);
+        return arena_strndup(a, out.data, out.len);
+    }
     str_add(&out, "waits for ");
     for (size_t i = 0; i < before.count; i++)
         str_addf(&out, "%s%s", i ? ", " : "", before.items[i]);
@@ -85,4 +89,42 @@ void print_blob(struct session *s, const char *title, const char *digest)
         return;
     fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
             term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
+}
+
+int project_cost(struct store *s, const char *project, struct runs_cost *ret, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct runs_cost c = { 0 };
+    struct store_found found;
+    struct store_query q = { .where = { { "project", project, 0 } }, .where_count = 1 };
+    do { /* as many at a time as the store gives */
+        int r = store_find(s, &a, &run_type, &q, &found, e);
+        if (r < 0)
+            return r;
+        const struct run *run = found.docs;
+        for (size_t i = 0; i < found.count; i++) {
+            q.after_id = found.ids[i];
+            if (run[i].kind == RUN_SUITE)
+                c.suite_us += run[i].total_us;
+            if (run[i].kind != RUN_MODEL)
+                continue;
+            c.model_us += run[i].total_us;
+            c.prompt_tokens += run[i].prompt_tokens > 0 ? run[i].prompt_tokens : 0;
+            c.cached_tokens += run[i].cached_tokens > 0 ? run[i].cached_tokens : 0;
+            c.completion_tokens += run[i].completion_tokens > 0 ? run[i].completion_tokens : 0;
+        }
+    } while (found.count == STORE_MAX_LIMIT);
+    *ret = c;
+    return 0;
+}
+
+const enum bar_segment *ticket_segments(struct arena *a, const struct ticket *t)
+{
+    enum bar_segment *out = ARENA_ARRAY(a, enum bar_segment, t->criteria.count);
+    bool without_tests = t->kind != TICKET_BEHAVIOUR && t->column == COLUMN_DONE;
+    for (size_t i = 0; i < t->criteria.count; i++) {
+        const struct criterion *c = ticket_criterion(t, i);
+        out[i] = criterion_proven(c) || without_tests ? BAR_GREEN : c->state == CRITERION_RED ? BAR_RED : BAR_OPEN;
+    }
+    return out;
 }

@@ -2,12 +2,13 @@
 #ifndef TANDEM_CLI_TICKETS_H
 #define TANDEM_CLI_TICKETS_H
 
+#include "cli/bar.h"
 #include "cli/session.h"
 
 /* A column for people: "in progress". */
 extern const char *const column_words[];
 
-/* In a word or few: "green", "waits for T-2 to be merged", "blocked". */
+/* In a word or few: "making 2 pass", "waits for T-2 to be merged", "blocked". */
 const char *ticket_standing(struct arena *a, const struct ticket *all, size_t count, size_t which);
 
 /* The tickets that cannot begin because of this one: "T-4, T-5"; "" for none. */
@@ -23,5 +24,12 @@ const char *ticket_last_failures(struct session *s, const char *project, const c
 
 /* Prints a blob under a title; nothing where there is none. */
 void print_blob(struct session *s, const char *title, const char *digest);
+
+/* What the project's runs cost so far, all of them: also those of no ticket. */
+struct runs_cost { int64_t prompt_tokens, cached_tokens, completion_tokens, model_us, suite_us; };
+int project_cost(struct store *s, const char *project, struct runs_cost *ret, struct err *e);
+
+/* The segments of a ticket's bar, t->criteria.count of them. */
+const enum bar_segment *ticket_segments(struct arena *a, const struct ticket *t);
 
 #endif

@@ -78,23 +78,30 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
     return r;
 }
 
+static size_t count_lines(const char *text)
+{
+    size_t count = 0;
+    for (; *text; text++)
+        count += *text == '\n';
+    return count;
+}
+
 /* The lines that came and went since the person read it last. */
 static void show_changes(struct work *w, const char *text)
 {
     STR_LOCAL(diff);
+    STR_LOCAL(shown);
     diff_unified(&diff, "before", w->seen, strlen(w->seen), "now", text, strlen(text));
-    if (!diff.len)
-        return;
-    fprintf(w->out, "Changed since you read it:\n");
     int lines = 0;
     for (const char *at = diff.data; *at;) {
         size_t len = strcspn(at, "\n");
         bool is_header = lines++ < 2; /* --- and +++ */
         if (!is_header && (*at == '+' || *at == '-'))
-            fprintf(w->out, "%c %.*s\n", *at, (int)len - 1, at + 1);
+            str_addf(&shown, "%c %.*s\n", *at, (int)len - 1, at + 1);
         at += len + (at[len] == '\n');
     }
-    fputc('\n', w->out);
+    if (shown.len && count_lines(shown.data) <= count_lines(text) / 2) /* else it is no help */
+        fprintf(w->out, "Changed since you read it:\n%s\n", shown.data);
 }
 
 /* *ret_stop: the person wants to stop here. */
@@ -148,7 +155,8 @@ static int hand_over(struct work *w, const char *project, struct err *e)
     if (r == 0)
         r = team_hand_over(w->session.team, &w->session.in->arena, project, &note, e);
     if (r == 0 && !option_given(w->session.in, "json"))
-        fprintf(w->session.in->out, "%sThe result is in %s, branch DEV.\n", note, *p.source ? p.source : p.out);
+        fprintf(w->session.in->out, "%sThe result is in %s, branch DEV. `tandem release` takes it into %s.\n", note,
+                *p.source ? p.source : p.out, p.branch);
     return r;
 }
 

@@ -102,6 +102,7 @@ int project_work(struct store *s, const char *project, struct project_work *ret,
     if (begun_ms >= 0)
         w.wall_ms += last_ms - begun_ms;
     w.is_open = begun_ms >= 0;
+    w.last_ms = last_ms;
     *ret = w;
     return 0;
 }

@@ -116,6 +116,7 @@ struct project_work {
     int64_t git_us, own_us; /* summed over what ran in parallel; of sittings that were not killed */
     int64_t sittings;
     bool is_open;           /* the last one has not ended, or was killed */
+    int64_t last_ms;        /* wall time of the last event; one at work writes one every few seconds */
 };
 int project_work(struct store *s, const char *project, struct project_work *ret, struct err *e);
 /* Asks team_run to return soon.  May be called from a signal handler. */

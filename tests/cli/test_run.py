@@ -65,6 +65,13 @@ class Run(home.Home):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertNotIn("differ", done.stderr)
 
+    def test_the_result_is_named_by_its_plain_path_and_what_comes_next(self):
+        (self.room / "spec").mkdir()
+        words = ["run", CRASH / "spec.md", "--yes", "--out", "spec/../there/", *REPLAY]
+        out = self.good(*words)
+        self.assertIn(f"The result is in {self.room}/there, branch DEV. `tandem release` takes it into main.\n", out)
+        self.assertNotIn("tandem resume", self.good("status"))
+
     def test_an_idea_becomes_a_spec_first(self):
         spec = "# Greet\n\n" + greet.SPEC.split("\n\n", 1)[1]
         with contextlib.closing(FakeModel([("pm", "idea", spec)] + greet.table())) as fake:
@@ -80,6 +87,7 @@ class Run(home.Home):
         self.assertIn("tandem resume --yes", done.stderr)
         self.assertIn("double(21) gives 42", done.stdout)
         self.assertEqual(self.project()["state"], "plan-approval")
+        self.assertIn("nobody is at work on it; tandem resume numbers goes on\n", self.good("status"))
         # resume remembers the models.
         self.assertIn("2 of 2 done", self.good("resume", "--yes"))
 

@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const enum live_criterion proven[] = { LIVE_GREEN, LIVE_GREEN, LIVE_GREEN };
-static const enum live_criterion half[] = { LIVE_GREEN, LIVE_RED, LIVE_OPEN, LIVE_OPEN };
-static const enum live_criterion untouched[] = { LIVE_OPEN, LIVE_OPEN };
+static const enum bar_segment proven[] = { BAR_GREEN, BAR_GREEN, BAR_GREEN };
+static const enum bar_segment half[] = { BAR_GREEN, BAR_RED, BAR_OPEN, BAR_OPEN };
+static const enum bar_segment untouched[] = { BAR_OPEN, BAR_OPEN };
 static const char answer[] = "class Stock:\n    def test_two_orders_never_share_the_last_item(self):\n  \n";
 
 static const struct live_ticket tickets[] = {
@@ -54,7 +54,7 @@ static void a_view_reads_as_one_line_for_each_ticket(void **state)
         "Warehouse API  building                1 of 4 tickets   12:40, about 25 min left\n"
         "\n"
         "T-7   ━━━ ━━━ ━━━      Read the article file                                done\n"
-        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomically            green 2\n"
+        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomically      making 2 pass\n"
         "      attempt 1 of 4 · 3:12 · codellama-7b\n"
         "      def test_two_orders_never_share_the_last_item(self):\n"
         "T-11  ━━━ ━━─ ─── ───  List stock below threshold                        blocked\n"
@@ -71,7 +71,7 @@ static void ascii_says_the_same(void **state)
         "Warehouse API  building                   1 of 4 tickets\n"
         "\n"
         "T-7   === === ===      Read the article file        done\n"
-        "T-10  === xx- --- ---  Reserve stock for an ...  green 2\n"
+        "T-10  === xx- --- ---  Reserve stock f...  making 2 pass\n"
         "      attempt 1 of 4, 3:12, codellama-7b\n"
         "      ...est_two_orders_never_share_the_last_item(self):\n"
         "T-11  === xx- --- ---  List stock below thre...  blocked\n"
@@ -90,7 +90,7 @@ static void what_does_not_fit_folds_before_it_is_cut(void **state)
         "Warehouse API  building  1 of 4 tickets   12:40, about 25 min left\n"
         "\n"
         "      1 done\n"
-        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomi…  green 2\n"
+        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order,…  making 2 pass\n"
         "      attempt 1 of 4 · 3:12 · codellama-7b\n"
         "T-11  ━━━ ━━─ ─── ───  List stock below threshold          blocked\n"
         "      the same test failed four times · attempt 4 of 4\n"
@@ -100,7 +100,7 @@ static void what_does_not_fit_folds_before_it_is_cut(void **state)
     check_lines(&view, 67, 6, true,
         "Warehouse API  building  1 of 4 tickets   12:40, about 25 min left\n"
         "      1 done\n"
-        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order, atomi…  green 2\n"
+        "T-10  ━━━ ━━─ ─── ───  Reserve stock for an order,…  making 2 pass\n"
         "T-11  ━━━ ━━─ ─── ───  List stock below threshold          blocked\n"
         "      1 waiting\n"
         "61/61 tests green   coverage 92 %   412k tokens, 93 % cached\n");
@@ -116,7 +116,7 @@ static void what_does_not_fit_folds_before_it_is_cut(void **state)
 static void no_line_is_wider_and_no_page_higher_than_the_terminal(void **state)
 {
     (void)state;
-    enum live_criterion many[300] = { LIVE_GREEN, LIVE_RED };
+    enum bar_segment many[300] = { BAR_GREEN, BAR_RED };
     struct live_ticket wild[] = {
         { .id = "T-1", .title = "在庫を注文のために確保する", .state = LIVE_WORKING, .criteria = many,
           .criterion_count = 300, .phase = "red", .tail = "在庫\x1b[2J", .tail_len = 10 },
@@ -150,9 +150,22 @@ static void red_and_green_mean_test_states(void **state)
     STR_LOCAL(out);
     live_render(&view, &size, &out);
     assert_non_null(strstr(out.data, "\033[32m━━━\033[0m \033[31m━━─\033[0m \033[2m───\033[0m"));
-    assert_non_null(strstr(out.data, "\033[32mgreen 2\033[0m"));
+    assert_non_null(strstr(out.data, "\033[34mmaking 2 pass\033[0m"));
     assert_null(strstr(out.data, "\033[31mblocked"));
     assert_null(strstr(out.data, "\033[32mdone"));
+}
+
+static void what_is_no_ticket_has_a_row_and_is_not_counted(void **state)
+{
+    (void)state;
+    struct live_ticket rows[] = { tickets[0], { .id = "F-1", .title = "Stock", .state = LIVE_WORKING, .is_other = true,
+                                                .phase = "appraise", .elapsed_ms = 1000 } };
+    struct live_view v = { .project = "units", .headline = "build", .tickets = rows, .ticket_count = 2, .coverage_percent = -1,
+                           .cached_tokens = -1, .rest_ms = -1, .tokens = 900, .elapsed_ms = 3999 };
+    check_lines(&v, 60, 10, true, "units  build                           1 of 1 ticket   0:03\n\n"
+                "T-7  ━━━ ━━━ ━━━  Read the article file                done\n"
+                "F-1               Stock                           in review\n"
+                "     0:01\n\n900 tokens\n");
 }
 
 static void unknown_numbers_are_not_shown(void **state)
@@ -458,6 +471,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_folds_before_it_is_cut),
         cmocka_unit_test(no_line_is_wider_and_no_page_higher_than_the_terminal),
         cmocka_unit_test(red_and_green_mean_test_states),
+        cmocka_unit_test(what_is_no_ticket_has_a_row_and_is_not_counted),
         cmocka_unit_test(unknown_numbers_are_not_shown),
         cmocka_unit_test(numbers_stay_short),
         ON_SCREEN(the_screen_always_shows_the_last_state),
