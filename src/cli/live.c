@@ -309,7 +309,7 @@ static void add_time(const struct live_view *v, struct str *out)
     if (v->rest_ms >= 60000)
         str_addf(out, ", about %" PRId64 " min left", (v->rest_ms + 59999) / 60000);
     else if (v->rest_ms >= 0)
-        str_add(out, ", nearly done");
+        str_add(out, ", under a minute left");
 }
 
 static void put_head(struct page *p)
