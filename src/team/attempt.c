@@ -22,8 +22,9 @@ struct question attempt_question(struct step *s, enum role role, const char *ste
 {
     int64_t level = s->ticket_id ? s->ticket.level : 0;
     return (struct question){
-        .role = role, .step = step_name, .conversation = c,
-        .temperature = level >= LEVEL_SAMPLING ? 0.7 : 0.1, .heavy = level >= LEVEL_HEAVY,
+        .role = role, .step = step_name, .conversation = c, .heavy = level >= LEVEL_HEAVY,
+        /* Variety is for the model that has already said what it thinks best. */
+        .temperature = level >= LEVEL_HEAVY ? 0.2 : level >= LEVEL_SAMPLING ? 0.7 : 0.1,
         .can_begin_anew = !fresh,
     };
 }
@@ -63,49 +64,99 @@ static int write_wip(struct step *s, const char *tree, const char *fault, struct
     return repo_ref_move(s->site->repo, ref, NULL, &commit, e);
 }
 
-int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, bool repeated, bool has_heavy)
-{
-    int64_t last = has_heavy ? LEVEL_HEAVY : LEVEL_FRESH, by_count = nth * LEVEL_PERSON / attempts;
-    if (nth >= attempts || (repeated && level >= last))
-        return LEVEL_PERSON;
-    level += repeated;
-    if (level < by_count)
-        level = by_count;
-    return level < last ? level : last;
-}
-
-static void raise_level(struct step *s, const struct failed_attempt *f)
+/* Whether this very answer was tried before in this stage; from now on it was. */
+static bool tried_before(struct step *s, const struct failed_attempt *f)
 {
     struct ticket *t = &s->ticket;
     const char *text = arena_printf(s->arena, "%s\n%s\n%s", f->tree, f->failing, *f->tree ? "" : f->fault);
     const char *mark = arena_strdup(s->arena, digest_of(text, strlen(text)).hex);
-    bool repeated = texts_has(&t->seen, mark);
+    bool before = texts_has(&t->seen, mark);
     /* A copy, so that the document's array is not grown in place. */
     struct texts seen = { 0 };
     for (size_t i = 0; i < t->seen.count; i++)
         texts_add(&seen, s->arena, t->seen.items[i]);
     texts_add(&seen, s->arena, mark);
     t->seen = seen;
-    t->attempt++;
-    t->level = attempt_level(t->level, t->attempt, s->team->options.limits.attempts, repeated, s->team->options.heavy);
-    s->ticket_changed = true;
+    return before;
 }
 
-static const char *hint_for(struct step *s)
+static bool builds(const struct suite_run *run)
+{
+    const struct test_result *all = results_find(&run->results, STACK_BUILD_ID);
+    return run->completed && !run->broken.count && (!all || all->outcome == TEST_PASSED);
+}
+
+/* How far from good: by the tests that are open, and among equals by whether it builds. */
+static int64_t attempt_distance(const struct failed_attempt *f)
+{
+    return 1 + 2 * f->open + !builds(f->run);
+}
+
+static bool came_closer(struct ticket *t, const struct failed_attempt *f)
+{
+    if (!f->tests || !*f->tree)
+        return false;
+    int64_t distance = attempt_distance(f), before = t->nearest;
+    if (!before || distance < before)
+        t->nearest = distance;
+    return before && distance < before;
+}
+
+int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, enum trend trend, bool has_heavy)
+{
+    int64_t last = has_heavy ? LEVEL_HEAVY : LEVEL_FRESH, by_count = nth * LEVEL_PERSON / attempts;
+    if (nth >= attempts || (trend == TREND_REPEATED && level >= last))
+        return LEVEL_PERSON;
+    if (trend == TREND_CLOSER)
+        return level;
+    level += trend == TREND_REPEATED;
+    if (level < by_count)
+        level = by_count;
+    return level < last ? level : last;
+}
+
+static enum trend note_attempt(struct step *s, const struct failed_attempt *f)
+{
+    struct ticket *t = &s->ticket;
+    bool closer = came_closer(t, f), before = tried_before(s, f);
+    enum trend trend = closer ? TREND_CLOSER : before ? TREND_REPEATED : TREND_NONE;
+    t->attempt++;
+    t->level = attempt_level(t->level, t->attempt, s->team->options.limits.attempts, trend, s->team->options.heavy);
+    s->ticket_changed = true;
+    return trend;
+}
+
+static const char *hint_for(struct step *s, const struct failed_attempt *f, enum trend trend)
 {
     const struct ticket *t = &s->ticket;
-    const char *hint = t->level == LEVEL_NORMAL ? ""
-        : "This did not get further than before. Say in one sentence what the failing test expects and what it "
-          "got, then answer with something different.";
+    const char *hint = "";
+    if (trend == TREND_CLOSER)
+        hint = f->open < f->tests ? arena_printf(s->arena, "Closer: %lld of %lld tests pass now.", (long long)(f->tests - f->open), (long long)f->tests)
+                                  : "Closer: it builds now.";
+    else if (t->level > LEVEL_NORMAL && f->tests && *f->tree)
+        hint = "This did not get further than before. Say in one sentence what the failing test expects and what it "
+               "got, then answer with something different.";
+    else if (t->level > LEVEL_NORMAL)
+        hint = arena_printf(s->arena, "%lld answers were refused so far; answer with something different.", (long long)t->attempt);
     if (*t->hint)
         hint = arena_printf(s->arena, "%s%sA person adds: %s", hint, *hint ? "\n" : "", t->hint);
     return hint;
 }
 
+/* What the new level brings, for the log, which shows when help of which kind was called. */
+static void begin_level(struct step *s, struct conversation_use *c)
+{
+    static const char *const kinds[] = { [LEVEL_HINT] = "attempt.hinted", [LEVEL_SAMPLING] = "attempt.sampled",
+                                         [LEVEL_FRESH] = "attempt.fresh", [LEVEL_HEAVY] = "attempt.heavier" };
+    step_event(s, kinds[s->ticket.level], NULL);
+    if (s->ticket.level == LEVEL_FRESH)
+        conversation_restart(c);
+}
+
 int attempt_failed(struct step *s, struct conversation_use *c, const struct failed_attempt *f, struct err *e)
 {
     int64_t level_before = s->ticket.level;
-    raise_level(s, f);
+    enum trend trend = note_attempt(s, f);
     json_t *payload = json_object();
     json_put_text(payload, "fault", f->fault);
     json_put_int(payload, "attempt", s->ticket.attempt);
@@ -123,11 +174,11 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
                    (long long)s->ticket.attempt, f->fault);
         return 0;
     }
-    if (s->ticket.level == LEVEL_FRESH && level_before < LEVEL_FRESH)
-        conversation_restart(c);
+    if (s->ticket.level > level_before)
+        begin_level(s, c);
     const char *text;
     struct prompt_value values[] = {
-        { "fault", f->fault }, { "output", render_failures(s->arena, &f->run->results, f->run->output, 6000) }, { "hint", hint_for(s) },
+        { "fault", f->fault }, { "output", render_failures(s->arena, &f->run->results, f->run->output, 6000) }, { "hint", hint_for(s, f, trend) },
         { "number", f->number }, { "criterion", f->criterion }, { NULL, NULL },
     };
     int r = prompt_make(s->arena, f->template, s->site->overrides.dirs, values, &text, e);

@@ -3,7 +3,9 @@
  * How many attempts there are a person sets (setting attempts); the levels are spread over
  * them: a hint, other sampling, a fresh context, the heavier model, and at the end a person.
  * Loops are cut by lack of progress: the same tree with the same failing tests as an earlier
- * attempt raises the level at once, up to the person. */
+ * attempt raises the level at once, up to the person.  Progress is a Developer's and raises
+ * nothing: fewer tests open than after the best attempt so far, or as many in a program that
+ * builds at last.  Each new level is an event. */
 #ifndef TANDEM_ATTEMPT_H
 #define TANDEM_ATTEMPT_H
 
@@ -12,9 +14,10 @@
 #include "model/answer.h"
 
 enum escalation { LEVEL_NORMAL, LEVEL_HINT, LEVEL_SAMPLING, LEVEL_FRESH, LEVEL_HEAVY, LEVEL_PERSON };
-/* The level after the n-th failed attempt of `attempts`; `repeated`: it was like an earlier one;
- * `has_heavy`: there is a heavier model to ask. */
-int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, bool repeated, bool has_heavy);
+enum trend { TREND_NONE, TREND_REPEATED, TREND_CLOSER };
+/* The level after the n-th failed attempt of `attempts`; `has_heavy`: there is a heavier model
+ * to ask. */
+int64_t attempt_level(int64_t level, int64_t nth, int64_t attempts, enum trend trend, bool has_heavy);
 
 /* The question for the next attempt at the ticket's current level; `fresh`: the conversation
  * begins with it. */
@@ -31,6 +34,7 @@ struct failed_attempt {
     const char *failing;  /* for loop detection */
     const char *template; /* of the message: "tester-retry" */
     const char *number, *criterion; /* placeholders; may be "" */
+    int64_t open, tests;  /* how many of how many tests do not pass yet; 0 of 0: that is no measure here */
 };
 /* Records the refusal (event, WIP ref), tells the model, and ends the step with STEP_AGAIN
  * or STEP_BLOCK. */

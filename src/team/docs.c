@@ -127,6 +127,7 @@ static const struct field ticket_fields[] = {
     INT(ticket, attempt),
     INT(ticket, level),
     TEXTS(ticket, seen),
+    INT(ticket, nearest),
     INT(ticket, passed_at_once),
     INT(ticket, review_rounds),
     TEXTS(ticket, asked, .doc = "by its reviews"),

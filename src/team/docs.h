@@ -136,6 +136,7 @@ struct ticket {
     int64_t attempt;         /* of the current stage */
     int64_t level;           /* of escalation, enum escalation */
     struct texts seen;       /* digests of (tree, failing set) in the current stage */
+    int64_t nearest;         /* how far its best attempt was from good (attempt.c); 0: none yet */
     int64_t passed_at_once;  /* times the current criterion's tests passed without code */
     int64_t review_rounds;
     struct texts asked;      /* by its reviews: "criterion: ...", "refactoring: ..." */

@@ -175,6 +175,12 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
 
 /* ---- Developer ---- */
 
+/* The program's build is a result as well, but no test. */
+static int64_t count_tests(const struct texts *ids)
+{
+    return (int64_t)ids->count - texts_has(ids, STACK_BUILD_ID);
+}
+
 const char *developer_is_satisfactory(struct arena *a, const struct green_question *q, struct green_judgement *ret)
 {
     *ret = (struct green_judgement){
@@ -183,6 +189,8 @@ const char *developer_is_satisfactory(struct arena *a, const struct green_questi
         .still_failing = not_passed(a, q->run, q->tests, ""),
     };
     const char *fault = worthless(a, q->run);
+    ret->wanted = count_tests(q->tests) + count_tests(q->must_pass);
+    ret->open = *fault ? ret->wanted : count_tests(&ret->still_failing) + count_tests(&ret->broken);
     if (*fault)
         return fault;
     if (texts_has(&ret->broken, STACK_BUILD_ID))

@@ -49,6 +49,7 @@ struct green_judgement {
     const char *failing;       /* as above */
     struct texts broken;       /* of must_pass: now failing or gone */
     struct texts still_failing;/* of tests */
+    int64_t open, wanted;      /* how many of both do not pass, of how many; none of a run that proves nothing does */
 };
 const char *developer_is_satisfactory(struct arena *a, const struct green_question *q, struct green_judgement *ret);
 

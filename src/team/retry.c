@@ -66,7 +66,7 @@ static int retry_project(struct talk *k, const char *hint, const char *person, s
     if (hint)
         k->project.wish = hint;
     talk_put_task(k, k->project.state == PROJECT_SPEC ? "write-spec" : "plan");
-    return talk_end(k, person, "project.retried", NULL, NULL, e);
+    return talk_end(k, person, "project.retried", "hint", hint ? hint : "", e);
 }
 
 int team_retry(struct team *t, const char *project, const char *thing, const char *hint, const char *person,
@@ -75,6 +75,7 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
     ARENA_LOCAL(a);
     struct talk k;
     int r = talk_begin(t, &a, project, &k, e);
+    k.thing = thing;
     if (r == 0)
         r = starts_with(thing, "T-")   ? retry_ticket(&k, thing, hint, person, e)
             : starts_with(thing, "F-") ? retry_functionality(&k, thing, hint, person, e)

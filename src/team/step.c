@@ -135,6 +135,7 @@ void ticket_fresh_stage(struct ticket *t)
     t->attempt = 0;
     t->level = 0;
     t->seen = (struct texts){ NULL, 0 };
+    t->nearest = 0;
     t->passed_at_once = 0;
     t->hint = "";
 }

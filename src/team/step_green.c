@@ -189,6 +189,6 @@ int step_green(struct step *s, struct err *e)
         }
     }
     struct failed_attempt f = { .fault = fault, .run = &run, .tree = tree, .failing = j.failing,
-                                .template = "developer-retry", .number = "", .criterion = "" };
+                                .template = "developer-retry", .number = "", .criterion = "", .open = j.open, .tests = j.wanted };
     return attempt_failed(s, c, &f, e);
 }

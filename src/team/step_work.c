@@ -87,7 +87,8 @@ static int attempt(struct step *s, const struct job *job, struct conversation_us
             r = complete(s, e);
     }
     *ret_failed = (struct failed_attempt){ .fault = fault, .run = run, .tree = tree, .failing = j.failing,
-                                           .template = "developer-retry", .number = "", .criterion = "" };
+                                           .template = "developer-retry", .number = "", .criterion = "",
+                                           .open = j.open, .tests = j.wanted };
     return r;
 }
 

@@ -3,7 +3,7 @@
 
 int talk_begin(struct team *t, struct arena *a, const char *project, struct talk *ret, struct err *e)
 {
-    *ret = (struct talk){ .team = t, .arena = a, .id = project };
+    *ret = (struct talk){ .team = t, .arena = a, .id = project, .thing = "" };
     int r = site_get(t, project, &ret->site, e);
     if (r == 0)
         r = store_get(t->store, a, &project_type, project, &ret->project, &ret->version, e);
@@ -19,7 +19,7 @@ int talk_end(struct talk *k, const char *person, const char *kind, const char *p
     if (payload_key)
         json_put_text(object, payload_key, payload);
     batch_update(k->batch, &project_type, k->id, k->version, &k->project);
-    batch_event(k->batch, &(struct event){ .project = k->id, .actor = *person ? person : "person", .kind = kind,
+    batch_event(k->batch, &(struct event){ .project = k->id, .ticket = k->thing, .actor = *person ? person : "person", .kind = kind,
                                            .payload_json = json_keep(k->arena, object) });
     return store_commit(k->team->store, k->batch, NULL, e);
 }

@@ -12,6 +12,7 @@ struct talk {
     struct arena *arena;
     struct site *site;
     const char *id;
+    const char *thing; /* "T-3", "F-1": what is spoken of; "": the project */
     struct project project; /* may be changed; talk_end stores it */
     int64_t version;
     struct batch *batch;    /* the caller frees it, also after a failure; NULL is allowed then */

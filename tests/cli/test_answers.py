@@ -163,6 +163,11 @@ class Answers(small.Small):
                                            ("developer", "Mind the greeting", GOOD_CODE)])) as fake:
             out = self.good("retry", "T-1", "--hint", "Mind the greeting", *fake.words(), timeout=100)
         self.assertIn("1 of 1 done", out)
+        for words in (("log", "T-1"), ("show", "T-1")):  # what help was called, and when
+            told = " ".join(self.good(*words).split())
+            self.assertIn("started again: Mind the greeting", told)
+            for help_called in ("tries again with a hint", "begins with a fresh context"):
+                self.assertIn(help_called, told)
 
     def test_a_test_that_hangs_is_ended_and_refused(self):
         hang = files(tests__test_x_py="import time\nimport unittest\n\n\nclass T(unittest.TestCase):\n"

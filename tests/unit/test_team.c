@@ -1,6 +1,8 @@
 /* The team from plan to DEV: who runs when, what ends a run, what a ticket goes through. */
 #include "team_fixture.h"
 
+#include "team/attempt.h"
+
 #include "base/clock.h"
 
 #include <unistd.h>
@@ -66,6 +68,42 @@ static void time_at_work_is_summed_over_sittings_and_nothing_else_counts(void **
     assert_true(second.wall_ms - first.wall_ms <= clock_steady_ms() - begun_ms + 5);
     assert_int_equal(count_events(f, "work.resumed"), 1);
     assert_false(second.is_open);
+}
+
+/* Two tests of one criterion; the heavier model must not be called right after the best answer. */
+static void who_comes_closer_is_told_so_and_no_other_help_is_called(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1",
+         FILE_BLOCK("tests/test_doubling.py",
+                    "import unittest\n\nfrom doubling import double\n\n\nclass DoubleTest(unittest.TestCase):\n"
+                    "    def test_one(self):\n        self.assertEqual(double(1), 2)\n\n"
+                    "    def test_two(self):\n        self.assertEqual(double(3), 6)\n"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("return"));
+    says(f, "T-1/developer/green-1/2", DOUBLE_CODE("return n + 1"));
+    says(f, "T-1/developer/green-1/3", DOUBLE_CODE("return 2"));
+    says(f, "T-1/developer/green-1/4", DOUBLE_CODE("return 2 * n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(1) gives 2, double(3) gives 6"), NULL);
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(prompt_of(f, "T-1/developer/green-1/3"), "Closer: 1 of 2 tests pass now."));
+    assert_null(strstr(prompt_of(f, "T-1/developer/green-1/3"), "did not get further"));
+    assert_non_null(strstr(prompt_of(f, "T-1/developer/green-1/4"), "did not get further"));
+    assert_int_equal(count_events(f, "attempt.hinted"), 1);
+}
+
+static void levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer(void **state)
+{
+    (void)state;
+    assert_int_equal(attempt_level(LEVEL_NORMAL, 1, 10, TREND_NONE, true), LEVEL_NORMAL);
+    assert_int_equal(attempt_level(LEVEL_NORMAL, 1, 10, TREND_REPEATED, true), LEVEL_HINT);
+    assert_int_equal(attempt_level(LEVEL_NORMAL, 2, 10, TREND_NONE, true), LEVEL_HINT);
+    assert_int_equal(attempt_level(LEVEL_FRESH, 8, 10, TREND_CLOSER, true), LEVEL_FRESH);
+    assert_int_equal(attempt_level(LEVEL_FRESH, 9, 10, TREND_NONE, true), LEVEL_HEAVY);
+    assert_int_equal(attempt_level(LEVEL_FRESH, 9, 10, TREND_NONE, false), LEVEL_FRESH);
+    assert_int_equal(attempt_level(LEVEL_HINT, 10, 10, TREND_CLOSER, true), LEVEL_PERSON);
 }
 
 static void a_ticket_without_behaviour_is_worked_on(void **state)
@@ -233,6 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_team(a_ticket_goes_through_red_and_green_into_dev),
         with_team(time_at_work_is_summed_over_sittings_and_nothing_else_counts),
+        with_team(who_comes_closer_is_told_so_and_no_other_help_is_called),
+        cmocka_unit_test(levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
