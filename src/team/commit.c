@@ -5,6 +5,11 @@
 #include "base/failpoint.h"
 #include "base/utf8.h"
 
+static const char *writer_of(const struct step *s)
+{
+    return role_names[s->writer == ROLE_ENGINE ? s->role : s->writer];
+}
+
 static const char *trailers(struct step *s)
 {
     STR_LOCAL(t);
@@ -12,7 +17,7 @@ static const char *trailers(struct step *s)
         str_addf(&t, "Ticket: T-%lld\n", (long long)s->ticket.number);
     if (s->functionality_id)
         str_addf(&t, "Functionality: F-%lld\n", (long long)s->functionality.number);
-    str_addf(&t, "Role: %s\n", s->person ? "person" : role_names[s->role]);
+    str_addf(&t, "Role: %s\n", s->person ? "person" : writer_of(s));
     if (s->answered_by)
         str_addf(&t, "Model: %s\n", s->answered_by);
     if (*s->project.person)
@@ -46,7 +51,7 @@ int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
         .project = s->project_id, .ref = w->ref, .expected = w->expected, .tree = w->tree,
         .parent = w->parent, .second_parent = w->second_parent,
         .message = arena_printf(s->arena, "%s\n\n%s", first_lines(s, w->verb, w->text), trailers(s)),
-        .role = role_names[s->role], .author = s->person ? s->person : "", .time_s = clock_wall_ms() / 1000, .commit = "",
+        .role = writer_of(s), .author = s->person ? s->person : "", .time_s = clock_wall_ms() / 1000, .commit = "",
     };
     json_put_text(w->payload, "task", s->task_id);
     json_put_text(w->payload, "tree", w->tree);

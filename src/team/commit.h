@@ -22,7 +22,7 @@ struct commit_wish {
     json_t *payload;        /* of that event; taken over */
 };
 
-/* The trailers name ticket, functionality, role, and the model that answered in this step.
+/* The trailers name ticket, functionality, role (of who wrote the tree), and the model that answered in this step.
  * Moment 1: puts event and intent into the step and saves it (with everything else the step
  * has changed so far). */
 int commit_intend(struct step *s, const struct commit_wish *w, struct err *e);

@@ -168,6 +168,8 @@ static int ask_developer(struct merging *m, const char **ret_tree, const char **
     struct reply reply;
     struct answer_files files;
     struct err violation = { 0 };
+    if (q.heavy && s->team->options.heavy)
+        step_event_of(s, ROLE_DEVELOPER, "attempt.heavier", NULL);
     int r = ask(s, &q, &reply, e);
     if (r < 0)
         return r;
@@ -180,11 +182,11 @@ static int ask_developer(struct merging *m, const char **ret_tree, const char **
     return 0;
 }
 
-static void put_refused(struct step *s, const char *fault)
+static void put_refused(struct step *s, enum role whose, const char *fault)
 {
     json_t *payload = json_object();
     json_put_text(payload, "fault", fault);
-    step_event(s, "merge.refused", payload);
+    step_event_of(s, whose, "merge.refused", payload);
 }
 
 /* Why this attempt failed; the next one begins with it. */
@@ -192,7 +194,7 @@ static int tell(struct merging *m, const char *fault, const struct suite_run *ru
 {
     struct step *s = m->step;
     const char *text;
-    put_refused(s, fault);
+    put_refused(s, ROLE_DEVELOPER, fault);
     struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) },
                                      { "hint", "" }, { NULL, NULL } };
     int r = prompt_make(s->arena, "developer-retry", s->site->overrides.dirs, values, &text, e);
@@ -205,7 +207,7 @@ static int tell(struct merging *m, const char *fault, const struct suite_run *ru
 static int tell_red(struct merging *m, const char *fault, const struct suite_run *run, struct err *e)
 {
     struct texts brought = { 0 };
-    put_refused(m->step, fault);
+    put_refused(m->step, ROLE_ENGINE, fault);
     int r = open_conversation(m, e);
     if (r == 0)
         r = brought_files(m, &brought, e);
@@ -244,7 +246,7 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     if (r < 0)
         return r;
     if (*ret->fault) {
-        put_refused(s, ret->fault);
+        put_refused(s, ROLE_ENGINE, ret->fault);
         ret->needs_person = true;
         return 0;
     }
@@ -257,7 +259,7 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     if (r < 0)
         return r;
     if (*ret->fault && !m.conversation) { /* tests that the Developer may not touch */
-        put_refused(s, ret->fault);
+        put_refused(s, ROLE_ENGINE, ret->fault);
         ret->needs_person = true;
         return 0;
     }
@@ -269,6 +271,7 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     if (r < 0)
         return r;
     if (!*ret->fault) {
+        s->writer = m.conversation ? ROLE_DEVELOPER : ROLE_ENGINE;
         ret->tree = tree;
         return 0;
     }

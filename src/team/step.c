@@ -100,12 +100,17 @@ int step_save(struct step *s, struct err *e)
     return store_commit(s->team->store, s->batch, NULL, e);
 }
 
-void step_event(struct step *s, const char *kind, json_t *payload)
+void step_event_of(struct step *s, enum role role, const char *kind, json_t *payload)
 {
     batch_event(s->batch, &(struct event){
-        .project = s->project_id, .ticket = s->task.ticket, .actor = s->person ? s->person : role_names[s->role],
+        .project = s->project_id, .ticket = s->task.ticket, .actor = s->person ? s->person : role_names[role],
         .kind = kind,
         .on_behalf = s->task_id, .payload_json = payload ? json_keep(s->arena, payload) : NULL });
+}
+
+void step_event(struct step *s, const char *kind, json_t *payload)
+{
+    step_event_of(s, s->role, kind, payload);
 }
 
 void step_block(struct step *s, const char *fmt, ...)

@@ -92,6 +92,7 @@ struct step {
     struct conversation_use *conversations;
 
     const char *answered_by; /* the model of the step's last answer, as reported; NULL: none was asked */
+    enum role writer;        /* who wrote what a merge commits, where git alone could not; else ROLE_ENGINE */
 
     enum step_end end;
     const char *go;  /* STEP_GOTO */
@@ -126,6 +127,8 @@ static inline struct oid oid_of(const char *hex)
 }
 
 void step_event(struct step *s, const char *kind, json_t *payload); /* takes over the payload; may be NULL */
+/* The same, of another role than the step's. */
+void step_event_of(struct step *s, enum role role, const char *kind, json_t *payload);
 void step_block(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void step_pulse_text(int stream, const char *bytes, size_t len, void *step);
 /* Forgets attempts and escalation: a new stage or criterion begins. */

@@ -56,6 +56,10 @@ static void the_developer_resolves_and_may_change_what_has_no_conflict(void **st
     assert_non_null(strstr(file_on(f, "DEV", "b.py"), "tool.ONE"));
     assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
     assert_string_equal(mode_of(f, "DEV", "b.py"), "100644");
+    /* It is the Developer's text, not the engine's. */
+    const char *merge = scratch_sh(&f->s, arena_printf(&f->s.arena, "git --git-dir=home/projects/%s/repo.git log -1 --merges --format='%%ae %%B' ticket/T-2", f->id));
+    assert_non_null(strstr(merge, "developer@tandem.invalid"));
+    assert_non_null(strstr(merge, "\nRole: developer\nModel: "));
 }
 
 static void tests_without_conflict_stay_frozen_in_a_merge(void **state)
