@@ -121,13 +121,16 @@ int stack_detect(struct arena *a, const char *const *override_dirs, struct repo 
 
 /* ---- scaffold ---- */
 
-/* A name that can stand in build files: letters, digits, '-' and '_', a letter first. */
+/* A name that can stand in build files, and as a program's: small letters, digits, '-' and '_', a
+ * letter first. */
 static const char *plain_name(struct arena *a, const char *project)
 {
     STR_LOCAL(name);
     for (; *project && name.len < MAX_PROJECT_NAME; project++) {
         char c = *project;
         bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
         if (is_letter || (name.len && ((c >= '0' && c <= '9') || c == '_')))
             str_add_char(&name, c);
         else if (name.len && name.data[name.len - 1] != '-')

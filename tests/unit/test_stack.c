@@ -228,7 +228,7 @@ static void the_scaffold_carries_the_projects_name(void **state)
     check_ok(stack_scaffold(s, &a, "1. Unit's \"converter\" ', '", &files, &count, &e), &e);
     assert_int_equal(count, 3);
     assert_string_equal(files[1].path, "meson.build");
-    assert_non_null(strstr(files[1].bytes, "project('Unit-s-converter', 'c'"));
+    assert_non_null(strstr(files[1].bytes, "project('unit-s-converter', 'c'"));
     assert_null(strstr(files[1].bytes, "{project}"));
     assert_int_equal(files[1].len, strlen(files[1].bytes));
     check_ok(stack_scaffold(s, &a, "\xc3\xa9\xc3\xa9", &files, &count, &e), &e);
