@@ -245,6 +245,39 @@ const char *attempt_refuse_path(struct step *s, enum role role, const struct ans
     return "";
 }
 
+static bool answered(const struct answer_files *files, const char *path)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (streq(files->files[i].path, path))
+            return true;
+    return false;
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* A new file of the name of one that the scope plans elsewhere, which is not there yet and not in
+ * the answer either: the folder was forgotten, and nothing would say so but the linker. */
+static const char *misplaced(struct step *s, const struct oid *tree, const struct answer_files *files, const char *path)
+{
+    const char *bytes;
+    size_t len;
+    const struct texts *planned = &s->ticket.scope.create;
+    if (!s->ticket_id || texts_has(planned, path))
+        return "";
+    for (size_t i = 0; i < planned->count; i++) {
+        const char *wanted = planned->items[i];
+        if (streq(file_name(wanted), file_name(path)) && !answered(files, wanted) &&
+            repo_file(s->site->repo, s->arena, tree, wanted, &bytes, &len, NULL) == ERR_NOT_FOUND &&
+            repo_file(s->site->repo, s->arena, tree, path, &bytes, &len, NULL) == ERR_NOT_FOUND)
+            return arena_printf(s->arena, "you wrote %s; the scope says %s", path, wanted);
+    }
+    return "";
+}
+
 int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
                   const char **ret_tree, const char **ret_fault, struct err *e)
 {
@@ -255,6 +288,8 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
     for (size_t i = 0; i < files->count; i++) {
         const struct answer_file *f = &files->files[i];
         const char *fault = attempt_refuse_path(s, role, f);
+        if (!*fault && role == ROLE_DEVELOPER)
+            fault = misplaced(s, &base, files, f->path);
         if (*fault) {
             *ret_fault = fault;
             return 0;

@@ -94,6 +94,23 @@ static void who_comes_closer_is_told_so_and_no_other_help_is_called(void **state
     assert_int_equal(count_events(f, "attempt.hinted"), 1);
 }
 
+static void a_file_in_another_folder_than_planned_is_refused_with_both_names(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", SCOPE("pkg/doubling.py"));
+    says(f, "T-1/tester/red-1/1",
+         FILE_BLOCK("tests/test_doubling.py",
+                    "import unittest\n\nfrom pkg.doubling import double\n\n\nclass DoubleTest(unittest.TestCase):\n"
+                    "    def test_double(self):\n        self.assertEqual(double(21), 42)\n"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("return 2 * n"));
+    says(f, "T-1/developer/green-1/2", FILE_BLOCK("pkg/doubling.py", "def double(n):\n    return 2 * n\n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    run_team(f, TEAM_DONE);
+    assert_string_equal(event_text(f, "green.refused", 0, "fault"), "you wrote doubling.py; the scope says pkg/doubling.py");
+}
+
 static void levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer(void **state)
 {
     (void)state;
@@ -272,6 +289,7 @@ int main(void)
         with_team(a_ticket_goes_through_red_and_green_into_dev),
         with_team(time_at_work_is_summed_over_sittings_and_nothing_else_counts),
         with_team(who_comes_closer_is_told_so_and_no_other_help_is_called),
+        with_team(a_file_in_another_folder_than_planned_is_refused_with_both_names),
         cmocka_unit_test(levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
