@@ -125,7 +125,7 @@ static int scope_text(struct step *s, const char *tree, struct texts *ret_shown,
     for (size_t i = 0; i < scope->read.count; i++)
         texts_add(&paths, s->arena, scope->read.items[i]);
     for (size_t i = 0; i < scope->change.count; i++)
-        if (!texts_has(&paths, scope->change.items[i]))
+        if (!texts_has(&paths, scope->change.items[i]) && !stack_is_build(s->site->stack, scope->change.items[i]))
             texts_add(&paths, s->arena, scope->change.items[i]);
     const char *files, *tests = "";
     int r = render_files(s, tree, &paths, &files, e);
