@@ -264,6 +264,8 @@ static void a_test_that_hangs_fails_alone(void **state)
         assert_int_equal(found(&run, cases[i].hang)->outcome, TEST_FAILED);
         assert_int_equal(judged(&st, &tree, &run, cases[i].hang).kind, FAILURE_EXCEPTION);
         check_outcome(&run, cases[i].other, TEST_PASSED, "");
+        if (streq(cases[i].stack, "c"))
+            check_outcome(&run, cases[i].hang, TEST_FAILED, "probably a loop that does not end");
         stack_free(st.stack);
     }
 }
@@ -492,6 +494,20 @@ static void tests_that_the_run_changes_are_named(void **state)
     stack_free(st.stack);
 }
 
+static void memory_that_was_not_set_is_the_same_in_every_run(void **state)
+{
+    static const char *const stacks[] = { "c", "c-meson" };
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st = stage_make(state, stacks[i]);
+        struct oid tree = scaffolded(&st, PAIRS(
+            "tests/test_x.c", "#include \"tap.h\"\nTEST(pattern)\n{\n    unsigned char bytes[64];\n    volatile unsigned char *p = bytes;\n"
+                              "    CHECK(p[0] != 0);\n    for (int i = 1; i < 64; i++)\n        CHECK_INT(p[i], p[0]);\n}\n"));
+        struct suite_run run = run_with(&st, &tree, NULL);
+        check_outcome(&run, "tests/test_x.c::pattern", TEST_PASSED, "");
+        stack_free(st.stack);
+    }
+}
+
 static void an_empty_project_runs_no_tests(void **state)
 {
     static const char *const stacks[] = { "python", "python-pytest", "c", "c-meson" };
@@ -632,6 +648,7 @@ int main(void)
         with_repo(tests_that_wait_for_something_absent_do_not_break_the_build),
         with_repo(a_broken_build_file_is_trouble),
         with_repo(tests_that_the_run_changes_are_named),
+        with_repo(memory_that_was_not_set_is_the_same_in_every_run),
         with_repo(an_empty_project_runs_no_tests),
         with_repo(covered_lines_of_production_code_are_counted),
         with_repo(doctor_finds_this_machine_complete_and_names_what_another_lacks),

@@ -147,7 +147,8 @@ static void tap_comment(FILE *out, const char *text)
 #define TAP_FILE __BASE_FILE__
 #endif
 
-static void tap_point(FILE *out, int number, const char *file, const char *name, int status, const char *said)
+static void tap_point(FILE *out, int number, const char *file, const char *name, int status, unsigned seconds,
+                      const char *said)
 {
     int passed = WIFEXITED(status) && WEXITSTATUS(status) == TAP_PASSED;
     int skipped = WIFEXITED(status) && WEXITSTATUS(status) == TAP_SKIPPED;
@@ -157,7 +158,7 @@ static void tap_point(FILE *out, int number, const char *file, const char *name,
     if (failed) {
         tap_comment(out, said);
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
-        fprintf(out, "# timed out: the test did not end in time\n");
+        fprintf(out, "# timed out: it did not end within %u seconds; probably a loop that does not end\n", seconds);
     } else if (!passed && !skipped) {
         fprintf(out, "  ---\n  severity: error\n  ...\n");
         if (WIFSIGNALED(status))
@@ -195,7 +196,7 @@ static int tap_run_one(FILE *out, int number, const char *file, const struct tap
     ssize_t length = WIFEXITED(status) && WEXITSTATUS(status) >= TAP_FAILED ? read(ends[0], said, sizeof said - 1) : 0;
     said[length > 0 ? length : 0] = '\0';
     close(ends[0]);
-    tap_point(out, number, file, test->name, status, said);
+    tap_point(out, number, file, test->name, status, seconds, said);
     fflush(out);
     return WIFEXITED(status) && (WEXITSTATUS(status) == TAP_PASSED || WEXITSTATUS(status) == TAP_SKIPPED) ? 0 : 1;
 }
