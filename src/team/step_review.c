@@ -151,6 +151,18 @@ static const char *list_left_out(struct step *s, const struct texts *own)
                                   out.data) : "";
 }
 
+/* A file that the scope promised and nobody wrote is missed by no test: the reviewer is told. */
+static int add_missing(struct step *s, const char *tree, const struct ticket *t, struct str *out, struct err *e)
+{
+    struct tree files;
+    struct oid oid = oid_of(tree);
+    int r = repo_tree(s->site->repo, s->arena, &oid, &files, e);
+    for (size_t i = 0; r == 0 && i < t->scope.create.count; i++)
+        if (!tree_find(&files, t->scope.create.items[i]))
+            str_addf(out, "%s- planned but not there: %s", out->len ? "\n" : "", t->scope.create.items[i]);
+    return r;
+}
+
 static int ask_about_ticket(struct step *s, const char *tree, struct review *ret, bool *ret_answered, struct err *e)
 {
     STR_LOCAL(diff);
@@ -167,8 +179,13 @@ static int ask_about_ticket(struct step *s, const char *tree, struct review *ret
     if (r < 0)
         return r;
     struct texts own = ticket_tests(s);
+    STR_LOCAL(results);
+    str_add(&results, render_results(s->arena, &run, &own));
+    r = add_missing(s, tree, &s->ticket, &results, e);
+    if (r < 0)
+        return r;
     struct prompt_value values[] = {
-        { "ticket", s->task.ticket }, { "results", render_results(s->arena, &run, &own) },
+        { "ticket", s->task.ticket }, { "results", results.data },
         { "asked", asked_before(s->arena, &s->ticket.asked) }, { "left_out", list_left_out(s, &own) },
         { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) },
         { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
@@ -282,19 +299,25 @@ static int ask_about_functionality(struct step *s, const char *tree, const struc
                                    struct review *ret, bool *ret_answered, struct err *e)
 {
     STR_LOCAL(diff);
-    struct store_found found;
+    struct store_found found = { 0 };
     struct oid base;
     int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
     if (r == 0)
         r = functionality_from(s, &found, &base, e);
     if (r == 0)
         r = repo_diff(s->site->repo, &base, head, MAX_DIFF, &diff, e);
+    STR_LOCAL(results);
+    str_add(&results, render_results(s->arena, run, NULL));
+    const struct ticket *t = found.docs;
+    for (size_t i = 0; r == 0 && i < found.count; i++)
+        if (t[i].functionality == s->functionality.number)
+            r = add_missing(s, tree, &t[i], &results, e);
     if (r < 0)
         return r;
     struct prompt_value values[] = {
         { "title", s->functionality.title }, { "summary", s->functionality.summary },
         { "tickets", list_tickets(s, &found) }, { "asked", asked_before(s->arena, &s->functionality.asked) },
-        { "results", render_results(s->arena, run, NULL) },
+        { "results", results.data },
         { "diff", render_output(s->arena, diff.data, MAX_DIFF + 256) }, { "shape", record_shape(&review_record, s->arena) }, { NULL, NULL },
     };
     return ask_review(s, tree, "architect-functionality", values, s->functionality.review_rounds + 1, ret, ret_answered, e);

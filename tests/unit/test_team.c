@@ -111,6 +111,20 @@ static void a_file_in_another_folder_than_planned_is_refused_with_both_names(voi
     assert_string_equal(event_text(f, "green.refused", 0, "fault"), "you wrote doubling.py; the scope says pkg/doubling.py");
 }
 
+static void a_planned_file_that_never_came_is_told_to_both_reviews(void **state)
+{
+    struct team_fixture *f = *state;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py\", \"main.py"));
+    says(f, "T-1/tester/red-1/1", DOUBLE_TEST("42"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("return 2 * n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(prompt_of(f, "T-1/architect/review-1/1"), "\n- planned but not there: main.py\n"));
+    assert_non_null(strstr(prompt_of(f, "F-1/architect/appraise-1/1"), "\n- planned but not there: main.py\n"));
+}
+
 static void levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer(void **state)
 {
     (void)state;
@@ -290,6 +304,7 @@ int main(void)
         with_team(time_at_work_is_summed_over_sittings_and_nothing_else_counts),
         with_team(who_comes_closer_is_told_so_and_no_other_help_is_called),
         with_team(a_file_in_another_folder_than_planned_is_refused_with_both_names),
+        with_team(a_planned_file_that_never_came_is_told_to_both_reviews),
         cmocka_unit_test(levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
