@@ -170,10 +170,20 @@ const struct command command_run = {
 /* ---- resume ---- */
 
 static const struct option resume_options[] = {
+    { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "another place for the clone of the result" },
     MODEL_OPTIONS,
     TALK_OPTIONS,
     { 0 },
 };
+
+static int move_out(struct work *w, const char *project, const char *dir, struct err *e)
+{
+    const char *out;
+    int r = absolute(&w->session.in->arena, dir, &out, e);
+    if (r == 0)
+        r = check_out(out, e);
+    return r < 0 ? r : team_set_out(w->session.team, project, out, w->session.person, e);
+}
 
 static int run_resume(struct invocation *in, struct err *e)
 {
@@ -185,6 +195,8 @@ static int run_resume(struct invocation *in, struct err *e)
         r = session_project(&w.session, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
     if (r == 0)
         r = work_begin(&w, &p.models, e);
+    if (r == 0 && option_given(in, "out"))
+        r = move_out(&w, id, option_value(in, "out"), e);
     if (r == 0)
         r = work_on(&w, id, store_last_seq(w.session.store), e);
     work_close(&w);

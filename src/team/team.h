@@ -141,6 +141,9 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
 /* A normal clone of DEV (new projects) or the branches given back to --repo, once; `ret_note`
  * says what was left alone there, "" for nothing: the next call tries that again. */
 int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
+/* Another place for the clone (an absolute path).  ERR_REFUSED when the result is handed over
+ * already, or goes back into a repository. */
+int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e);
 
 /* Where files of share/ are overridden (share.h): for one project (NULL: none in particular) in
  * HOME/projects/PROJECT/share, for all in HOME/share. */

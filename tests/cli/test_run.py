@@ -183,6 +183,18 @@ class Run(home.Home):
             out = process.communicate(timeout=100)[0]
             self.assertEqual(process.returncode, 0, out)
 
+    def test_a_directory_that_filled_meanwhile_is_left_alone_and_another_can_be_named(self):
+        self.refused(1, "waits for approval", "run", CRASH / "spec.md", *REPLAY)
+        (self.room / "numbers").mkdir()
+        (self.room / "numbers" / "mine").write_text("")
+        done = self.refused(1, "numbers is not empty any more; all is built: tandem resume numbers --out DIR", "resume", "--yes")
+        self.assertIn("2 of 2 done", done.stdout)
+        self.refused(1, "is not empty: name another directory", "resume", "--out", "numbers")
+        self.good("resume", "--out", "there")
+        self.assertTrue((self.room / "there" / ".git").is_dir())
+        self.assertEqual([p.name for p in (self.room / "numbers").iterdir()], ["mine"])
+        self.refused(1, "is already in", "resume", "--out", "elsewhere")
+
     # ---- several at once ----
 
     def test_several_projects_live_in_one_home(self):
