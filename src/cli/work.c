@@ -160,6 +160,24 @@ static int hand_over(struct work *w, const char *project, struct err *e)
     return r;
 }
 
+/* Nothing is handed over by halves, but what is finished can be taken. */
+static int say_where_it_is(struct work *w, const char *project, struct err *e)
+{
+    struct arena *a = &w->session.in->arena;
+    struct store_found found;
+    int r = project_functionalities(w->session.store, a, project, &found, e);
+    size_t done = 0;
+    for (size_t i = 0; r == 0 && i < found.count; i++)
+        done += ((const struct functionality *)found.docs)[i].state == FUNCTIONALITY_DONE;
+    if (!done)
+        return r;
+    STR_LOCAL(line);
+    str_addf(&line, "What is finished so far (%zu of %zu functionalities) can be had already:\n  git clone --branch DEV ", done, found.count);
+    str_add_shell_word(&line, project_repo_path(a, w->session.home, project));
+    fprintf(w->out, "%s\n", line.data);
+    return r;
+}
+
 int work_on(struct work *w, const char *project, int64_t after_seq, struct err *e)
 {
     bool stop = false;
@@ -183,5 +201,7 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
         r = summary_print(&w->session, project, e);
     if (r == 0 && end == TEAM_DONE)
         r = hand_over(w, project, e);
+    else if (r == 0 && !option_given(w->session.in, "json"))
+        r = say_where_it_is(w, project, e);
     return r < 0 ? r : end == TEAM_DONE ? STATUS_OK : STATUS_BLOCKED;
 }
