@@ -1,7 +1,8 @@
 /* stack_room.c - a room with a tree in it, a stack's programs beside it, and what is run there.
  *
  * Nothing survives between runs, not even a build directory: a verdict must not depend on
- * what an earlier run left behind.
+ * what an earlier run left behind.  Within a run the build comes before the tests, in the same
+ * room: they see what it leaves, all of which comes from the tree.
  */
 #include "repo/stack_room.h"
 

@@ -56,6 +56,16 @@ static void keep_only(struct test_results *results, const struct texts *ids)
     results->count = kept;
 }
 
+/* A runner that knows that its results are worth nothing says why in {out}/trouble. */
+static const char *told_trouble(struct running *run)
+{
+    enum { MAX_TOLD = 500 };
+    STR_LOCAL(text);
+    if (read_out(run, "trouble", &text, NULL) < 0)
+        return "";
+    return text_clean(run->arena, text.data, strcspn(text.data, "\n"), MAX_TOLD, true);
+}
+
 /* Fills results, broken and trouble. */
 static void take_results(struct running *run, const struct sandbox_result *done, struct suite_run *ret)
 {
@@ -79,6 +89,9 @@ static void take_results(struct running *run, const struct sandbox_result *done,
         trouble = arena_printf(run->arena, "the test run was killed by signal %d; %s", done->process.status, trouble);
     if (!ret->results.incomplete)
         ret->results.incomplete = trouble;
+    const char *told = told_trouble(run);
+    if (*told)
+        ret->results.incomplete = trouble = told;
     if (done->limit_hit)
         trouble = done->limit_text;
     ret->trouble = stack_strip(run->stack, run->arena, trouble, strlen(trouble));

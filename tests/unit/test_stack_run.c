@@ -473,6 +473,36 @@ static void a_broken_build_file_is_trouble(void **state)
 
 /* ---- all ---- */
 
+/* Code that would make a wrong answer pass. */
+static void check_meddling(void **state, const char *stack, const char *const *pairs, const char *words)
+{
+    struct stage st = stage_make(state, stack);
+    struct oid tree = scaffolded(&st, pairs);
+    struct suite_run run = run_with(&st, &tree, NULL);
+    assert_false(run.completed);
+    if (!starts_with(run.trouble, "the code changes the test framework: ") || !strstr(run.trouble, words))
+        fail_msg("\"%s\" does not name \"%s\"", run.trouble, words);
+    stack_free(st.stack);
+}
+
+static void a_run_in_which_the_code_changes_the_framework_is_worth_nothing(void **state)
+{
+    const char *in_unittest = "import unittest\n\nimport units\n\n\nclass T(unittest.TestCase):\n    def test_f(self):\n"
+                              "        self.assertEqual(units.f(), 2)\n",
+               *in_pytest = "import pytest\n\nimport units\n\n\ndef test_f():\n    with pytest.raises(ValueError):\n        units.f()\n",
+               *in_c = "#include \"tap.h\"\n#include \"units.h\"\n\nTEST(f_is_two)\n{\n    CHECK_INT(f(), 2);\n}\n";
+    check_meddling(state, "python", (const char *const[]){ "tests/test_units.py", in_unittest, "units.py",
+                   "import unittest\n\nunittest.TestCase.assertEqual = lambda *a, **k: None\n\n\ndef f():\n    return 1\n", NULL },
+                   "unittest.case.TestCase.assertEqual");
+    check_meddling(state, "python", (const char *const[]){ "tests/test_units.py", in_unittest, "units.py",
+                   "import builtins\n\n\ndef f():\n    builtins.AssertionError = ValueError\n    return 1\n", NULL }, "builtins.AssertionError");
+    check_meddling(state, "python-pytest", (const char *const[]){ "tests/test_units.py", in_pytest, "units.py",
+                   "import contextlib\n\nimport pytest\n\npytest.raises = lambda *_: contextlib.suppress()\n\n\ndef f():\n    return 1\n", NULL },
+                   "pytest.raises");
+    check_meddling(state, "c", (const char *const[]){ "tests/test_units.c", in_c, "src/units.c", "#include \"units.h\"\n\nint f(void)\n{\n    return 1;\n}\n",
+                   "src/units.h", "int f(void);\n#undef CHECK_INT\n#define CHECK_INT(a, b) ((void)0)\n", NULL }, "src/units.h:2:#undef CHECK_INT");
+}
+
 static void tests_that_the_run_changes_are_named(void **state)
 {
     struct stage st = stage_make(state, "python");
@@ -647,6 +677,7 @@ int main(void)
         with_repo(what_no_test_reaches_has_to_build_too),
         with_repo(tests_that_wait_for_something_absent_do_not_break_the_build),
         with_repo(a_broken_build_file_is_trouble),
+        with_repo(a_run_in_which_the_code_changes_the_framework_is_worth_nothing),
         with_repo(tests_that_the_run_changes_are_named),
         with_repo(memory_that_was_not_set_is_the_same_in_every_run),
         with_repo(an_empty_project_runs_no_tests),

@@ -21,6 +21,10 @@ import sys
 import traceback
 import unittest
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tandem_framework  # noqa: E402
+del sys.path[0]
+
 ROOT = os.getcwd()
 MAX_MESSAGE = 2000  # characters of an exception
 MAX_FRAMES = 12
@@ -305,6 +309,7 @@ def main():
     sys.path.append(os.path.join(ROOT, "tests"))
     signal.signal(signal.SIGALRM, on_alarm)
     report = Report(options.out)
+    watch = tandem_framework.Watch(unittest, unittest.case, unittest.loader, unittest.result, unittest.suite, sys.modules[__name__])
     sys.stdout, sys.stderr = Echo(sys.stdout), Echo(sys.stderr)
     measured = start_coverage() if options.coverage else None
     status = 0
@@ -319,6 +324,7 @@ def main():
             measured.lcov_report(outfile=options.coverage)
         except Exception as error:  # nothing of the project ran
             print(f"coverage: {error}", file=sys.stderr)
+    watch.tell(os.path.dirname(options.out))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -12,7 +12,18 @@ import re
 import signal
 import sys
 
+import _pytest.assertion.rewrite
+import _pytest.outcomes
+import _pytest.python
+import _pytest.python_api
+import _pytest.recwarn
+import _pytest.reports
+import _pytest.runner
+import _pytest.unittest
 import pytest
+import unittest.case
+
+import tandem_framework
 
 MAX_SAID = 1000
 MAX_SAID_LINES = 10
@@ -88,7 +99,19 @@ def pytest_runtest_makereport(item, call):
         tell(report)
 
 
-def pytest_unconfigure():
+WATCHED = [_pytest.assertion.rewrite, _pytest.outcomes, _pytest.python, _pytest.python_api, _pytest.recwarn, _pytest.reports,
+           _pytest.runner, _pytest.unittest, pytest, unittest.case]
+WATCH = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests():
+    WATCH.append(tandem_framework.Watch(*WATCHED))
+
+
+def pytest_unconfigure(config):
+    if WATCH and config.option.xmlpath:
+        WATCH[0].tell(os.path.dirname(config.option.xmlpath))
     if not MEASURED:
         return
     MEASURED.stop()
