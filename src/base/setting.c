@@ -59,7 +59,7 @@ static const struct setting table[] = {
     INT(first_token_s, 1, 86400, "600", "seconds", "time until an answer begins (the prompt is being read)"),
     INT(stall_s, 1, 86400, "60", "seconds", "silence in the middle of an answer"),
     INT(total_s, 1, 604800, "3600", "seconds", "time for a whole answer"),
-    INT(patience_s, 0, 604800, "300", "seconds", "how long a busy, loading or absent server is waited for"),
+    INT(patience_s, 0, 604800, "300", "seconds", "how long a busy or loading server is waited for, or one that answered before and is away; else 3 s"),
     TEXT(api_key_file, 4096, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
     TEXT(ca_file, 4096, "", "PEM file of the company's certificate authority"),
 #undef GROUP

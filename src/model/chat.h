@@ -37,8 +37,8 @@ struct model_options {
     int64_t stall_ms;         /* between two tokens */
     int64_t total_ms;         /* of one answer; waiting and retries begin anew */
     int64_t max_answer_bytes; /* of text and reasoning together */
-    int64_t patience_ms;      /* how long 429, 503 and "loading model" are waited for */
-    int64_t refused_patience_ms; /* how long a server that cannot be reached is waited for */
+    int64_t patience_ms;      /* how long a server is waited for that is busy, loads, or is away for once */
+    int64_t refused_patience_ms; /* the same for one that has never answered */
     enum drift_rule drift;    /* "replay:DIR" only */
 };
 extern const struct model_options model_default_options;

@@ -38,6 +38,7 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
     int r = http_ask(&q, &result, &text, e);
     if (r < 0)
         return r;
+    atomic_store(&m->answered, true);
     *ret = (struct endpoint_reply){ .status = result.status, .retry_after_ms = result.retry_after_ms };
     if (result.status / 100 != 2)
         ret->fault = fault_of_answer(result.status, text.data, text.len, m->key);
@@ -179,7 +180,7 @@ static int get_list(struct endpoint *m, const atomic_bool *cancel, struct arena 
     struct patience patience = { 0 };
     const char *url = arena_printf(a, "%s/models", m->url);
     for (;;) { /* ends with the patience */
-        int64_t limit = m->options.refused_patience_ms, retry_after = -1;
+        int64_t retry_after = -1;
         int r = endpoint_get(m, url, NULL, cancel, a, ret, e);
         if (r < 0 && r != ERR_UNAVAILABLE)
             return r;
@@ -189,12 +190,11 @@ static int get_list(struct endpoint *m, const atomic_bool *cancel, struct arena 
             r = endpoint_fault_err(m, ret->status, &ret->fault, e);
             if (ret->fault.kind != FAULT_WAIT)
                 return r;
-            limit = m->options.patience_ms;
             retry_after = ret->retry_after_ms;
         } else {
             err_set(e, r, "%.800s; is the model server running?", arena_strdup(a, e->text));
         }
-        r = patience_wait(&patience, limit, retry_after, cancel, e);
+        r = patience_wait(&patience, endpoint_patience_ms(m), retry_after, cancel, e);
         if (r < 0)
             return r;
     }

@@ -83,7 +83,7 @@ struct call {
     struct chat_answer *answer;
     struct attempt attempt;
     struct patience patience;
-    int64_t patience_ms, retry_after_ms; /* for NOT_READY */
+    int64_t retry_after_ms; /* for NOT_READY */
     struct err *err;
 };
 
@@ -95,6 +95,11 @@ static bool feed(const char *bytes, size_t len, void *ctx)
 static bool tick(void *ctx)
 {
     return stream_tick(ctx);
+}
+
+int64_t endpoint_patience_ms(const struct endpoint *m)
+{
+    return atomic_load(&m->answered) ? m->options.patience_ms : m->options.refused_patience_ms;
 }
 
 int endpoint_fault_err(const struct endpoint *m, int status, const struct fault *f, struct err *e)
@@ -131,10 +136,8 @@ static bool names_schema(const char *words)
 static enum outcome judge_fault(struct call *c, int status, const struct fault *f)
 {
     endpoint_fault_err(c->m, status, f, c->err);
-    if (f->kind == FAULT_WAIT) {
-        c->patience_ms = c->m->options.patience_ms;
+    if (f->kind == FAULT_WAIT)
         return NOT_READY;
-    }
     if (c->attempt.stream_options && strstr(f->words, "stream_options")) {
         c->attempt.stream_options = false;
         return UNWANTED_FIELD;
@@ -154,7 +157,6 @@ static enum outcome judge_http_error(struct call *c, int code)
         return code == ERR_FAILED ? BROKEN : FINAL;
     struct err said = *e;
     err_set(e, code, "%.800s; is the model server running?", said.text);
-    c->patience_ms = c->m->options.refused_patience_ms;
     return NOT_READY;
 }
 
@@ -214,6 +216,8 @@ static enum outcome try_once(struct call *c)
     };
     c->retry_after_ms = -1;
     int r = http_ask(&request, &h, &error_body, c->err);
+    if (r == 0)
+        atomic_store(&m->answered, true);
     stream_finish(&stream);
     c->answer->first_token_us = stream.first_token_us ? stream.first_token_us - stream.start_us : 0;
     enum outcome outcome;
@@ -264,7 +268,7 @@ static int attempts(struct call *c)
             c->answer->retries++;
             c->attempt.seed++;
         } else if (outcome == NOT_READY) {
-            int r = patience_wait(&c->patience, c->patience_ms, c->retry_after_ms, c->q->cancel, c->err);
+            int r = patience_wait(&c->patience, endpoint_patience_ms(c->m), c->retry_after_ms, c->q->cancel, c->err);
             if (r < 0)
                 return r;
         }

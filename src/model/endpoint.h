@@ -23,6 +23,7 @@ struct endpoint {
     const char *root;   /* `url` without "/v1": where llama-server and Ollama have their own */
     const char *origin; /* for people: no path, no password */
     const char *key;    /* NULL: none */
+    atomic_bool answered;          /* it did once: whatever ails it now may pass */
     atomic_bool no_schema;         /* the server rejects response_format, */
     atomic_bool no_stream_options; /* ... or stream_options */
     pthread_mutex_t lock;
@@ -40,6 +41,10 @@ struct endpoint_reply {
 };
 int endpoint_get(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
                  struct arena *a, struct endpoint_reply *ret, struct err *e);
+
+/* How long the server is waited for while it is not ready or cannot be reached.  One that has
+ * never answered is more likely not there at all, which a person wants to know at once. */
+int64_t endpoint_patience_ms(const struct endpoint *m);
 
 /* The sentence and the code for a fault. */
 int endpoint_fault_err(const struct endpoint *m, int status, const struct fault *f, struct err *e);

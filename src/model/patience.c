@@ -36,8 +36,8 @@ int patience_wait(struct patience *p, int64_t limit_ms, int64_t retry_after_ms,
                   const atomic_bool *cancel, struct err *e)
 {
     int64_t now = clock_steady_ms();
-    if (!p->begun_ms)
-        p->begun_ms = now;
+    if (!p->begun_ms || p->limit_ms != limit_ms)
+        *p = (struct patience){ .limit_ms = limit_ms, .begun_ms = now, .waited_us = p->waited_us };
     int64_t left = p->begun_ms + limit_ms - now;
     int64_t delay = p->waits < 6 ? FIRST_MS << p->waits : LONGEST_MS;
     if (retry_after_ms > delay)

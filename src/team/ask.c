@@ -150,11 +150,13 @@ static int make_request(struct step *s, const struct question *q, const struct c
 }
 
 /* A model that is not there, or does not let us in, is no fault of the work: the next try would
- * only hear the same. */
-static int wrong_model(struct step *s, struct err *e)
+ * only hear the same, and when a server that is away comes back no number of tries tells. */
+static int no_model(struct step *s, int code, struct err *e)
 {
-    return err_set(e, ERR_SETUP, "%.800s. Nothing is lost: `tandem resume --model URL#NAME` goes on from here",
-                   arena_strdup(s->arena, e->text));
+    if (code != ERR_NOT_FOUND && code != ERR_REFUSED && code != ERR_UNAVAILABLE)
+        return code;
+    return err_set(e, ERR_SETUP, "%.800s. Nothing is lost: `tandem resume%s` goes on from here",
+                   arena_strdup(s->arena, e->text), code == ERR_UNAVAILABLE ? "" : " --model URL#NAME");
 }
 
 static int room_of(struct step *s, struct model *m, struct conversation_room *ret, struct err *e)
@@ -162,10 +164,8 @@ static int room_of(struct step *s, struct model *m, struct conversation_room *re
     const char *name;
     int64_t context = 0, answer = s->team->options.limits.answer_tokens;
     int r = model_describe(m, s->cancel, &name, &context, e);
-    if (r == ERR_NOT_FOUND || r == ERR_REFUSED || r == ERR_INVALID)
-        return wrong_model(s, e);
     if (r < 0)
-        return r;
+        return no_model(s, r == ERR_INVALID ? ERR_REFUSED : r, e);
     if (!answer)
         answer = context / 4 < MAX_ANSWER_TOKENS ? context / 4 : MAX_ANSWER_TOKENS;
     *ret = (struct conversation_room){ context, answer };
@@ -187,7 +187,7 @@ static int send(struct step *s, const struct question *q, struct model *m, struc
     if (code < 0) {
         chat_answer_release(&answer);
         err_prefix(e, "%s, %s", role_names[q->role], q->step);
-        return code == ERR_NOT_FOUND || code == ERR_REFUSED ? wrong_model(s, e) : code;
+        return no_model(s, code, e);
     }
     run->model = arena_strdup(s->arena, answer.model);
     run->outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);

@@ -97,7 +97,8 @@ enum team_end {
     TEAM_BLOCKED, /* nothing can go on without a person */
     TEAM_STOPPED, /* team_stop */
 };
-/* Works on the project until one of these.  Errors are of Tandem itself, not of the work. */
+/* Works on the project until one of these.  Errors are of Tandem itself, not of the work, or
+ * ERR_SETUP: a model is not there, and the tasks wait for it as they are. */
 int team_run(struct team *t, const char *project, enum team_end *ret, struct err *e);
 /* Where the workers' time went so far, in this process; pairs that work in parallel are each
  * counted in full, waiting for work is not. */

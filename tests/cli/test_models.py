@@ -99,6 +99,18 @@ class WrongModels(small.Small):
         self.assertIn("tandem retry", out)
 
 
+    def test_a_server_that_is_not_there_is_named_within_seconds_and_the_run_resumed(self):
+        with contextlib.closing(FakeModel([])) as gone:
+            pass
+        run = self.begin(gone)
+        _, said = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(gone.url.removesuffix("/v1"), said)
+        self.assertIn("is the model server running?", said)
+        self.assertIn("tandem resume", said)
+        self.assertEqual(self.events("task.failed"), [])
+
+
 class Contexts(small.Small):
     def test_a_context_of_4096_tokens_suffices(self):
         self.assertIn("1 of 1 done", self.build(settings=["context_tokens=4096"]))

@@ -36,7 +36,7 @@ void says(struct team_fixture *f, const char *key, const char *text);
 void says_always(struct team_fixture *f, const char *prefix, const char *text);
 /* The context size the model tells; 16384 before. */
 void script_context(struct team_fixture *f, int64_t tokens);
-/* From now on it is as a server that cannot be reached. */
+/* From now on it is as a server that cannot be reached, until it is given a context. */
 void script_unreachable(struct team_fixture *f);
 /* The prompt of a call as text ("<<user>>\n..."); NULL when there was none. */
 const char *prompt_of(struct team_fixture *f, const char *key);

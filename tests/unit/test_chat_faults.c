@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "base/clock.h"
+#include "model/patience.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -58,6 +59,31 @@ static void a_server_that_is_not_there_is_named(void **state)
     check_err(ask(f), ERR_UNAVAILABLE, &f->err, "Connection refused");
     assert_non_null(strstr(f->err.text, "is the model server running?"));
     assert_true(clock_steady_ms() - start >= 250);
+}
+
+static void a_server_that_answered_once_is_waited_for_while_it_starts_again(void **state)
+{
+    struct fixture *f = *state;
+    f->options.patience_ms = 1000;
+    upstream_model(f->server, "fake-7b", "ready");
+    check_ok(ask(f), &f->err);
+    upstream_stop(f->server);
+    f->server = upstream_start(); /* for the fixture; elsewhere */
+    check_err(ask(f), ERR_UNAVAILABLE, &f->err, "(waited 1.");
+}
+
+static void waiting_for_something_else_begins_anew(void **state)
+{
+    (void)state;
+    struct patience p = { 0 };
+    struct err e;
+    err_set(&e, ERR_UNAVAILABLE, "away");
+    int r = 0;
+    while (r == 0)
+        r = patience_wait(&p, 150, -1, NULL, &e);
+    assert_int_equal(r, ERR_UNAVAILABLE);
+    check_ok(patience_wait(&p, 200, -1, NULL, &e), &e); /* the first 150 ms do not count */
+    assert_true(p.waited_us >= 250000);
 }
 
 static void is_cancelled_soon(struct fixture *f)
@@ -386,6 +412,8 @@ int main(void)
         CHAT_TEST(a_busy_server_is_waited_for_as_long_as_it_asks),
         CHAT_TEST(patience_ends),
         CHAT_TEST(a_server_that_is_not_there_is_named),
+        CHAT_TEST(a_server_that_answered_once_is_waited_for_while_it_starts_again),
+        cmocka_unit_test(waiting_for_something_else_begins_anew),
         CHAT_TEST(a_cancelled_call_ends_at_once_whatever_it_waits_for),
         CHAT_TEST(half_a_stream_is_asked_again_with_another_seed),
         CHAT_TEST(a_server_that_always_breaks_off_is_given_up),

@@ -137,6 +137,24 @@ static void levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_clo
     assert_int_equal(attempt_level(LEVEL_HINT, 10, 10, TREND_CLOSER, true), LEVEL_PERSON);
 }
 
+static void a_server_that_is_away_ends_the_run_and_costs_no_attempt(void **state)
+{
+    struct team_fixture *f = *state;
+    enum team_end end;
+    says(f, "T-1/developer/scope/1", SCOPE("doubling.py"));
+    says(f, "T-1/tester/red-1/1", DOUBLE_TEST("42"));
+    says(f, "T-1/developer/green-1/1", DOUBLE_CODE("return 2 * n"));
+    says(f, "T-1/architect/review-1/1", ACCEPT);
+    says(f, "F-1/architect/appraise-1/1", ACCEPT);
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    script_unreachable(f);
+    for (int i = 0; i < 4; i++) /* a task has three attempts */
+        check_err(team_run(f->team, f->id, &end, &f->e), ERR_SETUP, &f->e, "tandem resume`");
+    assert_int_equal(count_events(f, "task.failed"), 0);
+    script_context(f, 16384);
+    run_team(f, TEAM_DONE);
+}
+
 static void a_ticket_without_behaviour_is_worked_on(void **state)
 {
     struct team_fixture *f = *state;
@@ -306,6 +324,7 @@ int main(void)
         with_team(a_file_in_another_folder_than_planned_is_refused_with_both_names),
         with_team(a_planned_file_that_never_came_is_told_to_both_reviews),
         cmocka_unit_test(levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer),
+        with_team(a_server_that_is_away_ends_the_run_and_costs_no_attempt),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
