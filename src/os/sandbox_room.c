@@ -46,8 +46,8 @@ static void remove_dead(int base_fd, const char *name)
     struct stat st;
     bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid();
     bool unfinished = starts_with(name, UNFINISHED);
-    bool dead = ours && flock(fd, LOCK_EX | LOCK_NB) == 0
-                && (!unfinished || st.st_mtime + UNFINISHED_AGE_S < time(NULL));
+    /* Its age first: the maker of a fresh one must find it unlocked. */
+    bool dead = ours && (!unfinished || st.st_mtime + UNFINISHED_AGE_S < time(NULL)) && flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (dead) {
         cgroup_remove_dead(name);
         if (dir_empty(fd, NULL) == 0)

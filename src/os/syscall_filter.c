@@ -27,6 +27,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+enum { TYPE_BITS = 0xf }; /* of a socket's type, without its flags */
+
 static const char *const refused[] = {
     /* mounts and roots */
     "mount", "umount", "umount2", "pivot_root", "chroot", "mount_setattr", "move_mount", "open_tree", "fsopen",
@@ -89,6 +91,19 @@ static struct scmp_arg_cmp family_is(enum scmp_compare op, unsigned family)
     return (struct scmp_arg_cmp){ .arg = 0, .op = op, .datum_a = family };
 }
 
+/* In the host's network namespace the abstract names of its Unix sockets can be reached.  A
+ * pair needs no name, and connected streams have no other; but from each end of a datagram
+ * pair (or of a raw one, which is the same) one can send to any. */
+static int refuse_datagram_pairs(scmp_filter_ctx f)
+{
+    static const unsigned types[] = { SOCK_DGRAM, SOCK_RAW };
+    int code = 0;
+    for (size_t i = 0; !code && i < sizeof types / sizeof *types; i++)
+        code = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socketpair), 1,
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_BITS, types[i]));
+    return code;
+}
+
 /* Unix, IPv4, IPv6 and routing netlink are what a test needs; the rest (vsock reaches the
  * hypervisor, whatever the network namespace) is refused. */
 static int refuse_sockets(scmp_filter_ctx f, bool network)
@@ -100,7 +115,7 @@ static int refuse_sockets(scmp_filter_ctx f, bool network)
         if (!wanted)
             code = seccomp_rule_add(f, how, SCMP_SYS(socket), 1, family_is(SCMP_CMP_EQ, family));
     }
-    return code;
+    return code || !network ? code : refuse_datagram_pairs(f);
 }
 
 static int add_rules(scmp_filter_ctx f, bool network)

@@ -284,6 +284,22 @@ static void the_network_is_there_only_when_allowed(void **state)
     close(fd);
 }
 
+/* With the host's network a datagram socket could send to the abstract names of its services. */
+static void no_unix_socket_reaches_the_host_over_its_network(void **state)
+{
+    (void)state;
+    static const char script[] = "python3 -c '\nfrom socket import *\nfor kind in SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM, SOCK_RAW, SOCK_DGRAM | SOCK_NONBLOCK:\n"
+        "    try:\n        socketpair(AF_UNIX, kind)\n        print(\"made\")\n    except OSError:\n        print(\"refused\")'";
+    if (access("/usr/bin/python3", X_OK) != 0)
+        skip();
+    struct sandbox_result r = run((struct sandbox_run){ .argv = SH(script) });
+    assert_string_equal(r.process.out.data, "made\nmade\nmade\nmade\nmade\n");
+    sandbox_result_release(&r);
+    r = run((struct sandbox_run){ .argv = SH(script), .network = true });
+    assert_string_equal(r.process.out.data, "made\nmade\nrefused\nrefused\nrefused\n");
+    sandbox_result_release(&r);
+}
+
 /* ---- bad input: code that misbehaves ---- */
 
 static void a_test_that_hangs_is_ended(void **state)
@@ -769,6 +785,7 @@ int main(void)
         cmocka_unit_test(the_attempts_succeed_where_there_is_no_sandbox),
         cmocka_unit_test(the_servers_environment_is_out_of_reach),
         cmocka_unit_test(the_network_is_there_only_when_allowed),
+        cmocka_unit_test(no_unix_socket_reaches_the_host_over_its_network),
         cmocka_unit_test(a_test_that_hangs_is_ended),
         cmocka_unit_test(a_test_that_prints_without_end_is_ended),
         cmocka_unit_test(a_test_that_forks_without_end_is_contained),
