@@ -148,7 +148,7 @@ static int site_open(struct team *t, const char *project, struct site **ret, str
         r = playbook_load(&site->arena, p.playbook, site->overrides.dirs, &site->playbook, e);
     if (r == 0)
         r = repo_open(&site->repo, project_repo_path(&site->arena, t->home, project), e);
-    if (r == 0)
+    if (r == 0 && t->queue) /* not when it only looks, perhaps beside a writer at work */
         r = repo_unlock(site->repo, e);
     if (r == 0 && *p.stack)
         r = stack_load(&site->stack, p.stack, site->overrides.dirs, e);

@@ -155,6 +155,26 @@ static void a_server_that_is_away_ends_the_run_and_costs_no_attempt(void **state
     run_team(f, TEAM_DONE);
 }
 
+static void who_only_looks_leaves_the_locks_of_the_writers_git(void **state)
+{
+    struct team_fixture *f = *state;
+    struct store *beside;
+    struct team *looks;
+    struct site *site;
+    begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
+    const char *lock = arena_printf(&f->s.arena, "%s/HEAD.lock", project_repo_path(&f->s.arena, f->options.home, f->id));
+    fclose(fopen(lock, "w"));
+    check_ok(store_open_reader(&beside, f->options.home, team_doc_types, team_doc_type_count, &f->e), &f->e);
+    check_ok(team_look(&looks, beside, &f->options, &f->e), &f->e);
+    check_ok(site_get(looks, f->id, &site, &f->e), &f->e);
+    assert_int_equal(access(lock, F_OK), 0);
+    team_free(looks);
+    store_free(beside);
+    reopen_team(f);
+    check_ok(site_get(f->team, f->id, &site, &f->e), &f->e);
+    assert_int_equal(access(lock, F_OK), -1); /* nobody's, for the one process that may write */
+}
+
 static void a_ticket_without_behaviour_is_worked_on(void **state)
 {
     struct team_fixture *f = *state;
@@ -325,6 +345,7 @@ int main(void)
         with_team(a_planned_file_that_never_came_is_told_to_both_reviews),
         cmocka_unit_test(levels_rise_over_all_attempts_at_once_when_repeated_and_not_when_closer),
         with_team(a_server_that_is_away_ends_the_run_and_costs_no_attempt),
+        with_team(who_only_looks_leaves_the_locks_of_the_writers_git),
         with_team(a_ticket_without_behaviour_is_worked_on),
         with_team(what_does_not_build_on_a_blocked_ticket_goes_on),
         with_team(functionalities_are_reviewed_in_plan_order),
