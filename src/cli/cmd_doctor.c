@@ -11,6 +11,7 @@
 #include "os/files.h"
 #include "os/process.h"
 #include "os/sandbox.h"
+#include "repo/git.h"
 #include "repo/stack.h"
 #include "team/team.h"
 
@@ -63,7 +64,7 @@ struct program {
 };
 
 static const struct program programs[] = {
-    { "git", "repositories", { "git", "--version", NULL }, "git version ", 2, 39, "git" },
+    { "git", "repositories", { "git", "--version", NULL }, "git version ", GIT_MAJOR, GIT_MINOR, "git" },
     { "bubblewrap", "the sandbox", { "bwrap", "--version", NULL }, "bubblewrap ", 0, 8, "bubblewrap" },
     { "universal-ctags", "the map of a repository", { "ctags", "--version", NULL }, "Universal Ctags ", 5, 9, "universal-ctags" },
 };

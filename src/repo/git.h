@@ -22,6 +22,9 @@ struct err;
 struct repo;
 struct str;
 
+/* The oldest git that will do: Debian 12's, by which all is tested. */
+enum { GIT_MAJOR = 2, GIT_MINOR = 39 };
+
 enum { OID_HEX_MAX = 64 };
 /* An object id, 40 or 64 hexadecimal digits; "" for none. */
 struct oid { char hex[OID_HEX_MAX + 1]; };

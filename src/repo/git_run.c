@@ -15,9 +15,6 @@
 
 enum { TIMEOUT_MS = 120 * 1000, LONG_TIMEOUT_MS = 3600 * 1000, ENV_MORE_MAX = 8, ARGS_MAX = 32 };
 
-/* git 2.38: merge-tree --write-tree */
-enum { VERSION_MAJOR = 2, VERSION_MINOR = 38 };
-
 #define CONFIG(n, key, value) "GIT_CONFIG_KEY_" #n "=" key, "GIT_CONFIG_VALUE_" #n "=" value
 
 static const char *const base_env[] = {
@@ -193,10 +190,10 @@ static void version_look(void)
     if (git_run(&(struct git_call){ .args = GIT_ARGS("version") }, &p, &version_err) < 0)
         return;
     int major = 0, minor = 0;
-    if (sscanf(p.out.data, "git version %d.%d", &major, &minor) != 2 || major < VERSION_MAJOR ||
-        (major == VERSION_MAJOR && minor < VERSION_MINOR))
+    if (sscanf(p.out.data, "git version %d.%d", &major, &minor) != 2 || major < GIT_MAJOR ||
+        (major == GIT_MAJOR && minor < GIT_MINOR))
         err_set(&version_err, ERR_UNAVAILABLE, "git is too old (%.*s): Tandem needs %d.%d or newer",
-                (int)strcspn(p.out.data, "\n"), p.out.data, VERSION_MAJOR, VERSION_MINOR);
+                (int)strcspn(p.out.data, "\n"), p.out.data, GIT_MAJOR, GIT_MINOR);
     process_result_release(&p);
 }
 

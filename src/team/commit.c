@@ -40,8 +40,6 @@ static const char *first_lines(struct step *s, const char *verb, const char *tex
         len = utf8_floor(text, len);
         return arena_printf(s->arena, "%s%.*s...\n\n%s", line.data, (int)len, text, text);
     }
-    if (!text[len])
-        return arena_printf(s->arena, "%s%s", line.data, text);
     return arena_printf(s->arena, "%s%.*s\n\n%s", line.data, (int)len, text, text + len + strspn(text + len, "\n"));
 }
 

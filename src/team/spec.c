@@ -116,7 +116,7 @@ static void collect_begin(void *ctx, const char *line, size_t len)
 {
     struct collect *c = ctx;
     flush(c);
-    if (c->count >= SPEC_MAX_CLAUSES)
+    if (c->count > SPEC_MAX_CLAUSES) /* one more, to be told */
         return;
     XGROW(c->items, c->cap, c->count);
     c->items[c->count++] = (struct clause){ c->section, NULL };
@@ -152,7 +152,7 @@ int spec_clauses(struct arena *a, const char *text, struct clauses *ret, struct 
     walk(text, &(struct walk){ collect_begin, collect_more, collect_heading, ignore, &c });
     flush(&c);
     str_release(&c.current);
-    if (c.count >= SPEC_MAX_CLAUSES) {
+    if (c.count > SPEC_MAX_CLAUSES) {
         free(c.items);
         return err_set(e, ERR_LIMIT, "the specification has more than %d clauses; split it into several projects",
                        SPEC_MAX_CLAUSES);

@@ -102,8 +102,13 @@ static void what_is_no_specification_is_refused_with_its_reason(void **state)
     memset(huge, 'a', sizeof huge - 1);
     assert_non_null(strstr(not_read(huge, sizeof huge - 1, ERR_LIMIT, &e), "split it"));
     STR_LOCAL(text);
-    for (int i = 0; i <= SPEC_MAX_CLAUSES; i++)
+    for (int i = 0; i < SPEC_MAX_CLAUSES; i++)
         str_add(&text, "- x\n");
+    ARENA_LOCAL(a);
+    struct clauses clauses;
+    check_ok(spec_clauses(&a, text.data, &clauses, &e), &e);
+    assert_int_equal(clauses.count, SPEC_MAX_CLAUSES);
+    str_add(&text, "- x\n");
     assert_non_null(strstr(not_read(text.data, text.len, ERR_LIMIT, &e), "clauses"));
 }
 
