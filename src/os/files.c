@@ -149,16 +149,29 @@ static int open_parent(int root_fd, const char *path, bool create, bool sync, in
     return 0;
 }
 
+static int sync_dir(const char *path)
+{
+    FD_LOCAL(fd);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -1 : fsync(fd);
+}
+
+/* The names are durable: what is written into a new home shall be found again. */
 static int make_path(const char *path)
 {
     STR_LOCAL(part);
+    STR_LOCAL(parent);
+    str_add(&parent, *path == '/' ? "/" : ".");
     for (const char *p = path; *p;) {
         p += strspn(p, "/");
         p += strcspn(p, "/");
         str_clear(&part);
         str_add_bytes(&part, path, (size_t)(p - path));
-        if (mkdir(part.data, 0700) != 0 && errno != EEXIST)
+        bool made = mkdir(part.data, 0700) == 0;
+        if ((!made && errno != EEXIST) || (made && sync_dir(parent.data) != 0))
             return -1;
+        str_clear(&parent);
+        str_add_str(&parent, &part);
     }
     return 0;
 }

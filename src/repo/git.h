@@ -33,7 +33,7 @@ struct oid { char hex[OID_HEX_MAX + 1]; };
 int repo_create(const char *path, const char *default_branch, struct err *e);
 int repo_open(struct repo **ret, const char *path, struct err *e);
 void repo_free(struct repo *r);
-/* Removes lock files that a killed git left.  For the one process that may write, before it
+/* Removes what a killed process left: lock files of git, and views of a person's repository.  For the one process that may write, before it
  * writes. */
 int repo_unlock(struct repo *r, struct err *e);
 /* Packs what has gathered, when that is worth it (`git gc --auto`); takes long then.  For
@@ -87,8 +87,8 @@ int repo_look_at(struct repo *r, struct arena *a, const char *source, const char
 
 /* What stands in the way of taking `commit` over in the person's worktree `where`: *ret_dirty,
  * files that git knows have changes; and whether a branch there stands at it.  Only looks. */
-int repo_peek(const char *where, const char *branch, const struct oid *commit, bool *ret_is_there, bool *ret_dirty,
-              struct err *e);
+int repo_peek(struct repo *r, const char *where, const char *branch, const struct oid *commit, bool *ret_is_there,
+              bool *ret_dirty, struct err *e);
 
 /* ---- refs ---- */
 /* ERR_NOT_FOUND.  `ref` is full ("refs/heads/DEV"). */

@@ -162,7 +162,7 @@ static int export_open(struct export *x, struct err *e)
     if (x->expected && !oid_same(&now, x->expected))
         return conflict(x, &now, e);
     int code = check_not_checked_out(x, e);
-    return code < 0 ? code : foreign_facade(f, e);
+    return code < 0 ? code : foreign_facade(f, x->r, e);
 }
 
 int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,

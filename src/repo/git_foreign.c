@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FACADE_PREFIX "facade-"
+
 enum { STATUS_TIMEOUT_MS = 120 * 1000 };
 
 static bool exists(struct foreign *f, const char *dir, const char *name)
@@ -183,15 +185,36 @@ int foreign_open(struct foreign *f, const char *path, struct err *e)
     return code;
 }
 
+static void remove_facade(int parent_fd, const char *path)
+{
+    int fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    dir_empty(fd, NULL);
+    close(fd);
+    unlinkat(parent_fd, path, AT_REMOVEDIR);
+}
+
 void foreign_close(struct foreign *f)
 {
-    int fd = f->facade ? open(f->facade, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        dir_empty(fd, NULL);
-        close(fd);
-        rmdir(f->facade);
-    }
+    if (f->facade)
+        remove_facade(AT_FDCWD, f->facade);
     arena_release(&f->arena);
+}
+
+void foreign_remove_facades(const struct repo *r)
+{
+    int fd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (starts_with(entry->d_name, FACADE_PREFIX))
+            remove_facade(r->fd, entry->d_name);
+    closedir(dir);
 }
 
 /* ---- the facade ---- */
@@ -214,10 +237,9 @@ static int fill_facade(struct foreign *f, int fd, struct err *e)
     return code;
 }
 
-int foreign_facade(struct foreign *f, struct err *e)
+int foreign_facade(struct foreign *f, const struct repo *r, struct err *e)
 {
-    const char *tmp = getenv("TMPDIR");
-    char *path = arena_printf(&f->arena, "%s/tandem-facade-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
+    char *path = arena_printf(&f->arena, "%s/" FACADE_PREFIX "XXXXXX", r->path);
     if (!mkdtemp(path))
         return err_set_errno(e, ERR_FAILED, errno, "cannot make a directory like %s", path);
     f->facade = path;

@@ -132,7 +132,7 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
     if (code == 0)
         code = adopt_format(r, &f, e);
     if (code == 0)
-        code = foreign_facade(&f, e);
+        code = foreign_facade(&f, r, e);
     if (code == 0) {
         const char *ref = arena_printf(a, "refs/heads/%s", branch);
         dirty = foreign_is_dirty(&f, true);

@@ -114,6 +114,7 @@ struct repo {
     char *path;      /* absolute */
     size_t hex_len;  /* 40: SHA-1, 64: SHA-256; changes only while an empty repository adopts another's format */
     int fd;          /* the directory */
+    atomic_bool synced[256]; /* objects/NN: whether its name is known to be durable */
     struct object_cache cache;
     struct git_helper reader, refs;
 };
@@ -225,8 +226,10 @@ struct foreign {
 };
 /* Fails with what is wrong: missing, not a repository, inside one, shallow, partial. */
 int foreign_open(struct foreign *f, const char *path, struct err *e);
-/* Makes the facade, in the temporary directory. */
-int foreign_facade(struct foreign *f, struct err *e);
+/* Makes the facade, in `r`, where one that a killed process left is found again. */
+int foreign_facade(struct foreign *f, const struct repo *r, struct err *e);
+/* Removes those that were left. */
+void foreign_remove_facades(const struct repo *r);
 /* Whether its working tree has changes or (`new_too`) new files; needs the facade. */
 bool foreign_is_dirty(struct foreign *f, bool new_too);
 /* The tip of a branch; NULL when there is none. */

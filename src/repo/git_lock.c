@@ -62,5 +62,6 @@ int git_remove_locks(const char *git_dir, struct err *e)
 
 int repo_unlock(struct repo *r, struct err *e)
 {
+    foreign_remove_facades(r);
     return git_remove_locks(r->path, e);
 }

@@ -50,7 +50,6 @@ struct loose {
     const struct new_object *object;
     int dir_fd, fd;      /* -1: not open */
     bool present;        /* it is there already */
-    bool made_dir;
     char temp[TEMP_NAME_MAX];
 };
 
@@ -104,22 +103,30 @@ static int deflate_object(int fd, const struct new_object *o)
     return r;
 }
 
-static int loose_dir(int objects_fd, const struct oid *oid, bool *ret_made)
+/* Which of the 256 directories below objects/. */
+static unsigned loose_dir_index(const struct oid *oid)
+{
+    const char name[3] = { oid->hex[0], oid->hex[1], '\0' };
+    return (unsigned)strtoul(name, NULL, 16);
+}
+
+static int loose_dir(struct repo *r, int objects_fd, const struct oid *oid)
 {
     char name[3] = { oid->hex[0], oid->hex[1], '\0' };
     int fd = openat(objects_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT)
         return fd;
+    /* Before it is there, since another thread may find it at once. */
+    atomic_store(&r->synced[loose_dir_index(oid)], false);
     if (mkdirat(objects_fd, name, 0777) < 0 && errno != EEXIST)
         return -1;
-    *ret_made = true;
     return openat(objects_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* Writes the bytes under a temporary name of the kind that `git prune` clears away. */
-static int loose_begin(struct loose *l, int objects_fd)
+static int loose_begin(struct repo *r, struct loose *l, int objects_fd)
 {
-    l->dir_fd = loose_dir(objects_fd, &l->object->oid, &l->made_dir);
+    l->dir_fd = loose_dir(r, objects_fd, &l->object->oid);
     if (l->dir_fd < 0)
         return -1;
     l->present = faccessat(l->dir_fd, l->object->oid.hex + 2, F_OK, 0) == 0;
@@ -159,18 +166,19 @@ static void loose_end(struct loose *l)
         close(l->dir_fd);
 }
 
-/* Also the directory of an object that was there: a process that was killed may have
- * placed it without coming to this line. */
-static int loose_sync_dirs(const struct loose *l, size_t count, int objects_fd)
+/* Also the directory of an object that was there, and the name of a directory that was: a
+ * process that was killed, or another thread, may have placed it without coming to this line. */
+static int loose_sync_dirs(struct repo *r, const struct loose *l, size_t count, int objects_fd)
 {
-    bool done[256] = { false }, made = false;
+    bool done[256] = { false }, known = true;
     for (size_t i = 0; i < count; i++)
-        made |= l[i].made_dir;
-    if (made && fsync(objects_fd) < 0)
+        known = known && atomic_load(&r->synced[loose_dir_index(&l[i].object->oid)]);
+    if (!known && fsync(objects_fd) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        char two[3] = { l[i].object->oid.hex[0], l[i].object->oid.hex[1], '\0' };
-        unsigned at = (unsigned)strtoul(two, NULL, 16);
+        unsigned at = loose_dir_index(&l[i].object->oid);
+        if (!known)
+            atomic_store(&r->synced[at], true);
         if (!done[at] && fsync(l[i].dir_fd) < 0)
             return -1;
         done[at] = true;
@@ -186,7 +194,7 @@ static int write_some(struct repo *r, int objects_fd, const struct new_object *c
         l[i] = (struct loose){ .object = objects[i], .dir_fd = -1, .fd = -1 };
     int bad = 0;
     for (size_t i = 0; i < count && bad == 0; i++)
-        bad = loose_begin(&l[i], objects_fd);
+        bad = loose_begin(r, &l[i], objects_fd);
     if (bad == 0)
         failpoint("repo.objects_staged");
     /* All are synced before the first is renamed: a rename between two of them would make
@@ -196,7 +204,7 @@ static int write_some(struct repo *r, int objects_fd, const struct new_object *c
     for (size_t i = 0; i < count && bad == 0; i++)
         bad = loose_place(&l[i]);
     if (bad == 0)
-        bad = loose_sync_dirs(l, count, objects_fd);
+        bad = loose_sync_dirs(r, l, count, objects_fd);
     int saved = errno;
     for (size_t i = 0; i < count; i++)
         loose_end(&l[i]);

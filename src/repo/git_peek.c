@@ -97,7 +97,7 @@ int repo_look_at(struct repo *r, struct arena *a, const char *source, const char
         code = foreign_checked_out(&f, branch, &where, e);
     if (code == 0 && foreign_branch(&f, branch)) {
         tip = *foreign_branch(&f, branch);
-        code = foreign_facade(&f, e);
+        code = foreign_facade(&f, r, e);
         if (code == 0)
             code = fetch_branch(r, &f, branch, e);
     }
@@ -109,13 +109,13 @@ int repo_look_at(struct repo *r, struct arena *a, const char *source, const char
     return code;
 }
 
-int repo_peek(const char *where, const char *branch, const struct oid *commit, bool *ret_is_there, bool *ret_dirty,
-              struct err *e)
+int repo_peek(struct repo *r, const char *where, const char *branch, const struct oid *commit, bool *ret_is_there,
+              bool *ret_dirty, struct err *e)
 {
     struct foreign f;
     int code = foreign_open(&f, where, e);
     if (code == 0)
-        code = foreign_facade(&f, e);
+        code = foreign_facade(&f, r, e);
     if (code == 0) {
         const struct oid *tip = foreign_branch(&f, branch);
         *ret_is_there = tip && oid_same(tip, commit);

@@ -114,7 +114,7 @@ static int look_there(struct step *s, struct release *w, struct err *e)
         return 0;
     int r = find_made(s, w, &w->made, &at, e);
     if (r == 0 && *w->checked_out == '/')
-        r = repo_peek(w->checked_out, "DEV", &w->dev, &dev_is_there, &w->dirty, e);
+        r = repo_peek(s->site->repo, w->checked_out, "DEV", &w->dev, &dev_is_there, &w->dirty, e);
     if (r == 0)
         w->take = how_to_take(s, w, dev_is_there && (w->made ? streq(at.hex, w->dev.hex) : w->forward));
     return r;

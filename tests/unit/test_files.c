@@ -1,5 +1,6 @@
 /* Files beneath a root: nothing leads out, nothing is half written, everything can be deleted. */
 #include "check.h"
+#include "synced.h"
 #include "tmpdir.h"
 
 #include "base/arena.h"
@@ -18,6 +19,21 @@ static void text_is(int root, const char *path, const char *expected)
     struct err e;
     check_ok(file_read(root, path, 1000, &text, &e), &e);
     assert_string_equal(text.data, expected);
+}
+
+static void the_names_of_a_new_directory_and_its_parents_are_synced(void **state)
+{
+    (void)state;
+    struct tmpdir t = tmpdir_make();
+    ARENA_LOCAL(a);
+    struct err e;
+    int fd;
+    synced.count = 0;
+    check_ok(dir_open(arena_printf(&a, "%s/one/two", t.path), true, &fd, &e), &e);
+    close(fd);
+    assert_true(was_synced(t.path));
+    assert_true(was_synced(arena_printf(&a, "%s/one", t.path)));
+    tmpdir_remove(&t);
 }
 
 static void write_makes_parents_and_replaces(void **state)
@@ -301,6 +317,7 @@ static void a_link_planted_meanwhile_leads_nowhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_names_of_a_new_directory_and_its_parents_are_synced),
         cmocka_unit_test(write_makes_parents_and_replaces),
         cmocka_unit_test(create_refuses_what_exists),
         cmocka_unit_test(create_gives_the_exact_mode_whatever_the_umask),

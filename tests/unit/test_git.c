@@ -1,6 +1,7 @@
 /* Trees, blobs, commits, checkout, diff: each result is held against real git. */
 #include "check.h"
 #include "git_fixture.h"
+#include "synced.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -510,6 +511,18 @@ static void a_free_name_stands_beside_all_that_are_taken(void **state)
         assert_string_equal(branch_free(&a, &taken, cases[i][0], cases[i][1]), cases[i][2]);
 }
 
+/* A process that was killed made the directory, and never came to syncing its name. */
+static void the_name_of_a_directory_of_objects_that_was_there_is_synced(void **state)
+{
+    struct fixture *f = *state;
+    char *objects = realpath(scratch_path(&f->s, "p.git/objects"), NULL);
+    sh(f, "cd p.git/objects; for a in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do for b in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do mkdir -p $a$b; done; done");
+    synced.count = 0;
+    TREE(f, NULL, "a", "one");
+    assert_true(was_synced(objects));
+    free(objects);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +530,7 @@ int main(void)
         cmocka_unit_test(paths_that_are_not_plain_are_refused_with_the_reason),
         cmocka_unit_test(ordinary_paths_are_accepted),
         cmocka_unit_test(branch_names_are_made_safe),
+        with_repo(the_name_of_a_directory_of_objects_that_was_there_is_synced),
         with_repo(branch_names_keep_the_letters_of_any_script),
         with_repo(a_written_tree_is_what_git_makes_of_the_same_files),
         with_repo(changes_add_replace_and_delete),
