@@ -10,6 +10,9 @@
  * runs one conformance suite over each of them; what the suite does not demand, callers
  * must not rely on.
  *
+ * Following the log, search and erasing have no command yet: they are for the server to come,
+ * which has listeners to wake.  (`log --follow` asks store_events now and then, which filters.)
+ *
  * Threads: a `struct store` may be used from any thread.  A `struct batch` belongs to the
  * thread that made it.
  */

@@ -98,17 +98,20 @@ class WrongModels(small.Small):
         self.assertIn("The project is blocked", out)
         self.assertIn("tandem retry", out)
 
+    def test_a_server_that_goes_away_ends_the_run_which_a_resume_goes_on_with(self):
+        def leaves(_):
+            gone.close()
+            return HALF
 
-    def test_a_server_that_is_not_there_is_named_within_seconds_and_the_run_resumed(self):
-        with contextlib.closing(FakeModel([])) as gone:
-            pass
-        run = self.begin(gone)
-        _, said = run.communicate(timeout=30)
-        self.assertEqual(run.returncode, 1)
-        self.assertIn(gone.url.removesuffix("/v1"), said)
-        self.assertIn("is the model server running?", said)
-        self.assertIn("tandem resume", said)
-        self.assertEqual(self.events("task.failed"), [])
+        gone = FakeModel(small.table(developer=[leaves]))
+        (self.room / "spec.md").write_text("# Greet\n\n- `hello(name)` in the module `greet` returns `Hello, NAME`.\n")
+        out = self.tandem("run", "spec.md", "--stack", "python", "--yes", "--set", "patience_s=1", *gone.words(), timeout=200)
+        self.assertEqual(out.returncode, 1, out.stdout)
+        self.assertIn("is the model server running? (waited 1.", out.stderr)
+        self.assertIn("tandem resume", out.stderr)
+        self.assertEqual(self.events("task.failed") + self.events("blocked"), [])
+        with contextlib.closing(FakeModel(small.table())) as fake:
+            self.assertIn("1 of 1 done", self.good("resume", "--yes", *fake.words(), timeout=200))
 
 
 class Contexts(small.Small):
