@@ -90,6 +90,14 @@ void *arena_alloc_array(struct arena *a, size_t count, size_t size)
     return arena_alloc(a, count * size);
 }
 
+void *arena_resized(struct arena *a, const void *items, size_t count, size_t room, size_t size)
+{
+    void *resized = arena_alloc_array(a, room, size);
+    if (count)
+        memcpy(resized, items, count * size);
+    return resized;
+}
+
 char *arena_strdup(struct arena *a, const char *s)
 {
     return arena_strndup(a, s, strlen(s));

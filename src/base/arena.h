@@ -30,8 +30,19 @@ void arena_release(struct arena *a);
 /* Zeroed memory, aligned for any type. */
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_alloc_array(struct arena *a, size_t count, size_t size);
+/* A copy of an array of `count` items with room for `room`. */
+void *arena_resized(struct arena *a, const void *items, size_t count, size_t room, size_t size);
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type)))
+/* Room for one more in an array that is in the arena, as XGROW (alloc.h) makes it in the heap:
+ * doubled when it is full, so that adding n items copies O(n). */
+#define ARENA_GROW(a, items, cap, count)                                                       \
+    do {                                                                                       \
+        if ((count) == (cap)) {                                                                \
+            (cap) = (cap) ? 2 * (cap) : 16;                                                    \
+            (items) = arena_resized((a), (items), (count), (cap), sizeof *(items));            \
+        }                                                                                      \
+    } while (0)
 
 char *arena_strdup(struct arena *a, const char *s);
 /* Copies `len` bytes and a final NUL. */

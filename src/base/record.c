@@ -467,3 +467,25 @@ void texts_add(struct texts *t, struct arena *a, const char *item)
     }
     t->items[t->count++] = arena_strdup(a, item);
 }
+
+const char *texts_join(const struct texts *t, struct arena *a, const char *between, size_t most)
+{
+    STR_LOCAL(out);
+    size_t shown = most && most < t->count ? most : t->count;
+    for (size_t i = 0; i < shown; i++)
+        str_addf(&out, "%s%s", i ? between : "", t->items[i]);
+    if (shown < t->count)
+        str_addf(&out, " and %zu more", t->count - shown);
+    return arena_strndup(a, out.data, out.len);
+}
+
+static int compare_text(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+void texts_sort(struct texts *t)
+{
+    if (t->count)
+        qsort(t->items, t->count, sizeof *t->items, compare_text);
+}

@@ -74,23 +74,15 @@ static int fault_at(const struct yaml *y, int line, struct err *e, const char *f
 
 /* ---- building ---- */
 
-static void *grown(struct arena *a, const void *items, size_t count, size_t room, size_t size)
-{
-    void *fresh = arena_alloc_array(a, room, size);
-    if (count)
-        memcpy(fresh, items, count * size);
-    return fresh;
-}
-
 static void node_add(struct arena *a, struct node *parent, const char *key, int key_line, struct node *child)
 {
     if (parent->count == parent->room) {
         parent->room = parent->room ? parent->room * 2 : 4;
-        parent->items = grown(a, parent->items, parent->count, parent->room, sizeof *parent->items);
+        parent->items = arena_resized(a, parent->items, parent->count, parent->room, sizeof *parent->items);
         if (key) {
-            parent->keys = grown(a, parent->keys, parent->count, parent->room, sizeof *parent->keys);
-            parent->key_lines = grown(a, parent->key_lines, parent->count, parent->room,
-                                      sizeof *parent->key_lines);
+            parent->keys = arena_resized(a, parent->keys, parent->count, parent->room, sizeof *parent->keys);
+            parent->key_lines = arena_resized(a, parent->key_lines, parent->count, parent->room,
+                                              sizeof *parent->key_lines);
         }
     }
     if (key) {

@@ -153,14 +153,7 @@ static int add_message(struct reader *r, enum chat_role role, const struct str *
         return fault(r, "a message contains a NUL byte");
     if (o->message_count >= MAX_MESSAGES)
         return fault(r, "there are too many messages");
-    if (o->message_count == r->message_cap) {
-        size_t cap = r->message_cap ? 2 * r->message_cap : 8;
-        struct chat_message *more = ARENA_ARRAY(r->arena, struct chat_message, cap);
-        if (o->message_count)
-            memcpy(more, o->messages, o->message_count * sizeof *more);
-        o->messages = more;
-        r->message_cap = cap;
-    }
+    ARENA_GROW(r->arena, o->messages, r->message_cap, o->message_count);
     o->messages[o->message_count++] =
         (struct chat_message){ role, arena_strndup(r->arena, text->data, text->len) };
     return 0;

@@ -81,11 +81,6 @@ static int list_override(struct arena *a, const char *dir, const char *folder, c
     return 0;
 }
 
-static int compare_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
 int share_list(struct arena *a, const char *prefix, const char *const *override_dirs,
                struct texts *ret, struct err *e)
 {
@@ -102,8 +97,7 @@ int share_list(struct arena *a, const char *prefix, const char *const *override_
         if (r < 0)
             return r;
     }
-    if (all.count)
-        qsort(all.items, all.count, sizeof *all.items, compare_text);
+    texts_sort(&all);
     size_t kept = 0;
     for (size_t i = 0; i < all.count; i++)
         if (kept == 0 || !streq(all.items[kept - 1], all.items[i]))

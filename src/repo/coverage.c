@@ -36,15 +36,6 @@ struct coverage_builder {
     size_t line_count, line_room;
 };
 
-static void *doubled(struct arena *a, const void *items, size_t count, size_t *room, size_t size)
-{
-    *room = *room ? *room * 2 : 64;
-    void *more = arena_alloc_array(a, *room, size);
-    if (count)
-        memcpy(more, items, count * size);
-    return more;
-}
-
 /* The path below the root; NULL: outside, or nonsense. */
 static const char *project_path(const struct coverage_builder *b, const char *path)
 {
@@ -66,8 +57,7 @@ static int add_file(struct coverage_builder *b, const char *path, int32_t *ret_f
         return 0;
     if (b->file_count == MAX_FILES)
         return err_set(e, ERR_LIMIT, "coverage of more than %d files", MAX_FILES);
-    if (b->file_count == b->file_room)
-        b->files = doubled(b->arena, b->files, b->file_count, &b->file_room, sizeof *b->files);
+    ARENA_GROW(b->arena, b->files, b->file_room, b->file_count);
     b->files[b->file_count] = arena_strdup(b->arena, path);
     *ret_file = (int32_t)b->file_count++;
     return 0;
@@ -79,8 +69,7 @@ static int add_line(struct coverage_builder *b, int32_t file, int64_t number, bo
         return 0;
     if (b->line_count == MAX_LINES)
         return err_set(e, ERR_LIMIT, "coverage of more than %d lines", MAX_LINES);
-    if (b->line_count == b->line_room)
-        b->lines = doubled(b->arena, b->lines, b->line_count, &b->line_room, sizeof *b->lines);
+    ARENA_GROW(b->arena, b->lines, b->line_room, b->line_count);
     b->lines[b->line_count++] = (struct line){ file, (int32_t)number, is_covered };
     return 0;
 }

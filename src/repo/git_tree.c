@@ -132,18 +132,6 @@ int tree_walk(struct repo *r, struct arena *a, const struct oid *commit_or_tree,
 
 /* ---- listing ---- */
 
-/* Room for one more in an array that lives in an arena. */
-static void *grow(struct arena *a, void *items, size_t count, size_t *cap, size_t size)
-{
-    if (count < *cap)
-        return items;
-    *cap = *cap ? 2 * *cap : 64;
-    void *more = arena_alloc_array(a, *cap, size);
-    if (count)
-        memcpy(more, items, count * size);
-    return more;
-}
-
 struct listing {
     struct arena *a;
     struct tree_file *files;
@@ -156,7 +144,7 @@ static int list_file(const struct tree_visit *v, void *ctx, struct err *e)
     (void)e;
     if (v->entry->mode == MODE_DIR || v->entry->mode == MODE_GITLINK)
         return 0;
-    l->files = grow(l->a, l->files, l->count, &l->cap, sizeof *l->files);
+    ARENA_GROW(l->a, l->files, l->cap, l->count);
     l->files[l->count++] = (struct tree_file){
         .path = v->path,
         .oid = v->entry->oid,
@@ -273,7 +261,7 @@ static int check_entry(const struct tree_visit *v, void *ctx, struct err *e)
     int code = entry_check(v, e);
     if (code < 0 || v->entry->mode != MODE_LINK)
         return code;
-    c->links = grow(c->a, c->links, c->count, &c->cap, sizeof *c->links);
+    ARENA_GROW(c->a, c->links, c->cap, c->count);
     c->links[c->count++] = (struct link){ v->entry->oid, v->path, v->depth };
     return 0;
 }

@@ -61,14 +61,7 @@ int results_add(struct results_builder *b, const char *id, size_t id_len, enum t
 {
     if (b->count == RESULTS_MAX_TESTS)
         return err_set(e, ERR_LIMIT, "more than %d tests", RESULTS_MAX_TESTS);
-    if (b->count == b->room) {
-        size_t room = b->room ? b->room * 2 : 16;
-        struct test_result *more = ARENA_ARRAY(b->arena, struct test_result, room);
-        if (b->count)
-            memcpy(more, b->tests, b->count * sizeof *more);
-        b->tests = more;
-        b->room = room;
-    }
+    ARENA_GROW(b->arena, b->tests, b->room, b->count);
     b->tests[b->count++] = (struct test_result){
         .id = text_clean(b->arena, id, id_len, RESULTS_MAX_ID, true),
         .outcome = (int)outcome,

@@ -558,11 +558,6 @@ void stack_free(struct stack *s)
     free(s);
 }
 
-static int compare_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
 int stack_names(struct arena *a, const char *const *override_dirs, struct texts *ret, struct err *e)
 {
     struct texts paths, names = { 0 };
@@ -574,8 +569,7 @@ int stack_names(struct arena *a, const char *const *override_dirs, struct texts 
         if (!strchr(name, '/') && ends_with(name, ".yaml"))
             texts_add(&names, a, arena_strndup(a, name, strlen(name) - strlen(".yaml")));
     }
-    if (names.count)
-        qsort(names.items, names.count, sizeof *names.items, compare_text);
+    texts_sort(&names);
     *ret = names;
     return 0;
 }

@@ -311,19 +311,6 @@ static void add_reason(struct arena *a, struct texts *lines, const char *text, s
         texts_add(lines, a, line);
 }
 
-static const char *join(struct arena *a, const struct texts *lines)
-{
-    STR_LOCAL(out);
-    for (size_t i = 0; i < lines->count; i++)
-        str_addf(&out, "%s%s", i ? "\n" : "", lines->items[i]);
-    return arena_strndup(a, out.data, out.len);
-}
-
-static int compare_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
 /* Weights of verdicts: the gravest decides. */
 static int gravity(int means)
 {
@@ -361,11 +348,11 @@ void stack_judge(const struct stack *s, const struct stack_sources *sources, str
     } else if (gravest == MEANS_COMPANION) {
         ret->kind = FAILURE_FAULT;
     }
-    ret->reason = join(a, &reasons[places.count == 0 ? FAILURE_EXCEPTION : gravest]);
+    ret->reason = texts_join(&reasons[places.count == 0 ? FAILURE_EXCEPTION : gravest], a, "\n", 0);
     if (ret->kind == FAILURE_FAULT)
         ret->advice = *advice ? advice : ret->reason;
     if (ret->kind == FAILURE_ABSENCE) {
-        qsort(absent.items, absent.count, sizeof *absent.items, compare_text);
+        texts_sort(&absent);
         ret->absent = absent;
     }
 }

@@ -118,14 +118,6 @@ static const char *digest_inputs(const struct preparing *p, const char *version)
     return arena_strdup(p->run.arena, digest_of(text.data, text.len).hex);
 }
 
-static const char *join(struct arena *a, const struct texts *words)
-{
-    STR_LOCAL(line);
-    for (size_t i = 0; i < words->count; i++)
-        str_addf(&line, "%s%s", i ? " " : "", words->items[i]);
-    return arena_strndup(a, line.data, line.len);
-}
-
 /* ---- running it ---- */
 
 static int write_inputs(struct preparing *p)
@@ -379,7 +371,7 @@ int stack_prepare(const struct stack *s, struct sandbox *sb, struct repo *r, con
         if (code < 0)
             return code;
         result.digest = digest_inputs(&p, version);
-        result.command = join(a, p.argv);
+        result.command = texts_join(p.argv, a, " ", 0);
         if (sandbox_shelf_has(sb, result.digest, path)) {
             result.path = arena_strdup(a, path);
         } else {

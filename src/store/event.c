@@ -163,15 +163,10 @@ static void docs(struct scan *s, struct arena *a, struct event_docs *ret)
         if (ret->count)
             expect(s, ",");
         doc(s, &one);
-        if (a && ret->count == room) {
-            room = room ? 2 * room : 4;
-            struct event_doc *more = ARENA_ARRAY(a, struct event_doc, room);
-            if (ret->count)
-                memcpy(more, ret->items, ret->count * sizeof *more);
-            ret->items = more;
-        }
-        if (a)
+        if (a) {
+            ARENA_GROW(a, ret->items, room, ret->count);
             ret->items[ret->count] = one;
+        }
         ret->count++;
     }
 }

@@ -20,14 +20,7 @@ struct gathering {
 static int add_event(const struct event_row *row, void *ctx, struct err *e)
 {
     struct gathering *g = ctx;
-    if (g->count == g->room) {
-        size_t room = g->room ? 2 * g->room : 16;
-        struct event *more = ARENA_ARRAY(g->arena, struct event, room);
-        if (g->count)
-            memcpy(more, g->events, g->count * sizeof *more);
-        g->events = more;
-        g->room = room;
-    }
+    ARENA_GROW(g->arena, g->events, g->room, g->count);
     struct event *ev = &g->events[g->count];
     int code = event_read(g->arena, row->body, row->body_len, ev, NULL, e);
     if (code < 0)

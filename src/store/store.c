@@ -206,14 +206,6 @@ struct finding {
     size_t room;
 };
 
-static void *grown(struct arena *a, const void *items, size_t count, size_t room, size_t size)
-{
-    void *more = arena_alloc_array(a, room, size);
-    if (count)
-        memcpy(more, items, count * size);
-    return more;
-}
-
 static int add_doc(const struct doc_row *row, void *ctx, struct err *e)
 {
     struct finding *f = ctx;
@@ -221,9 +213,9 @@ static int add_doc(const struct doc_row *row, void *ctx, struct err *e)
     size_t size = f->type->record->size;
     if (found->count == f->room) {
         f->room = f->room ? 2 * f->room : 16;
-        found->ids = grown(f->arena, found->ids, found->count, f->room, sizeof *found->ids);
-        found->versions = grown(f->arena, found->versions, found->count, f->room, sizeof *found->versions);
-        found->docs = grown(f->arena, found->docs, found->count, f->room, size);
+        found->ids = arena_resized(f->arena, found->ids, found->count, f->room, sizeof *found->ids);
+        found->versions = arena_resized(f->arena, found->versions, found->count, f->room, sizeof *found->versions);
+        found->docs = arena_resized(f->arena, found->docs, found->count, f->room, size);
     }
     int code = read_body(f->arena, f->type, row, (char *)found->docs + found->count * size, e);
     if (code < 0)

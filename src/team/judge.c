@@ -9,17 +9,6 @@
 #include "base/str.h"
 #include "team/words.h"
 
-
-static const char *join(struct arena *a, const struct texts *t, size_t most)
-{
-    STR_LOCAL(out);
-    for (size_t i = 0; i < t->count && i < most; i++)
-        str_addf(&out, "%s%s", i ? ", " : "", t->items[i]);
-    if (t->count > most)
-        str_addf(&out, " and %zu more", t->count - most);
-    return arena_strndup(a, out.data, out.len);
-}
-
 /* Ids of `wanted` but `except` that did not pass. */
 static struct texts not_passed(struct arena *a, const struct suite_run *run, const struct texts *wanted, const char *except)
 {
@@ -53,7 +42,7 @@ static const char *worthless(struct arena *a, const struct suite_run *run)
         return arena_printf(a, "the test run did not come to its end: %s", run->trouble);
     if (run->modified.count)
         return arena_printf(a, "the run itself changed or deleted test files, which are frozen while they run: %s. Write "
-                               "to fresh temporary files instead", join(a, &run->modified, 5));
+                               "to fresh temporary files instead", texts_join(&run->modified, a, ", ", 5));
     return "";
 }
 
@@ -150,7 +139,7 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
     if (broken.count)
         return arena_printf(a, "tests that passed before do not pass any more, cannot be loaded or are gone: %s. Leave "
                                "them as they are; new tests that need something absent go into a file of their own",
-                            join(a, &broken, 5));
+                            texts_join(&broken, a, ", ", 5));
     struct sorting sorted = { .advice = NULL };
     for (size_t i = 0; i < ret->tests.count; i++) {
         const char *id = ret->tests.items[i];
@@ -164,11 +153,11 @@ const char *tester_is_satisfactory(struct arena *a, const struct red_question *q
         ret->passes_at_once = ret->passing.count == ret->tests.count;
         return arena_printf(a, "new tests pass at once, without any new code: %s. Where part of the criterion holds "
                                "already, leave that test out and test the part that does not hold yet; the review is told what was left out",
-                            join(a, &ret->passing, 5));
+                            texts_join(&ret->passing, a, ", ", 5));
     }
     if (sorted.wrong.count)
         return arena_printf(a, "new tests fail, but neither at an assertion, nor by an error inside production code, "
-                               "nor because something is absent that this ticket will create: %s (%s)", join(a, &sorted.wrong, 5), sorted.advice ? sorted.advice : "");
+                               "nor because something is absent that this ticket will create: %s (%s)", texts_join(&sorted.wrong, a, ", ", 5), sorted.advice ? sorted.advice : "");
     ret->reason = sorted.absence ? RED_ABSENCE : sorted.error ? RED_ERROR : RED_ASSERTION;
     return "";
 }
@@ -196,9 +185,9 @@ const char *developer_is_satisfactory(struct arena *a, const struct green_questi
     if (texts_has(&ret->broken, STACK_BUILD_ID))
         return "the program does not build any more; " STACK_BUILD_ID " shows what the tools say";
     if (ret->still_failing.count)
-        return arena_printf(a, "these tests still fail: %s", join(a, &ret->still_failing, 8));
+        return arena_printf(a, "these tests still fail: %s", texts_join(&ret->still_failing, a, ", ", 8));
     if (ret->broken.count)
-        return arena_printf(a, "tests that passed before fail now: %s", join(a, &ret->broken, 8));
+        return arena_printf(a, "tests that passed before fail now: %s", texts_join(&ret->broken, a, ", ", 8));
     return "";
 }
 
@@ -223,6 +212,6 @@ const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *sp
     /* Paraphrase is allowed: a third may be said in other words. */
     if (missing.count * 3 > significant)
         return arena_printf(a, "the specification does not speak of: %s. Cover everything the person said",
-                            join(a, &missing, 12));
+                            texts_join(&missing, a, ", ", 12));
     return "";
 }

@@ -10,13 +10,7 @@
 
 void claim_add(struct proof *p, const struct claim *c)
 {
-    if (p->claim_count == p->claim_cap) {
-        struct claim *more = ARENA_ARRAY(p->arena, struct claim, p->claim_cap ? 2 * p->claim_cap : 64);
-        if (p->claim_count)
-            memcpy(more, p->claims, p->claim_count * sizeof *more);
-        p->claims = more;
-        p->claim_cap = p->claim_cap ? 2 * p->claim_cap : 64;
-    }
+    ARENA_GROW(p->arena, p->claims, p->claim_cap, p->claim_count);
     p->claims[p->claim_count++] = *c;
 }
 
@@ -33,12 +27,7 @@ static bool same_texts(const struct texts *a, const struct texts *b)
 
 static const char *join(struct arena *a, const struct texts *t)
 {
-    STR_LOCAL(out);
-    for (size_t i = 0; i < t->count && i < 5; i++)
-        str_addf(&out, "%s%s", i ? ", " : "", t->items[i]);
-    if (t->count > 5)
-        str_addf(&out, " and %zu more", t->count - 5);
-    return t->count ? arena_strndup(a, out.data, out.len) : "none";
+    return t->count ? texts_join(t, a, ", ", 5) : "none";
 }
 
 /* ---- one criterion's documents and commits ---- */

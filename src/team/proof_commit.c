@@ -22,13 +22,7 @@ static int compare_hash(const void *a, const void *b)
 static void add_witness(struct proof *p, const struct witness *w)
 {
     struct witnesses *all = &p->witnesses;
-    if (all->count == all->cap) {
-        struct witness *more = ARENA_ARRAY(p->arena, struct witness, all->cap ? 2 * all->cap : 64);
-        if (all->count)
-            memcpy(more, all->items, all->count * sizeof *more);
-        all->items = more;
-        all->cap = all->cap ? 2 * all->cap : 64;
-    }
+    ARENA_GROW(p->arena, all->items, all->cap, all->count);
     all->items[all->count++] = *w;
 }
 

@@ -66,6 +66,21 @@ static void arena_gives_small_and_large_pieces(void **state)
 static void append_a(void *s) { str_add(s, "a"); }
 static void append_b(void *s) { str_add(s, "b"); }
 
+static void an_array_in_an_arena_grows_and_keeps_what_it_holds(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    size_t *items = NULL, cap = 0, count = 0;
+    while (count < 1000) {
+        ARENA_GROW(&a, items, cap, count);
+        items[count] = count;
+        count++;
+    }
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(items[i], i);
+    assert_int_equal(cap, 1024);
+}
+
 static void arena_runs_cleanups_once_in_reverse_order(void **state)
 {
     (void)state;
@@ -166,6 +181,7 @@ int main(void)
         cmocka_unit_test(utf8_tail_begins_with_a_whole_line_or_character),
         cmocka_unit_test(utf8_repair_replaces_each_bad_byte),
         cmocka_unit_test(arena_gives_small_and_large_pieces),
+        cmocka_unit_test(an_array_in_an_arena_grows_and_keeps_what_it_holds),
         cmocka_unit_test(arena_runs_cleanups_once_in_reverse_order),
         cmocka_unit_test(strings_grow_and_detach),
         cmocka_unit_test(parse_int_takes_whole_numbers_only),

@@ -141,9 +141,26 @@ static void texts_grow_without_moving_what_was_read(void **state)
     assert_false(texts_has(&t, "100"));
 }
 
+static void texts_are_sorted_and_joined_as_far_as_wanted(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct texts t = { 0 };
+    texts_sort(&t);
+    assert_string_equal(texts_join(&t, &a, ", ", 2), "");
+    texts_add(&t, &a, "c");
+    texts_add(&t, &a, "a");
+    texts_add(&t, &a, "b");
+    texts_sort(&t);
+    assert_string_equal(texts_join(&t, &a, "\n", 0), "a\nb\nc");
+    assert_string_equal(texts_join(&t, &a, ", ", 3), "a, b, c");
+    assert_string_equal(texts_join(&t, &a, ", ", 2), "a, b and 1 more");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_sorted_and_joined_as_far_as_wanted),
         cmocka_unit_test(what_is_written_reads_back_the_same),
         cmocka_unit_test(one_line_keeps_the_ends_of_lines_as_words),
         cmocka_unit_test(defaults_are_set_for_what_is_absent),
