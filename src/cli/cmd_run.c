@@ -120,6 +120,11 @@ static int create(struct work *w, struct project_wish *wish, const char **ret_id
     return *ret_stop ? 0 : team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);
 }
 
+static int ask_models(void *session, struct err *e)
+{
+    return session_ask_models(session, e);
+}
+
 static int run_run(struct invocation *in, struct err *e)
 {
     struct project_wish wish = { 0 };
@@ -134,8 +139,8 @@ static int run_run(struct invocation *in, struct err *e)
     r = work_open(&w, in, e);
     if (r == 0)
         r = work_begin(&w, NULL, e);
-    if (r == 0)
-        r = session_ask_models(&w.session, e);
+    wish.before = ask_models;
+    wish.ctx = &w.session;
     const char *id = NULL;
     bool stop = false;
     int64_t after = r == 0 ? store_last_seq(w.session.store) : 0;
@@ -195,6 +200,10 @@ static int run_resume(struct invocation *in, struct err *e)
         r = session_project(&w.session, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
     if (r == 0)
         r = work_begin(&w, &p.models, e);
+    if (r == 0 && option_given(in, "model")) {
+        struct texts models = option_values(in, "model");
+        r = team_set_models(w.session.team, id, &models, w.session.person, e);
+    }
     if (r == 0 && option_given(in, "out"))
         r = move_out(&w, id, option_value(in, "out"), e);
     if (r == 0)

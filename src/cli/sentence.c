@@ -66,6 +66,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "functionality.blocked", "functionality blocked" },
     { "functionality.retried", "started again" },
     { "blocked", "blocked" },
+    { "project.models-set", "other models were named" },
     { "project.out-set", "another directory for the result was named" },
     { "project.handed-over", "the result is handed over" },
     { "release.made", "released" },

@@ -53,24 +53,6 @@ static int make_clone(struct talk *k, struct err *e)
                                                         "the result elsewhere", k->project.out, k->id);
 }
 
-int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e)
-{
-    ARENA_LOCAL(a);
-    struct talk k;
-    int r = talk_begin(t, &a, project, &k, e);
-    if (r < 0)
-        return r;
-    if (*k.project.source || k.project.handed_over) {
-        r = err_set(e, ERR_REFUSED, "the result of %s %s %s", project, *k.project.source ? "goes back into" : "is already in",
-                    *k.project.source ? k.project.source : k.project.out);
-    } else {
-        k.project.out = out;
-        r = talk_end(&k, person, "project.out-set", "out", out, e);
-    }
-    batch_free(k.batch);
-    return r;
-}
-
 int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e)
 {
     struct talk k;

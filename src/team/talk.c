@@ -35,3 +35,34 @@ void talk_put_task(struct talk *k, const char *step)
         }
     }
 }
+
+int team_set_models(struct team *t, const char *project, const struct texts *models, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct talk k;
+    int r = talk_begin(t, &a, project, &k, e);
+    if (r < 0)
+        return r;
+    k.project.models = *models;
+    r = talk_end(&k, person, "project.models-set", NULL, NULL, e);
+    batch_free(k.batch);
+    return r;
+}
+
+int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct talk k;
+    int r = talk_begin(t, &a, project, &k, e);
+    if (r < 0)
+        return r;
+    if (*k.project.source || k.project.handed_over) {
+        r = err_set(e, ERR_REFUSED, "the result of %s %s %s", project, *k.project.source ? "goes back into" : "is already in",
+                    *k.project.source ? k.project.source : k.project.out);
+    } else {
+        k.project.out = out;
+        r = talk_end(&k, person, "project.out-set", "out", out, e);
+    }
+    batch_free(k.batch);
+    return r;
+}

@@ -86,6 +86,10 @@ struct project_wish {
     enum existing_dev dev; /* what to do when the repository has a DEV branch */
     int64_t pairs, coverage_target;
     struct texts models;   /* remembered for resume */
+    /* Called when all that is near has been found good and nothing has begun: the place to wait
+     * for what is far, as a model's server.  NULL: none. */
+    int (*before)(void *ctx, struct err *e);
+    void *ctx;
 };
 /* Creates the project and its repository.  ERR_EXISTS with DEV_ASK when DEV is there. */
 int team_create(struct team *t, struct arena *a, const struct project_wish *w, const char **ret_id,
@@ -142,6 +146,8 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
 /* A normal clone of DEV (new projects) or the branches given back to --repo, once; `ret_note`
  * says what was left alone there, "" for nothing: the next call tries that again. */
 int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
+/* Other models for the next resume, as they are given to --model. */
+int team_set_models(struct team *t, const char *project, const struct texts *models, const char *person, struct err *e);
 /* Another place for the clone (an absolute path).  ERR_REFUSED when the result is handed over
  * already, or goes back into a repository. */
 int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e);

@@ -17,6 +17,7 @@ Where each row of what a model can do wrong is proven, besides here:
   what the tests themselves do       test_hostile.py; unit/test_sandbox.c
 """
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,8 @@ class WrongModels(small.Small):
         self.assertEqual(self.events("task.failed") + self.events("blocked"), [])
         with contextlib.closing(FakeModel(small.table())) as fake:
             self.assertIn("1 of 1 done", self.good("resume", "--yes", *fake.words(), timeout=200))
+            remembered = json.loads(self.good("status", "--json"))[0]["models"]
+        self.assertTrue(all(fake.url in words for words in remembered), remembered)
 
     def test_a_project_blocked_before_it_has_tickets_says_how_it_goes_on(self):
         out = self.build(plan="I have no plan.", status=3)
