@@ -9,6 +9,20 @@
 
 enum { MAX_ANSWER_TOKENS = 4096 };
 
+/* What is to be sent, and where its answer is or will be. */
+struct request {
+    struct chat_message *messages;
+    size_t count;
+    struct str text; /* the prompt as it is stored */
+    const char *digest;
+    const char *of, *id; /* the run's */
+    int64_t occurrence;
+    struct run run;
+    bool answered; /* `run` was in the store: nothing is sent */
+};
+
+/* ---- the call and its run ---- */
+
 static struct model *model_for(const struct step *s, const struct question *q)
 {
     const struct team_options *o = &s->team->options;
@@ -53,46 +67,46 @@ static void on_text(const char *text, size_t len, void *ctx)
         w->text(&st->pulse, text, len, w->ctx);
 }
 
-static int call_model(struct step *s, const struct question *q, struct model *m,
-                      const struct chat_message *messages, size_t count, int64_t max_tokens,
-                      int64_t occurrence, struct chat_answer *answer, struct err *e)
+static int call_model(struct step *s, const struct question *q, struct model *m, const struct request *r,
+                      int64_t max_tokens, struct chat_answer *answer, struct err *e)
 {
-    struct streaming st = { s, { s->project_id, s->task.ticket, role_names[q->role], q->step, occurrence } };
+    struct streaming st = { s, { s->project_id, s->task.ticket, role_names[q->role], q->step, r->occurrence } };
     struct chat_request request = {
-        .messages = messages, .message_count = count, .schema = q->schema,
-        .max_tokens = max_tokens, .temperature = q->temperature, .seed = occurrence,
-        .key = { s->task.ticket, role_names[q->role], q->step, occurrence },
+        .messages = r->messages, .message_count = r->count, .schema = q->schema,
+        .max_tokens = max_tokens, .temperature = q->temperature, .seed = r->occurrence,
+        .key = { s->task.ticket, role_names[q->role], q->step, r->occurrence },
         .cancel = s->cancel, .on_text = on_text, .ctx = &st,
     };
     int64_t start_us = clock_steady_us();
-    int r = model_chat(m, &request, answer, e);
+    int code = model_chat(m, &request, answer, e);
     spent_since(SPENT_MODEL, start_us);
-    return r;
+    return code;
 }
 
 /* Own commit: the answer is safe before anything is done with it. */
-static int store_run(struct step *s, const char *id, struct run *run, const struct conversation_use *c,
-                     const struct str *prompt, const struct chat_answer *answer, struct err *e)
+static int store_run(struct step *s, const struct conversation_use *c, struct request *r, const struct chat_answer *answer,
+                     struct err *e)
 {
     struct batch *b = batch_new();
+    struct run *run = &r->run;
     if (*c->doc.prompt) {
         struct digest before;
         snprintf(before.hex, sizeof before.hex, "%s", c->doc.prompt);
-        batch_blob_after(b, &before, prompt->data, prompt->len);
+        batch_blob_after(b, &before, r->text.data, r->text.len);
     } else {
-        batch_blob(b, prompt->data, prompt->len);
+        batch_blob(b, r->text.data, r->text.len);
     }
     run->answer = arena_strdup(s->arena, batch_blob(b, answer->text.data, answer->text.len).hex);
     if (answer->reasoning.len)
         run->reasoning = arena_strdup(s->arena, batch_blob(b, answer->reasoning.data, answer->reasoning.len).hex);
-    batch_insert(b, &run_type, id, run);
+    batch_insert(b, &run_type, r->id, run);
     batch_event(b, &(struct event){ .project = s->project_id, .ticket = s->task.ticket, .actor = run->role,
                                     .kind = "model.answered", .on_behalf = s->task_id });
     failpoint("ask.answered");
-    int r = store_commit(s->team->store, b, NULL, e);
+    int code = store_commit(s->team->store, b, NULL, e);
     failpoint("ask.stored");
     batch_free(b);
-    return r;
+    return code;
 }
 
 /* Whether the stored prompt continues the previous one; masking and fresh contexts break it. */
@@ -120,18 +134,6 @@ static void count_use(struct step *s, const struct run *run)
 }
 
 /* ---- one question ---- */
-
-/* What is to be sent, and where its answer is or will be. */
-struct request {
-    struct chat_message *messages;
-    size_t count;
-    struct str text; /* the prompt as it is stored */
-    const char *digest;
-    const char *of, *id; /* the run's */
-    int64_t occurrence;
-    struct run run; /* when `answered` */
-    bool answered;
-};
 
 static int make_request(struct step *s, const struct question *q, const struct conversation_room *room,
                         struct request *r, struct err *e)
@@ -172,33 +174,44 @@ static int room_of(struct step *s, struct model *m, struct conversation_room *re
     return 0;
 }
 
-static int send(struct step *s, const struct question *q, struct model *m, struct request *r, int64_t answer_tokens,
-                struct err *e)
+/* What is known of a run before the model has answered. */
+static struct run run_begun(struct step *s, const struct question *q, const struct request *r)
 {
-    struct run *run = &r->run;
-    *run = (struct run){
+    return (struct run){
         .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_MODEL,
         .role = role_names[q->role], .step = q->step, .of = r->of, .task = s->task_id,
         .occurrence = r->occurrence, .prompt = r->digest, .reasoning = "", .results = "",
         .started_ms = clock_wall_ms(),
     };
+}
+
+/* The rest, but for the texts: they are blobs (store_run). */
+static void run_ended(struct step *s, const struct chat_answer *answer, struct run *run)
+{
+    run->model = arena_strdup(s->arena, answer->model);
+    run->outcome = streq(answer->finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer->finish);
+    run->prompt_tokens = answer->prompt_tokens;
+    run->cached_tokens = answer->cached_tokens;
+    run->completion_tokens = answer->completion_tokens;
+    run->queue_us = answer->queue_us;
+    run->first_token_us = answer->first_token_us;
+    run->total_us = answer->total_us;
+    run->retries = answer->retries;
+}
+
+static int send(struct step *s, const struct question *q, struct model *m, struct request *r, int64_t answer_tokens,
+                struct err *e)
+{
     struct chat_answer answer = { .text = STR_INIT, .reasoning = STR_INIT };
-    int code = call_model(s, q, m, r->messages, r->count, answer_tokens, r->occurrence, &answer, e);
+    r->run = run_begun(s, q, r);
+    int code = call_model(s, q, m, r, answer_tokens, &answer, e);
     if (code < 0) {
-        chat_answer_release(&answer);
         err_prefix(e, "%s, %s", role_names[q->role], q->step);
-        return no_model(s, code, e);
+        code = no_model(s, code, e);
+    } else {
+        run_ended(s, &answer, &r->run);
+        code = store_run(s, q->conversation, r, &answer, e);
     }
-    run->model = arena_strdup(s->arena, answer.model);
-    run->outcome = streq(answer.finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer.finish);
-    run->prompt_tokens = answer.prompt_tokens;
-    run->cached_tokens = answer.cached_tokens;
-    run->completion_tokens = answer.completion_tokens;
-    run->queue_us = answer.queue_us;
-    run->first_token_us = answer.first_token_us;
-    run->total_us = answer.total_us;
-    run->retries = answer.retries;
-    code = store_run(s, r->id, run, q->conversation, &r->text, &answer, e);
     chat_answer_release(&answer);
     return code;
 }
@@ -220,6 +233,15 @@ static int answer_to(struct step *s, const struct question *q, struct model *m, 
     return r->answered ? 0 : send(s, q, m, r, room.answer_tokens, e);
 }
 
+/* What was answered becomes a turn of the conversation, and what it cost is counted. */
+static void take_answer(struct step *s, const struct question *q, const struct request *r, const struct reply *reply)
+{
+    count_use(s, &r->run);
+    s->answered_by = *r->run.model ? r->run.model : NULL;
+    q->conversation->doc.prompt = r->digest;
+    conversation_add(s, q->conversation, TURN_ANSWER, reply->len ? reply->text : "(no answer)");
+}
+
 int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e)
 {
     struct model *m = model_for(s, q);
@@ -235,51 +257,65 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
     str_release(&request.text);
     if (r < 0)
         return r;
-    const struct run *run = &request.run;
     reply.run_id = request.id;
-    reply.cut = !streq(run->outcome, "answered");
-    count_use(s, run);
-    s->answered_by = *run->model ? run->model : NULL;
-    q->conversation->doc.prompt = request.digest;
-    conversation_add(s, q->conversation, TURN_ANSWER, reply.len ? reply.text : "(no answer)");
+    reply.cut = !streq(request.run.outcome, "answered");
+    take_answer(s, q, &request, &reply);
     *ret = reply;
     return 0;
+}
+
+/* ---- answers in JSON ---- */
+
+/* What JSON has to be, and who judges what it says. */
+struct contract {
+    const struct record *record;
+    answer_check *check;
+    void *ctx;
+};
+
+/* Reads an answer into `value`; "" or what is wrong with it, for the model. */
+static const char *read_answer(struct step *s, const struct contract *c, const struct reply *reply, void *value)
+{
+    struct err violation = { 0 };
+    if (reply->cut)
+        return "it was cut off before its end; be shorter.";
+    if (answer_read_json(s->arena, reply->text, reply->len, c->record, value, &violation) < 0)
+        return arena_strdup(s->arena, violation.text);
+    return c->check ? c->check(s, value, c->ctx) : "";
+}
+
+static int tell_fault(struct step *s, const struct question *q, const char *fault, struct err *e)
+{
+    const char *text;
+    int r = prompt_make(s->arena, "json-retry", s->site->overrides.dirs,
+                        (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
+    if (r == 0)
+        conversation_add(s, q->conversation, TURN_OBSERVATION, text);
+    return r;
 }
 
 int ask_json(struct step *s, const struct question *q, const struct record *r, void *ret,
              answer_check *check, void *ctx, struct err *e)
 {
-    const char *last_fault = "";
+    const struct contract contract = { r, check, ctx };
+    const char *fault = "";
     int64_t tries = s->team->options.limits.replans;
-    for (int64_t nth = 0; nth < tries; nth++) {
+    for (int64_t nth = 1; nth <= tries; nth++) {
         struct reply reply;
         struct question again = *q;
         again.schema = r;
-        again.heavy = q->heavy || (nth && nth + 1 == tries);
-        int code = ask(s, &again, &reply, e);
+        again.heavy = q->heavy || (nth > 1 && nth == tries);
+        int code = nth > 1 ? tell_fault(s, q, fault, e) : 0;
+        if (code == 0)
+            code = ask(s, &again, &reply, e);
         if (code < 0)
             return code;
-        struct err violation = { 0 };
         void *value = arena_alloc(s->arena, r->size);
-        const char *fault = "";
-        if (reply.cut)
-            fault = "it was cut off before its end; be shorter.";
-        else if (answer_read_json(s->arena, reply.text, reply.len, r, value, &violation) < 0)
-            fault = arena_strdup(s->arena, violation.text);
-        else if (check)
-            fault = check(s, value, ctx);
+        fault = read_answer(s, &contract, &reply, value);
         if (!*fault) {
             memcpy(ret, value, r->size);
             return 0;
         }
-        last_fault = fault;
-        const char *text;
-        code = prompt_make(s->arena, "json-retry", s->site->overrides.dirs,
-                           (struct prompt_value[]){ { "fault", fault }, { NULL, NULL } }, &text, e);
-        if (code < 0)
-            return code;
-        if (nth + 1 < tries)
-            conversation_add(s, q->conversation, TURN_OBSERVATION, text);
     }
-    return err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], last_fault);
+    return err_set(e, ERR_INVALID, "the %s's answer cannot be used: %s", role_names[q->role], fault);
 }

@@ -29,7 +29,7 @@ struct reply {
 };
 
 /* Appends the answer to the conversation.  Errors are the model's (model_chat) or the
- * store's; ERR_UNAVAILABLE when the role has no model. */
+ * store's; ERR_SETUP when the role has no model, or it is not there: that is no fault of the work. */
 int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e);
 
 /* ask, then the JSON contract; a violation is told to the model and it is asked again, as
