@@ -274,10 +274,14 @@ static void fill_ticket(struct progress *p, struct arena *a, const struct ticket
     pthread_mutex_unlock(&p->lock);
 }
 
-/* By what is done of criteria, tickets (their scope and review) and functionalities, and the
- * time that took, whenever it was; the first one tells nothing yet. */
-static int64_t estimate_rest(int64_t elapsed_ms, size_t done, size_t all)
+/* How long it may still take, by what is done of criteria, tickets (their scope and review) and
+ * functionalities, and the time that took, whenever it was; the first one tells nothing yet. */
+static int64_t rest_of(int64_t elapsed_ms, const struct tickets_sum *sum, size_t tickets, const struct store_found *functionalities)
 {
+    size_t done = sum->proven + sum->done, all = sum->criteria + tickets + functionalities->count;
+    const struct functionality *f = functionalities->docs;
+    for (size_t i = 0; i < functionalities->count; i++)
+        done += f[i].state == FUNCTIONALITY_DONE;
     return done < 2 ? -1 : elapsed_ms * (int64_t)(all - done) / (int64_t)done;
 }
 
@@ -295,33 +299,20 @@ static void draw(struct progress *p, bool force)
     struct live_view v = { .project = project.name, .headline = project_state_names[project.state],
                            .tickets = shown, .ticket_count = found.count, .coverage_percent = -1, .cached_tokens = -1,
                            .elapsed_ms = p->before_ms + clock_wall_ms() - p->begun_ms };
-    size_t finished = 0, all = found.count + functionalities.count;
-    int64_t covered = 0, lines = 0;
-    for (size_t i = 0; i < found.count; i++) {
-        const struct ticket *t = &tickets[i];
-        fill_ticket(p, &a, t, &shown[i]);
-        if (t->tests_total > v.tests) {
-            v.tests = t->tests_total;
-            v.tests_passed = t->tests_passed;
-        }
-        covered += t->covered;
-        lines += t->lines;
-        all += t->criteria.count;
-        for (size_t k = 0; k < t->criteria.count; k++)
-            finished += criterion_proven(ticket_criterion(t, k));
-        finished += t->column == COLUMN_DONE;
-    }
-    for (size_t i = 0; i < functionalities.count; i++)
-        finished += ((const struct functionality *)functionalities.docs)[i].state == FUNCTIONALITY_DONE;
+    for (size_t i = 0; i < found.count; i++)
+        fill_ticket(p, &a, &tickets[i], &shown[i]);
+    struct tickets_sum sum = tickets_sum(tickets, found.count);
+    v.tests = sum.tests;
+    v.tests_passed = sum.tests_passed;
+    if (sum.lines)
+        v.coverage_percent = sum.covered * 100 / sum.lines;
     if (p->is_cost_old && project_cost(p->session->store, p->project, &p->cost, NULL) == 0)
         p->is_cost_old = false;
     v.tokens = p->cost.prompt_tokens + p->cost.completion_tokens;
     if (p->cost.cached_tokens)
         v.cached_tokens = p->cost.cached_tokens;
     v.ticket_count += add_others(p, &a, functionalities.docs, functionalities.count, shown + found.count);
-    if (lines)
-        v.coverage_percent = covered * 100 / lines;
-    v.rest_ms = project.state == PROJECT_DONE ? -1 : estimate_rest(v.elapsed_ms, finished, all);
+    v.rest_ms = project.state == PROJECT_DONE ? -1 : rest_of(v.elapsed_ms, &sum, found.count, &functionalities);
     live_draw(p->live, &v, force);
 }
 

@@ -19,13 +19,11 @@ static void print_output(FILE *out, const char *output)
     }
 }
 
-static void print_blocked(struct session *s, const char *project, const struct store_found *tickets,
-                          const struct store_found *functionalities)
+static void print_blocked_tickets(struct session *s, const char *project, const struct store_found *tickets)
 {
     struct arena *a = &s->in->arena;
     FILE *out = s->in->out;
     const struct ticket *t = tickets->docs;
-    const struct functionality *f = functionalities->docs;
     for (size_t i = 0; i < tickets->count; i++) {
         if (!*t[i].blocked)
             continue;
@@ -36,10 +34,16 @@ static void print_blocked(struct session *s, const char *project, const struct s
         print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
         fprintf(out, "  tandem show %s tells all; tandem retry %s --hint \"...\" starts it again\n", name, name);
     }
+}
+
+static void print_blocked_functionalities(struct session *s, const char *project, const struct store_found *functionalities)
+{
+    FILE *out = s->in->out;
+    const struct functionality *f = functionalities->docs;
     for (size_t i = 0; i < functionalities->count; i++) {
         if (!*f[i].blocked)
             continue;
-        const char *name = arena_printf(a, "F-%lld", (long long)f[i].number);
+        const char *name = arena_printf(&s->in->arena, "F-%lld", (long long)f[i].number);
         fprintf(out, "\n%s is blocked: %s\n", name, f[i].blocked);
         print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
         fprintf(out, "  tandem retry %s --hint \"...\" starts it again\n", name);
@@ -77,62 +81,63 @@ static int print_times(struct session *s, const char *project, int64_t model_us,
     return 0;
 }
 
+static void print_work(FILE *out, const struct tickets_sum *sum, size_t tickets, size_t commits)
+{
+    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", sum->done, tickets, sum->proven, sum->criteria);
+    fprintf(out, "Tests      %lld of %lld pass", (long long)sum->tests_passed, (long long)sum->tests);
+    if (sum->lines)
+        fprintf(out, ", %lld %% of the lines covered", (long long)(sum->covered * 100 / sum->lines));
+    fprintf(out, "\nCommits    %zu on DEV\n", commits);
+}
+
+static void print_tokens(FILE *out, const struct runs_cost *cost)
+{
+    STR_LOCAL(text);
+    live_count(cost->prompt_tokens, &text);
+    str_add(&text, " in, ");
+    live_count(cost->completion_tokens, &text);
+    str_add(&text, " out");
+    if (cost->cached_tokens > 0) {
+        str_add(&text, ", ");
+        live_count(cost->cached_tokens, &text);
+        str_add(&text, " of them from the cache");
+    }
+    fprintf(out, "Tokens     %s\n", text.data);
+}
+
+static int print_cost(struct session *s, const char *project, struct err *e)
+{
+    struct runs_cost cost;
+    int r = project_cost(s->store, project, &cost, e);
+    if (r < 0)
+        return r;
+    print_tokens(s->in->out, &cost);
+    return print_times(s, project, cost.model_us, cost.suite_us, e);
+}
+
 int summary_print(struct session *s, const char *project, struct err *e)
 {
     struct store_found tickets, functionalities;
     struct project p;
     size_t commits = 0;
-    struct arena *a = &s->in->arena;
+    FILE *out = s->in->out;
     int r = session_project(s, project, &project, &p, e);
     if (r == 0)
-        r = project_tickets(s->store, a, project, &tickets, e);
+        r = project_tickets(s->store, &s->in->arena, project, &tickets, e);
     if (r == 0)
-        r = project_functionalities(s->store, a, project, &functionalities, e);
+        r = project_functionalities(s->store, &s->in->arena, project, &functionalities, e);
     if (r == 0 && *p.base)
         r = count_commits(s, project, &p, &commits, e);
     if (r < 0)
         return r;
-    const struct ticket *t = tickets.docs;
-    size_t done = 0, criteria = 0, proven = 0;
-    int64_t tests = 0, passed = 0, covered = 0, lines = 0;
-    for (size_t i = 0; i < tickets.count; i++) {
-        done += t[i].column == COLUMN_DONE;
-        criteria += t[i].criteria.count;
-        for (size_t k = 0; k < t[i].criteria.count; k++)
-            proven += criterion_proven(ticket_criterion(&t[i], k));
-        if (t[i].tests_total >= tests) {
-            tests = t[i].tests_total;
-            passed = t[i].tests_passed;
-        }
-        covered += t[i].covered;
-        lines += t[i].lines;
-    }
-    struct runs_cost cost;
-    r = project_cost(s->store, project, &cost, e);
-    if (r < 0)
-        return r;
-    FILE *out = s->in->out;
+    struct tickets_sum sum = tickets_sum(tickets.docs, tickets.count);
     fprintf(out, "\n%s\n", p.name);
-    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", done, tickets.count, proven, criteria);
-    fprintf(out, "Tests      %lld of %lld pass", (long long)passed, (long long)tests);
-    if (lines)
-        fprintf(out, ", %lld %% of the lines covered", (long long)(covered * 100 / lines));
-    fprintf(out, "\nCommits    %zu on DEV\n", commits);
-    STR_LOCAL(tokens);
-    live_count(cost.prompt_tokens, &tokens);
-    str_add(&tokens, " in, ");
-    live_count(cost.completion_tokens, &tokens);
-    str_add(&tokens, " out");
-    if (cost.cached_tokens > 0) {
-        str_add(&tokens, ", ");
-        live_count(cost.cached_tokens, &tokens);
-        str_add(&tokens, " of them from the cache");
-    }
-    fprintf(out, "Tokens     %s\n", tokens.data);
-    r = print_times(s, project, cost.model_us, cost.suite_us, e);
+    print_work(out, &sum, tickets.count, commits);
+    r = print_cost(s, project, e);
     if (r < 0)
         return r;
-    print_blocked(s, project, &tickets, &functionalities);
+    print_blocked_tickets(s, project, &tickets);
+    print_blocked_functionalities(s, project, &functionalities);
     if (*p.blocked)
         fprintf(out, "\nThe project is blocked: %s\n  tandem retry --project %s starts it again where it stands\n", p.blocked, project);
     fprintf(out, "\n");

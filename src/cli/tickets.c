@@ -118,6 +118,25 @@ int project_cost(struct store *s, const char *project, struct runs_cost *ret, st
     return 0;
 }
 
+struct tickets_sum tickets_sum(const struct ticket *all, size_t count)
+{
+    struct tickets_sum sum = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        const struct ticket *t = &all[i];
+        sum.done += t->column == COLUMN_DONE;
+        sum.criteria += t->criteria.count;
+        for (size_t k = 0; k < t->criteria.count; k++)
+            sum.proven += criterion_proven(ticket_criterion(t, k));
+        if (t->tests_total >= sum.tests) {
+            sum.tests = t->tests_total;
+            sum.tests_passed = t->tests_passed;
+        }
+        sum.covered += t->covered;
+        sum.lines += t->lines;
+    }
+    return sum;
+}
+
 const enum bar_segment *ticket_segments(struct arena *a, const struct ticket *t)
 {
     enum bar_segment *out = ARENA_ARRAY(a, enum bar_segment, t->criteria.count);
