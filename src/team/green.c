@@ -6,29 +6,30 @@
  */
 #include "team/green.h"
 
+#include "base/set.h"
 #include "team/suite.h"
 
 int suite_again(struct step *s, const char *step_name, const char *tree, unsigned flags, const struct texts *broken,
                 struct suite_run *ret, struct run **ret_run, const char **ret_run_id, struct texts *ret_flaky, struct err *e)
 {
-    struct texts flaky = { 0 }, all = { 0 };
+    struct texts flaky = { 0 };
+    struct set all = SET_IN(s->arena);
     int r = suite_on(s, arena_printf(s->arena, "%s-again", step_name), tree, flags, ret, ret_run, ret_run_id, e);
     if (r < 0)
         return r;
-    for (size_t i = 0; s->ticket_id && i < s->ticket.flaky.count; i++)
-        texts_add(&all, s->arena, s->ticket.flaky.items[i]);
+    if (s->ticket_id)
+        set_add_all(&all, &s->ticket.flaky);
     for (size_t i = 0; i < broken->count; i++) {
         const struct test_result *t = results_find(&ret->results, broken->items[i]);
-        if (!t || t->outcome != TEST_PASSED || texts_has(&all, broken->items[i]))
+        if (!t || t->outcome != TEST_PASSED || !set_add(&all, broken->items[i]))
             continue;
         texts_add(&flaky, s->arena, broken->items[i]);
-        texts_add(&all, s->arena, broken->items[i]);
         json_t *payload = json_object();
         json_put_text(payload, "test", broken->items[i]);
         step_event(s, "test.flaky", payload);
     }
     if (s->ticket_id && flaky.count) {
-        s->ticket.flaky = all;
+        s->ticket.flaky = all.texts;
         s->ticket_changed = true;
     }
     *ret_flaky = flaky;
@@ -49,7 +50,8 @@ int green_on(struct step *s, const struct green_wish *w, struct suite_run *ret, 
              const char **ret_run_id, const char **ret_fault, struct err *e)
 {
     struct run *doc;
-    struct texts flaky, steady = { 0 };
+    struct texts flaky;
+    struct set steady = SET_IN(s->arena);
     int r = suite_on(s, w->step_name, w->tree, w->flags, ret, &doc, ret_run_id, e);
     if (r < 0)
         return r;
@@ -59,9 +61,7 @@ int green_on(struct step *s, const struct green_wish *w, struct suite_run *ret, 
     r = suite_again(s, w->step_name, w->tree, w->flags, &j->broken, ret, &doc, ret_run_id, &flaky, e);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < w->must_pass.count; i++)
-        if (!texts_has(&flaky, w->must_pass.items[i]))
-            texts_add(&steady, s->arena, w->must_pass.items[i]);
-    *ret_fault = judge(s, w, &steady, ret, doc, *ret_run_id, j);
+    set_add_but(&steady, &w->must_pass, &flaky);
+    *ret_fault = judge(s, w, &steady.texts, ret, doc, *ret_run_id, j);
     return 0;
 }

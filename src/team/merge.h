@@ -3,6 +3,7 @@
 #ifndef TANDEM_MERGE_H
 #define TANDEM_MERGE_H
 
+#include "base/set.h"
 #include "team/step.h"
 
 struct merge_wish {
@@ -38,15 +39,15 @@ struct merge_judged {
 };
 int merge_keeps_tests(struct site *site, struct arena *a, const struct merge_judged *m, const char **ret_fault, struct err *e);
 
-/* What must pass after a merge: of a ticket with its functionality, everything that passed
+/* Adds what must pass after a merge: of a ticket with its functionality, everything that passed
  * before it and what either side has proven (step_integrate.c); of DEV with the step's
  * functionality, all that passed before its tickets and all that proves what is in DEV and
  * what comes now; of the functionality alone, the same of its own tickets (step_deliver.c). */
-int integrate_must_pass(struct step *s, struct texts *ret, struct err *e);
-int deliver_must_pass(struct step *s, struct texts *ret, struct err *e);
-int functionality_must_pass(struct step *s, struct texts *ret, struct err *e);
-/* What passed before a ticket, and what proves it. */
-void ticket_add_tests(struct step *s, const struct ticket *t, struct texts *to);
+int integrate_must_pass(struct step *s, struct set *to, struct err *e);
+int deliver_must_pass(struct step *s, struct set *to, struct err *e);
+int functionality_must_pass(struct step *s, struct set *to, struct err *e);
+/* What passed before a ticket, and what proves it, without its flaky ones. */
+void ticket_add_tests(const struct ticket *t, struct set *to);
 
 /* Where the branch of the step's functionality stands; the project's base until its first merge. */
 int feature_tip(struct step *s, const char **ret, struct err *e);

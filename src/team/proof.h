@@ -8,6 +8,7 @@
 #ifndef TANDEM_PROOF_H
 #define TANDEM_PROOF_H
 
+#include "base/set.h"
 #include "team/step.h"
 #include "team/verify.h"
 
@@ -105,8 +106,8 @@ void ticket_prove(struct proof *p, const struct ticket *t, const struct texts *f
 void claim_add(struct proof *p, const struct claim *c);
 /* "" when the run bears the claim out.  Any thread; in `a`. */
 const char *claim_judge(struct proof *p, const struct claim *c, const struct suite_run *run, struct arena *a);
-/* Tests that prove the ticket's criteria, less the flaky ones, and (for a ticket without
+/* Adds the tests that prove the ticket's criteria, less the flaky ones, and (for a ticket without
  * criteria of its own) those that passed at its base. */
-void ticket_tests(struct proof *p, const struct ticket *t, struct texts *ret);
+void ticket_tests(const struct ticket *t, struct set *to);
 
 #endif

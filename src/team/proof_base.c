@@ -28,11 +28,11 @@ static const struct ticket *merged_by(const struct proof *p, const struct ticket
 static void claim_merge(struct proof *p, const struct ticket *t, const char *about, const struct ticket *last, const char *commit,
                         const char *tree)
 {
-    struct texts tests = { 0 };
+    struct set tests = SET_IN(p->arena);
     for (size_t i = 0; i < p->tickets.count && proof_ticket(p, i)->number <= last->number; i++)
         if (builds_on(p, t, proof_ticket(p, i)))
-            ticket_tests(p, proof_ticket(p, i), &tests);
-    claim_add(p, &(struct claim){ .kind = CLAIM_WHOLE, .about = about, .tree = arena_strdup(p->arena, tree), .ticket = t, .tests = tests,
+            ticket_tests(proof_ticket(p, i), &tests);
+    claim_add(p, &(struct claim){ .kind = CLAIM_WHOLE, .about = about, .tree = arena_strdup(p->arena, tree), .ticket = t, .tests = tests.texts,
                                   .what = arena_printf(p->arena, "the merge %.12s in its base", commit) });
 }
 

@@ -16,13 +16,12 @@ void claim_add(struct proof *p, const struct claim *c)
 
 static bool same_texts(const struct texts *a, const struct texts *b)
 {
-    for (size_t i = 0; i < a->count; i++)
-        if (!texts_has(b, a->items[i]))
-            return false;
-    for (size_t i = 0; i < b->count; i++)
-        if (!texts_has(a, b->items[i]))
-            return false;
-    return true;
+    ARENA_LOCAL(scratch);
+    struct set one = set_of(&scratch, a), other = set_of(&scratch, b);
+    size_t both = 0;
+    for (size_t i = 0; i < one.texts.count; i++)
+        both += set_has(&other, one.texts.items[i]);
+    return both == one.texts.count && both == other.texts.count;
 }
 
 static const char *join(struct arena *a, const struct texts *t)
@@ -237,22 +236,20 @@ static void look_at_criterion(struct looked *l)
 
 /* ---- one ticket ---- */
 
-void ticket_tests(struct proof *p, const struct ticket *t, struct texts *ret)
+void ticket_tests(const struct ticket *t, struct set *to)
 {
     bool any = false;
-    if (texts_has(&t->baseline, STACK_BUILD_ID) && !texts_has(ret, STACK_BUILD_ID))
-        texts_add(ret, p->arena, STACK_BUILD_ID);
+    if (texts_has(&t->baseline, STACK_BUILD_ID))
+        set_add(to, STACK_BUILD_ID);
     for (size_t i = 0; i < t->criteria.count; i++) {
         const struct criterion *c = ticket_criterion(t, i);
-        for (size_t k = 0; k < c->tests.count && criterion_proven(c); k++) {
-            any = true;
-            if (!texts_has(ret, c->tests.items[k]) && !texts_has(&t->flaky, c->tests.items[k]))
-                texts_add(ret, p->arena, c->tests.items[k]);
-        }
+        if (!criterion_proven(c) || !c->tests.count)
+            continue;
+        any = true;
+        set_add_but(to, &c->tests, &t->flaky);
     }
-    for (size_t i = 0; i < t->baseline.count && !any; i++)
-        if (!texts_has(ret, t->baseline.items[i]) && !texts_has(&t->flaky, t->baseline.items[i]))
-            texts_add(ret, p->arena, t->baseline.items[i]);
+    if (!any)
+        set_add_but(to, &t->baseline, &t->flaky);
 }
 
 /* A red that was taken back: the tree is again what it was before. */

@@ -126,10 +126,10 @@ static int list_commits(struct step *s, struct release *w, struct err *e)
     int r = repo_log(s->site->repo, s->arena, &w->dev, &w->from, MAX_COMMITS, &list, &w->commits, e);
     if (r < 0)
         return r;
-    struct texts coming = { 0 };
+    struct set coming = SET_IN(s->arena);
     for (size_t i = 0; i < w->commits; i++)
-        texts_add(&coming, s->arena, list[i].hex);
-    while (texts_has(&coming, at.hex)) {
+        set_add(&coming, list[i].hex);
+    while (set_has(&coming, at.hex)) {
         struct commit_info info;
         r = repo_commit_info(s->site->repo, s->arena, &at, &info, e);
         if (r < 0)
@@ -193,13 +193,13 @@ int team_release_look(struct team *t, struct arena *a, const char *project, bool
 /* ---- the merge ---- */
 
 /* What passes on the branch as it is, and what proves DEV. */
-static int find_must_pass(struct step *s, const struct release *w, struct texts *ret, struct err *e)
+static int find_must_pass(struct step *s, const struct release *w, struct set *to, struct err *e)
 {
     struct commit_info info;
     struct suite_run run;
     struct run *doc;
     const char *run_id;
-    int r = deliver_must_pass(s, ret, e);
+    int r = deliver_must_pass(s, to, e);
     if (r == 0)
         r = repo_commit_info(s->site->repo, s->arena, &w->from, &info, e);
     if (r == 0)
@@ -208,16 +208,14 @@ static int find_must_pass(struct step *s, const struct release *w, struct texts 
         return r;
     suite_store(s, run_id, doc, run.completed ? "measured" : run.trouble);
     struct texts passed = suite_passed(s->arena, &run);
-    for (size_t i = 0; i < passed.count; i++)
-        if (!texts_has(ret, passed.items[i]))
-            texts_add(ret, s->arena, passed.items[i]);
+    set_add_all(to, &passed);
     return 0;
 }
 
 static int intend_merge(struct step *s, const struct release *w, struct err *e)
 {
     struct merge_result m;
-    struct texts must_pass = { 0 };
+    struct set must_pass = SET_IN(s->arena);
     struct suite_run run;
     struct green_judgement j;
     const char *run_id, *fault = "";
@@ -227,7 +225,7 @@ static int intend_merge(struct step *s, const struct release *w, struct err *e)
         r = find_must_pass(s, w, &must_pass, e);
     const char *tree = arena_strdup(s->arena, r == 0 ? m.tree.hex : "");
     if (r == 0)
-        r = green_on(s, &(struct green_wish){ "release", tree, { NULL, 0 }, must_pass, 0 }, &run, &j, &run_id, &fault, e);
+        r = green_on(s, &(struct green_wish){ "release", tree, { NULL, 0 }, must_pass.texts, 0 }, &run, &j, &run_id, &fault, e);
     if (r < 0)
         return r;
     if (*fault) {

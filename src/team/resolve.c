@@ -345,27 +345,27 @@ static int make_tree(struct step *s, const struct resolve *w, const struct tree_
     return r;
 }
 
-static int find_must_pass(struct step *s, struct texts *ret, struct err *e)
+static int find_must_pass(struct step *s, struct set *to, struct err *e)
 {
     struct oid base;
     const struct ticket *other;
     if (!s->ticket_id)
-        return deliver_must_pass(s, ret, e);
+        return deliver_must_pass(s, to, e);
     if (!streq(step_of(s, s->ticket.stage), "start"))
-        return integrate_must_pass(s, ret, e);
+        return integrate_must_pass(s, to, e);
     int r = base_find(s, &base, &other, e);
-    return r < 0 || !other ? r : base_must_pass(s, other, ret, e);
+    return r < 0 || !other ? r : base_must_pass(s, other, to, e);
 }
 
 static int run_suite(struct step *s, const char *tree, const char **ret_run_id, const char **ret_fault, const char **ret_output,
                      struct err *e)
 {
-    struct texts must_pass = { 0 };
+    struct set must_pass = SET_IN(s->arena);
     struct suite_run run;
     struct green_judgement j;
     int r = find_must_pass(s, &must_pass, e);
     if (r == 0)
-        r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass, 0 }, &run, &j, ret_run_id, ret_fault, e);
+        r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass.texts, 0 }, &run, &j, ret_run_id, ret_fault, e);
     if (r < 0)
         return r;
     *ret_output = render_failures(s->arena, &run.results, run.output, MAX_SHOWN);

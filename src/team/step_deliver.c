@@ -6,18 +6,11 @@
 
 static const char dev_ref[] = "refs/heads/DEV";
 
-static void add_steady(struct step *s, const struct ticket *t, const struct texts *from, struct texts *to)
+void ticket_add_tests(const struct ticket *t, struct set *to)
 {
-    for (size_t i = 0; i < from->count; i++)
-        if (!texts_has(to, from->items[i]) && !texts_has(&t->flaky, from->items[i]))
-            texts_add(to, s->arena, from->items[i]);
-}
-
-void ticket_add_tests(struct step *s, const struct ticket *t, struct texts *to)
-{
-    add_steady(s, t, &t->baseline, to);
+    set_add_but(to, &t->baseline, &t->flaky);
     for (size_t i = 0; i < t->criteria.count; i++)
-        add_steady(s, t, &ticket_criterion(t, i)->tests, to);
+        set_add_but(to, &ticket_criterion(t, i)->tests, &t->flaky);
 }
 
 static bool is_delivered(const struct store_found *functionalities, int64_t number)
@@ -29,7 +22,7 @@ static bool is_delivered(const struct store_found *functionalities, int64_t numb
     return false;
 }
 
-int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
+int deliver_must_pass(struct step *s, struct set *to, struct err *e)
 {
     struct store_found functionalities, tickets;
     int r = project_functionalities(s->team->store, s->arena, s->project_id, &functionalities, e);
@@ -40,18 +33,18 @@ int deliver_must_pass(struct step *s, struct texts *ret, struct err *e)
     const struct ticket *t = tickets.docs;
     for (size_t i = 0; i < tickets.count; i++)
         if (t[i].functionality == s->functionality.number || is_delivered(&functionalities, t[i].functionality))
-            ticket_add_tests(s, &t[i], ret);
+            ticket_add_tests(&t[i], to);
     return 0;
 }
 
-int functionality_must_pass(struct step *s, struct texts *ret, struct err *e)
+int functionality_must_pass(struct step *s, struct set *to, struct err *e)
 {
     struct store_found tickets;
     int r = project_tickets(s->team->store, s->arena, s->project_id, &tickets, e);
     const struct ticket *t = tickets.docs;
     for (size_t i = 0; r == 0 && i < tickets.count; i++)
         if (t[i].functionality == s->functionality.number)
-            ticket_add_tests(s, &t[i], ret);
+            ticket_add_tests(&t[i], to);
     return r;
 }
 
@@ -108,11 +101,11 @@ int step_deliver(struct step *s, struct err *e)
         if (r < 0)
             return r;
     } else {
-        struct texts must_pass = { 0 };
+        struct set must_pass = SET_IN(s->arena);
         struct merge_made made;
         struct merge_wish w = {
             .ours = dev.hex, .theirs = feature.hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
-            .step_name = "deliver", .must_pass = &must_pass, .hint = s->functionality.hint, .attempt = s->functionality.attempt,
+            .step_name = "deliver", .must_pass = &must_pass.texts, .hint = s->functionality.hint, .attempt = s->functionality.attempt,
         };
         r = deliver_must_pass(s, &must_pass, e);
         if (r == 0)

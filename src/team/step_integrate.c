@@ -26,10 +26,11 @@ int feature_tip(struct step *s, const char **ret, struct err *e)
     return r;
 }
 
-int integrate_must_pass(struct step *s, struct texts *ret, struct err *e)
+int integrate_must_pass(struct step *s, struct set *to, struct err *e)
 {
-    *ret = ticket_must_pass(s);
     struct store_found found;
+    struct texts own = ticket_must_pass(s);
+    set_add_all(to, &own);
     int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
     if (r < 0)
         return r;
@@ -38,12 +39,8 @@ int integrate_must_pass(struct step *s, struct texts *ret, struct err *e)
         const struct ticket *t = &tickets[i];
         if (t->functionality != s->ticket.functionality || t->column != COLUMN_DONE)
             continue;
-        for (size_t k = 0; k < t->criteria.count; k++) {
-            const struct criterion *c = ticket_criterion(t, k);
-            for (size_t n = 0; n < c->tests.count; n++)
-                if (!texts_has(ret, c->tests.items[n]) && !texts_has(&t->flaky, c->tests.items[n]))
-                    texts_add(ret, s->arena, c->tests.items[n]);
-        }
+        for (size_t k = 0; k < t->criteria.count; k++)
+            set_add_but(to, &ticket_criterion(t, k)->tests, &t->flaky);
     }
     return 0;
 }
@@ -156,12 +153,12 @@ int step_integrate(struct step *s, struct err *e)
     if (contained)
         return measure_head(s, e);
 
-    struct texts must_pass;
+    struct set must_pass = SET_IN(s->arena);
     struct merge_made made;
     struct merge_wish w = {
         .ours = s->ticket.head, .theirs = tip, .ours_name = s->ticket.branch, .theirs_name = s->functionality.branch,
         .step_name = arena_printf(s->arena, "integrate-%lld", (long long)s->ticket.review_rounds + 1),
-        .must_pass = &must_pass, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
+        .must_pass = &must_pass.texts, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
     };
     r = integrate_must_pass(s, &must_pass, e);
     if (r == 0)

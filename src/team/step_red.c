@@ -3,6 +3,7 @@
  * Accepted tests become a commit on the ticket's branch whose Evidence trailer is the hash
  * of the "red.witnessed" event.  Tests that pass at once, twice, go to met.c.
  */
+#include "base/set.h"
 #include "team/attempt.h"
 #include "team/commit.h"
 #include "team/judge.h"
@@ -201,36 +202,35 @@ static int list_tests(struct step *s, const char *tree_hex, const struct texts *
     return 0;
 }
 
-static void add_steady(struct step *s, struct texts *to, const struct texts *from)
+static void add_proven(const struct ticket *t, struct set *to)
 {
-    for (size_t i = 0; i < from->count; i++)
-        if (!texts_has(&s->ticket.flaky, from->items[i]) && !texts_has(to, from->items[i]))
-            texts_add(to, s->arena, from->items[i]);
+    for (size_t k = 0; k < t->criteria.count; k++) {
+        const struct criterion *c = ticket_criterion(t, k);
+        if (c->state == CRITERION_GREEN || c->state == CRITERION_MET)
+            set_add_but(to, &c->tests, &t->flaky);
+    }
 }
 
 struct texts ticket_baseline(struct step *s)
 {
-    struct texts ids = { 0 };
-    add_steady(s, &ids, &s->ticket.baseline);
-    return ids;
+    struct set ids = SET_IN(s->arena);
+    set_add_but(&ids, &s->ticket.baseline, &s->ticket.flaky);
+    return ids.texts;
 }
 
 struct texts ticket_proven(struct step *s)
 {
-    struct texts ids = { 0 };
-    for (size_t k = 0; k < s->ticket.criteria.count; k++) {
-        const struct criterion *c = ticket_criterion(&s->ticket, k);
-        if (c->state == CRITERION_GREEN || c->state == CRITERION_MET)
-            add_steady(s, &ids, &c->tests);
-    }
-    return ids;
+    struct set ids = SET_IN(s->arena);
+    add_proven(&s->ticket, &ids);
+    return ids.texts;
 }
 
 struct texts ticket_must_pass(struct step *s)
 {
-    struct texts ids = ticket_baseline(s), proven = ticket_proven(s);
-    add_steady(s, &ids, &proven);
-    return ids;
+    struct set ids = SET_IN(s->arena);
+    set_add_but(&ids, &s->ticket.baseline, &s->ticket.flaky);
+    add_proven(&s->ticket, &ids);
+    return ids.texts;
 }
 
 struct explaining {

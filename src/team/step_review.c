@@ -369,7 +369,7 @@ int step_appraise(struct step *s, struct err *e)
     struct oid head;
     struct suite_run run;
     struct green_judgement j;
-    struct texts must_pass = { 0 };
+    struct set must_pass = SET_IN(s->arena);
     struct review v;
     const char *tree, *run_id, *fault = "";
     bool answered;
@@ -379,7 +379,7 @@ int step_appraise(struct step *s, struct err *e)
     if (r == 0)
         r = functionality_must_pass(s, &must_pass, e);
     if (r == 0) {
-        struct green_wish w = { arena_printf(s->arena, "appraise-%lld", (long long)s->functionality.review_rounds + 1), tree, { NULL, 0 }, must_pass, SUITE_COVERAGE };
+        struct green_wish w = { arena_printf(s->arena, "appraise-%lld", (long long)s->functionality.review_rounds + 1), tree, { NULL, 0 }, must_pass.texts, SUITE_COVERAGE };
         r = green_on(s, &w, &run, &j, &run_id, &fault, e);
     }
     if (r < 0)

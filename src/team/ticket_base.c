@@ -80,14 +80,14 @@ int base_find(struct step *s, struct oid *ret, const struct ticket **ret_other, 
     return 0;
 }
 
-int base_must_pass(struct step *s, const struct ticket *other, struct texts *ret, struct err *e)
+int base_must_pass(struct step *s, const struct ticket *other, struct set *to, struct err *e)
 {
     struct store_found found;
     int r = project_tickets(s->team->store, s->arena, s->project_id, &found, e);
     const struct ticket *tickets = found.docs;
     for (size_t i = 0; r == 0 && i < found.count; i++)
         if (builds_on(s, &tickets[i]) && tickets[i].number <= other->number)
-            ticket_add_tests(s, &tickets[i], ret);
+            ticket_add_tests(&tickets[i], to);
     return r;
 }
 
@@ -119,13 +119,13 @@ int base_merge(struct step *s, const struct oid *base, const struct ticket *othe
 {
     if (commit_pending(s))
         return complete(s, e);
-    struct texts must_pass = { 0 };
+    struct set must_pass = SET_IN(s->arena);
     struct merge_made made;
     const char *ours = arena_strdup(s->arena, base->hex), *ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch);
     struct merge_wish w = {
         .ours = ours, .theirs = other->merged, .ours_name = s->ticket.branch, .theirs_name = other->branch,
         .step_name = arena_printf(s->arena, "start-%lld", (long long)other->number),
-        .must_pass = &must_pass, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
+        .must_pass = &must_pass.texts, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
     };
     int r = repo_ref_move(s->site->repo, ref, NULL, base, e);
     s->ticket.base = s->ticket.head = ours;

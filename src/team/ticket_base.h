@@ -3,6 +3,7 @@
 #ifndef TANDEM_TICKET_BASE_H
 #define TANDEM_TICKET_BASE_H
 
+#include "base/set.h"
 #include "team/step.h"
 
 /* One more commit into `base`: either contains the other, or git merges them, by a commit of
@@ -15,8 +16,8 @@ int base_find(struct step *s, struct oid *ret, const struct ticket **ret_other, 
 
 /* An attempt at the merge of such a ticket's work into the base (merge.h); ends the step. */
 int base_merge(struct step *s, const struct oid *base, const struct ticket *other, struct err *e);
-/* What must pass then: all that passed before the tickets so far and all that proves them. */
-int base_must_pass(struct step *s, const struct ticket *other, struct texts *ret, struct err *e);
+/* Adds what must pass then: all that passed before the tickets so far and all that proves them. */
+int base_must_pass(struct step *s, const struct ticket *other, struct set *to, struct err *e);
 /* The ticket's base is that commit now, by whomever it was merged. */
 int base_merged(struct step *s, const char *commit, struct err *e);
 

@@ -198,7 +198,7 @@ static void look_at_delivery(struct proof *p, const struct functionality *f, con
     struct oid merged = oid_of(f->merged);
     struct commit_info info;
     struct err e;
-    struct texts tests = { 0 };
+    struct set tests = SET_IN(p->arena);
     if (!texts_has(dev, f->merged))
         proof_fault(p, about, 0, "its merge %.12s is not on the branch DEV any more", f->merged);
     if (repo_commit_info(p->site->repo, p->arena, &merged, &info, &e) < 0) {
@@ -207,8 +207,8 @@ static void look_at_delivery(struct proof *p, const struct functionality *f, con
     }
     for (size_t i = 0; i < p->tickets.count; i++)
         if (proof_ticket(p, i)->functionality == f->number)
-            ticket_tests(p, proof_ticket(p, i), &tests);
-    claim_add(p, &(struct claim){ .kind = CLAIM_WHOLE, .about = about, .tree = arena_strdup(p->arena, info.tree.hex), .tests = tests,
+            ticket_tests(proof_ticket(p, i), &tests);
+    claim_add(p, &(struct claim){ .kind = CLAIM_WHOLE, .about = about, .tree = arena_strdup(p->arena, info.tree.hex), .tests = tests.texts,
                                   .what = arena_printf(p->arena, "the merge %.12s into DEV", f->merged) });
 }
 
@@ -217,12 +217,12 @@ static void look_at_waiting(struct proof *p, const struct ticket *t)
 {
     struct oid merged = oid_of(t->merged);
     struct commit_info info;
-    struct texts tests = { 0 };
+    struct set tests = SET_IN(p->arena);
     if (!*t->merged || repo_commit_info(p->site->repo, p->arena, &merged, &info, NULL) < 0)
         return; /* ticket_prove has said so */
-    ticket_tests(p, t, &tests);
+    ticket_tests(t, &tests);
     claim_add(p, &(struct claim){ .kind = CLAIM_WHOLE, .about = arena_printf(p->arena, "T-%lld", (long long)t->number),
-                                  .tree = arena_strdup(p->arena, info.tree.hex), .ticket = t, .tests = tests,
+                                  .tree = arena_strdup(p->arena, info.tree.hex), .ticket = t, .tests = tests.texts,
                                   .what = arena_printf(p->arena, "the merge %.12s", t->merged) });
 }
 
