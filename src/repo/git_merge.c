@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/set.h"
 
 const char *merge_relabel_path(struct arena *a, const struct merge_sides *s, const char *path)
 {
@@ -95,9 +96,11 @@ static int parse_result(const struct repo *r, struct arena *a, const struct str 
     oid_set(&ret->tree, out->data, r->hex_len);
     if (out->len <= r->hex_len || out->data[r->hex_len] || !oid_valid(r, &ret->tree))
         return err_set(e, ERR_CORRUPT, "git merge-tree answered \"%.100s\"", out->data);
+    struct set conflicts = SET_IN(a);
     for (const char *p = out->data + r->hex_len + 1; p < out->data + out->len; p += strlen(p) + 1)
-        if (*p && !texts_has(&ret->conflicts, p))
-            texts_add(&ret->conflicts, a, arena_strdup(a, p));
+        if (*p)
+            set_add(&conflicts, p);
+    ret->conflicts = conflicts.texts;
     return 0;
 }
 

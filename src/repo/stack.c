@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/set.h"
 #include "base/str.h"
 #include "repo/results_build.h"
 #include "repo/stack_file.h"
@@ -196,8 +197,8 @@ static void scope_advance(const struct stack *s, struct arena *a, const struct s
         scope->name = "";
 }
 
-static void list_by(const struct stack *s, struct arena *a, const struct stack_listing *l, const char *path,
-                    const char *bytes, size_t len, struct texts *out)
+static void list_by(const struct stack *s, const struct stack_listing *l, const char *path,
+                    const char *bytes, size_t len, struct set *out)
 {
     static const char *const groups[] = { "name" };
     const struct pattern *test = stack_pattern(s, l->test);
@@ -207,7 +208,7 @@ static void list_by(const struct stack *s, struct arena *a, const struct stack_l
     struct scope scope = { .name = "" };
     struct pattern_match m;
     const char *name;
-    for (size_t at = 0; out->count < MAX_LISTED; at = m.end > m.start ? m.end : m.end + 1) {
+    for (size_t at = 0; out->texts.count < MAX_LISTED; at = m.end > m.start ? m.end : m.end + 1) {
         if (!pattern_find_groups(test, &scratch, text, len, at, false, &m, groups, &name, 1))
             break;
         scope_advance(s, &scratch, l, text, len, m.start, &scope);
@@ -215,9 +216,7 @@ static void list_by(const struct stack *s, struct arena *a, const struct stack_l
             continue;
         const char *const pairs[] = { "{path}", path, "{scope}", scope.name, "{name}", name, NULL };
         const char *id = stack_fill(&scratch, l->id, pairs);
-        const char *clean = text_clean(a, id, strlen(id), RESULTS_MAX_ID, true);
-        if (!texts_has(out, clean))
-            texts_add(out, a, clean);
+        set_add(out, text_clean(&scratch, id, strlen(id), RESULTS_MAX_ID, true));
     }
 }
 
@@ -226,13 +225,13 @@ int stack_list_tests(const struct stack *s, struct arena *a, const char *path, c
 {
     if (len > RESULTS_MAX_BYTES)
         return err_set(e, ERR_LIMIT, "%s is larger than %d MiB", path, RESULTS_MAX_BYTES >> 20);
-    struct texts all = { 0 };
+    struct set all = SET_IN(a);
     for (size_t i = 0; i < s->spec.listing.count; i++) {
         const struct stack_listing *l = (const struct stack_listing *)s->spec.listing.items + i;
         if (stack_fits(&l->files, path) && !(len && memchr(bytes, '\0', len)))
-            list_by(s, a, l, path, bytes, len, &all);
+            list_by(s, l, path, bytes, len, &all);
     }
-    *ret = all;
+    *ret = all.texts;
     return 0;
 }
 

@@ -11,6 +11,7 @@
  */
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/set.h"
 #include "base/str.h"
 #include "repo/results_build.h"
 #include "repo/stack_file.h"
@@ -31,7 +32,7 @@ enum {
 struct source { const char *path, *text; size_t len; };
 
 struct stack_sources {
-    struct texts paths; /* of everything */
+    struct set paths; /* of everything */
     struct source *sources;
     size_t count;
 };
@@ -49,6 +50,13 @@ static void add_source(const struct stack *s, struct arena *a, struct stack_sour
     to->sources[to->count++] = (struct source){ path, stack_blank(s, a, blank_of(s), bytes, len), len };
 }
 
+static struct stack_sources *sources_new(struct arena *a)
+{
+    struct stack_sources *all = ARENA_NEW(a, struct stack_sources);
+    *all = (struct stack_sources){ .paths = SET_IN(a), .sources = ARENA_ARRAY(a, struct source, MAX_SOURCES) };
+    return all;
+}
+
 int stack_sources_read(const struct stack *s, struct repo *r, const struct oid *tree, struct arena *a,
                        struct stack_sources **ret, struct err *e)
 {
@@ -56,11 +64,10 @@ int stack_sources_read(const struct stack *s, struct repo *r, const struct oid *
     int code = repo_tree(r, a, tree, &t, e);
     if (code < 0)
         return code;
-    struct stack_sources *all = ARENA_NEW(a, struct stack_sources);
-    all->sources = ARENA_ARRAY(a, struct source, MAX_SOURCES);
+    struct stack_sources *all = sources_new(a);
     for (size_t i = 0; i < t.count; i++) {
         const struct tree_file *f = &t.files[i];
-        texts_add(&all->paths, a, f->path);
+        set_add(&all->paths, f->path);
         if (f->symlink || !stack_is_source(s, f->path))
             continue;
         ARENA_LOCAL(scratch);
@@ -78,10 +85,9 @@ int stack_sources_read(const struct stack *s, struct repo *r, const struct oid *
 struct stack_sources *stack_sources_make(const struct stack *s, struct arena *a, const struct tree_change *files,
                                          size_t count)
 {
-    struct stack_sources *all = ARENA_NEW(a, struct stack_sources);
-    all->sources = ARENA_ARRAY(a, struct source, MAX_SOURCES);
+    struct stack_sources *all = sources_new(a);
     for (size_t i = 0; i < count; i++) {
-        texts_add(&all->paths, a, files[i].path);
+        set_add(&all->paths, files[i].path);
         if (stack_is_source(s, files[i].path))
             add_source(s, a, all, arena_strdup(a, files[i].path), files[i].bytes, files[i].len);
     }
@@ -116,8 +122,8 @@ static const char *provided_by(const struct judging *j, const char *name, const 
         const char *below = arena_printf(j->arena, "/%s", wanted);
         if (i == 0 && ret_first)
             *ret_first = wanted;
-        for (size_t n = 0; n < j->sources->paths.count; n++) {
-            const char *have = j->sources->paths.items[n];
+        for (size_t n = 0; n < j->sources->paths.texts.count; n++) {
+            const char *have = j->sources->paths.texts.items[n];
             if (streq(have, wanted) || ends_with(have, below))
                 return have;
         }
@@ -249,7 +255,7 @@ static bool is_in_program(const struct stack *s, const struct stack_sources *sou
     const char *path;
     for (size_t from = 0; pattern_find_groups(frame, a, message, at, from, false, &m, groups, &path, 1);
          from = m.end > m.start ? m.end : m.end + 1)
-        if (texts_has(&sources->paths, path))
+        if (set_has(&sources->paths, path))
             is_program = stack_is_source(s, path);
     return is_program;
 }

@@ -5,6 +5,7 @@
  */
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/set.h"
 #include "base/str.h"
 #include "os/files.h"
 #include "repo/results_build.h"
@@ -47,10 +48,12 @@ static void tidy_results(const struct running *run, struct suite_run *ret)
 
 static void keep_only(struct test_results *results, const struct texts *ids)
 {
+    ARENA_LOCAL(scratch);
+    const struct set wanted = set_of(&scratch, ids);
     size_t kept = 0;
     for (size_t i = 0; i < results->count; i++) {
         bool is_file = !strstr(results->tests[i].id, "::");
-        if (is_file || texts_has(ids, results->tests[i].id))
+        if (is_file || set_has(&wanted, results->tests[i].id))
             results->tests[kept++] = results->tests[i];
     }
     results->count = kept;

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/set.h"
 #include "base/str.h"
 #include "team/words.h"
 
@@ -51,16 +52,14 @@ static const char *worthless(struct arena *a, const struct suite_run *run)
 /* New ids: those of the run and those listed in files that could not run. */
 static struct texts new_ids(struct arena *a, const struct red_question *q)
 {
-    struct texts ids = { 0 };
+    struct set ids = SET_IN(a), known = set_of(a, q->known), broken = set_of(a, &q->run->broken);
     for (size_t i = 0; i < q->run->results.count; i++) {
         const char *id = q->run->results.tests[i].id;
-        if (!texts_has(q->known, id) && !texts_has(&q->run->broken, id) && !streq(id, STACK_BUILD_ID))
-            texts_add(&ids, a, id);
+        if (!set_has(&known, id) && !set_has(&broken, id) && !streq(id, STACK_BUILD_ID))
+            set_add(&ids, id);
     }
-    for (size_t i = 0; i < q->listed->count; i++)
-        if (!texts_has(q->known, q->listed->items[i]) && !texts_has(&ids, q->listed->items[i]))
-            texts_add(&ids, a, q->listed->items[i]);
-    return ids;
+    set_add_but(&ids, q->listed, q->known);
+    return ids.texts;
 }
 
 /* The result that tells why `id` did not pass: its own, or that of its broken file. */

@@ -190,9 +190,10 @@ static void look_at_met(struct looked *l)
     const char *tree = arena_strdup(p->arena, info.tree.hex);
     if (repo_commit_info(p->site->repo, p->arena, &info.parents[0], &parent, NULL) == 0) {
         check_additions(l, "tests'", ev->green_commit, parent.tree.hex, tree);
-        struct texts added = changed_files(l, parent.tree.hex, tree, true), differ = changed_files(l, ev->met_by, tree, true);
+        struct texts added = changed_files(l, parent.tree.hex, tree, true), changed = changed_files(l, ev->met_by, tree, true);
+        const struct set differ = set_of(p->arena, &changed);
         for (size_t i = 0; i < added.count; i++)
-            if (texts_has(&differ, added.items[i]))
+            if (set_has(&differ, added.items[i]))
                 FAULT(l, "the tree %.12s, on which its tests failed, has another %s", ev->met_by, added.items[i]);
     }
     claim(l, CLAIM_GREEN, arena_printf(p->arena, "the tests' commit %.12s", ev->green_commit), tree, NULL);

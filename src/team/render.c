@@ -1,6 +1,7 @@
 /* render.c - what prompts are made of besides templates. */
 #include "team/render.h"
 
+#include "base/set.h"
 #include "base/utf8.h"
 #include "repo/map.h"
 #include "team/prompt.h"
@@ -235,10 +236,11 @@ int stored_results(struct store *store, struct arena *a, const struct run *run, 
 const char *render_results(struct arena *a, const struct suite_run *run, const struct texts *own)
 {
     STR_LOCAL(out);
+    const struct set named = set_of(a, own ? own : &(struct texts){ 0 });
     size_t others = 0;
     for (size_t i = 0; i < run->results.count; i++) {
         const struct test_result *t = &run->results.tests[i];
-        if (t->outcome == TEST_PASSED && !(own && texts_has(own, t->id)))
+        if (t->outcome == TEST_PASSED && !set_has(&named, t->id))
             others += !streq(t->id, STACK_BUILD_ID); /* the build is no test */
         else
             str_addf(&out, "- %s: %s\n", t->id, test_outcome_names[t->outcome]);

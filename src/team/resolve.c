@@ -295,9 +295,10 @@ int team_resolve_file(struct team *t, struct arena *a, const struct resolve *w, 
 /* A conflicted file may be deleted, which can be the answer; another one is a mistake. */
 static const char *check_changes(struct step *s, const struct resolve *w, const struct tree_change *changes, size_t count)
 {
+    const struct set conflicts = set_of(s->arena, &w->conflicts);
     for (size_t i = 0; i < count; i++) {
         const struct tree_change *c = &changes[i];
-        if (!c->bytes && !texts_has(&w->conflicts, c->path))
+        if (!c->bytes && !set_has(&conflicts, c->path))
             return arena_printf(s->arena, "%s is missing, and it has no conflict", c->path);
         if (c->bytes && merge_has_markers(c->bytes, c->len))
             return arena_printf(s->arena, "%s still has conflict markers", c->path);

@@ -1,4 +1,5 @@
 /* step_green.c - the Developer's turn: the least code that makes the frozen tests pass. */
+#include "base/set.h"
 #include "team/attempt.h"
 #include "team/commit.h"
 #include "team/green.h"
@@ -43,8 +44,9 @@ static int test_files(struct step *s, const struct evidence *ev, bool fresh, con
         r = repo_changed(s->site->repo, s->arena, &info.parents[0], &commit, &changed, e);
     if (r == 0 && !fresh)
         r = repo_changed(s->site->repo, s->arena, &base, &info.parents[0], &earlier, e);
+    const struct set known = set_of(s->arena, &earlier);
     for (size_t i = 0; r == 0 && i < changed.count; i++)
-        r = test_file(s, &info.parents[0], &commit, changed.items[i], texts_has(&earlier, changed.items[i]), &out, e);
+        r = test_file(s, &info.parents[0], &commit, changed.items[i], set_has(&known, changed.items[i]), &out, e);
     str_rtrim(&out);
     *ret = arena_strndup(s->arena, out.data, out.len);
     return r;
@@ -69,14 +71,14 @@ static int red_output(struct step *s, const struct evidence *ev, const char **re
 /* A fresh context has to be told the scope and show the files as they are now. */
 static int current_files(struct step *s, const char *tree, const char **ret, struct err *e)
 {
-    struct texts paths = { 0 };
+    struct set paths = SET_IN(s->arena);
     const struct scope *scope = &s->ticket.scope;
     const struct texts *lists[] = { &scope->read, &scope->change, &scope->create };
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < lists[k]->count; i++)
-            if (!texts_has(&paths, lists[k]->items[i]) && !stack_is_test(s->site->stack, lists[k]->items[i]))
-                texts_add(&paths, s->arena, lists[k]->items[i]);
-    return render_files(s, tree, &paths, ret, e);
+            if (!stack_is_test(s->site->stack, lists[k]->items[i]))
+                set_add(&paths, lists[k]->items[i]);
+    return render_files(s, tree, &paths.texts, ret, e);
 }
 
 static int add_request(struct step *s, struct conversation_use *c, size_t index, const struct evidence *ev,

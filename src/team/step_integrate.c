@@ -48,9 +48,10 @@ int integrate_must_pass(struct step *s, struct set *to, struct err *e)
 /* Coverage of the production files that this ticket's own commits changed. */
 static void measure(struct step *s, const struct coverage *c)
 {
+    const struct set own = set_of(s->arena, &s->ticket.files);
     s->ticket.covered = s->ticket.lines = 0;
     for (size_t i = 0; i < c->count; i++) {
-        if (!texts_has(&s->ticket.files, c->files[i].path) || stack_is_test(s->site->stack, c->files[i].path))
+        if (!set_has(&own, c->files[i].path) || stack_is_test(s->site->stack, c->files[i].path))
             continue;
         s->ticket.covered += c->files[i].covered;
         s->ticket.lines += c->files[i].lines;
@@ -72,9 +73,10 @@ static void check_coverage(struct step *s, const struct coverage *c)
     str_addf(&text, "Only %lld %% of the lines are executed by a test; the target is %lld %%. Remove code that no test "
                     "needs, or make it part of code that is tested. Lines not executed:",
              (long long)(s->ticket.covered * 100 / s->ticket.lines), (long long)target);
+    const struct set own = set_of(s->arena, &s->ticket.files);
     for (size_t i = 0; i < c->count; i++) {
         const struct coverage_file *f = &c->files[i];
-        if (texts_has(&s->ticket.files, f->path) && f->missing.count && !stack_is_test(s->site->stack, f->path))
+        if (set_has(&own, f->path) && f->missing.count && !stack_is_test(s->site->stack, f->path))
             str_addf(&text, " %s: %s;", f->path, render_list(s->arena, &f->missing, ""));
     }
     s->ticket.comment = arena_strndup(s->arena, text.data, text.len);

@@ -43,7 +43,7 @@ static int seen_commit(struct step *s, size_t index, const char **ret, struct er
 static int news(struct step *s, const struct texts *shown, const char **ret, struct err *e)
 {
     const char *seen;
-    struct texts production = { 0 }, changed = { 0 };
+    struct texts production = { 0 }, changed;
     int r = seen_commit(s, ticket_current(&s->ticket), &seen, e);
     *ret = "";
     if (r < 0 || !*seen)
@@ -52,9 +52,11 @@ static int news(struct step *s, const struct texts *shown, const char **ret, str
     r = repo_changed(s->site->repo, s->arena, &from, &to, &changed, e);
     if (r < 0)
         return r;
+    bool all_but = shown != NULL;
+    const struct set these = set_of(s->arena, all_but ? shown : &changed);
     for (size_t i = 0; i < s->ticket.files.count; i++) {
         const char *path = s->ticket.files.items[i];
-        if (!stack_is_test(s->site->stack, path) && (shown ? !texts_has(shown, path) : texts_has(&changed, path)))
+        if (!stack_is_test(s->site->stack, path) && set_has(&these, path) != all_but)
             texts_add(&production, s->arena, path);
     }
     const char *files;
@@ -93,15 +95,16 @@ static int related_tests(struct step *s, const char *tree_hex, const struct text
     struct tree tree;
     struct texts left_out = { 0 };
     const struct texts *changed = &s->ticket.scope.change;
+    const struct set has_seen = set_of(s->arena, shown), own = set_of(s->arena, &s->ticket.files);
     int r = repo_tree(s->site->repo, s->arena, &oid, &tree, e);
     for (size_t i = 0; r == 0 && i < tree.count; i++) {
         const struct tree_file *f = &tree.files[i];
         const char *bytes;
         size_t len;
-        if (!stack_is_test(s->site->stack, f->path) || f->symlink || texts_has(shown, f->path))
+        if (!stack_is_test(s->site->stack, f->path) || f->symlink || set_has(&has_seen, f->path))
             continue;
         r = repo_blob(s->site->repo, s->arena, &f->oid, &bytes, &len, e);
-        bool related = texts_has(&s->ticket.files, f->path);
+        bool related = set_has(&own, f->path);
         for (size_t k = 0; r == 0 && k < changed->count && !related; k++)
             related = names_file(bytes, len, changed->items[k]);
         if (r < 0 || !related)
@@ -176,7 +179,8 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
 
 /* ---- witnessing ---- */
 
-static int list_tests(struct step *s, const char *tree_hex, const struct texts *only, struct texts *ret, struct err *e)
+/* Adds the tests of a tree, as far as they can be listed without running them; `only`: of these files. */
+static int add_tests(struct step *s, const char *tree_hex, const struct set *only, struct set *to, struct err *e)
 {
     struct oid oid = oid_of(tree_hex);
     struct tree tree;
@@ -185,7 +189,7 @@ static int list_tests(struct step *s, const char *tree_hex, const struct texts *
         return r;
     for (size_t i = 0; i < tree.count; i++) {
         const char *path = tree.files[i].path;
-        if (!stack_is_test(s->site->stack, path) || tree.files[i].symlink || (only && !texts_has(only, path)))
+        if (!stack_is_test(s->site->stack, path) || tree.files[i].symlink || (only && !set_has(only, path)))
             continue;
         const char *bytes;
         size_t len;
@@ -195,9 +199,7 @@ static int list_tests(struct step *s, const char *tree_hex, const struct texts *
             r = stack_list_tests(s->site->stack, s->arena, path, bytes, len, &ids, e);
         if (r < 0)
             return r;
-        for (size_t k = 0; k < ids.count; k++)
-            if (!texts_has(ret, ids.items[k]))
-                texts_add(ret, s->arena, ids.items[k]);
+        set_add_all(to, &ids);
     }
     return 0;
 }
@@ -247,27 +249,25 @@ static void explain(const char *message, struct failure *ret, void *ctx)
 int red_judge(struct step *s, const char *head_tree, const char *tree, const struct answer_files *files,
               const struct suite_run *run, struct red_judgement *ret, const char **ret_fault, struct err *e)
 {
-    struct texts answered = { 0 }, listed = { 0 }, known = { 0 };
+    struct set answered = SET_IN(s->arena), listed = SET_IN(s->arena), known = SET_IN(s->arena);
     for (size_t i = 0; i < files->count; i++)
-        texts_add(&answered, s->arena, files->files[i].path);
-    int r = list_tests(s, tree, &answered, &listed, e);
+        set_add(&answered, files->files[i].path);
+    int r = add_tests(s, tree, &answered, &listed, e);
     if (r == 0)
-        r = list_tests(s, head_tree, NULL, &known, e);
+        r = add_tests(s, head_tree, NULL, &known, e);
     if (r < 0)
         return r;
     struct texts must_pass = ticket_baseline(s), proven = ticket_proven(s);
     /* Not all tests can be listed without running them. */
-    const struct texts *older[] = { &s->ticket.baseline, &s->ticket.failing, &proven };
-    for (size_t k = 0; k < sizeof older / sizeof *older; k++)
-        for (size_t i = 0; i < older[k]->count; i++)
-            if (!texts_has(&known, older[k]->items[i]))
-                texts_add(&known, s->arena, older[k]->items[i]);
+    set_add_all(&known, &s->ticket.baseline);
+    set_add_all(&known, &s->ticket.failing);
+    set_add_all(&known, &proven);
     struct explaining ex = { .step = s };
     struct oid oid = oid_of(tree);
     r = stack_sources_read(s->site->stack, s->site->repo, &oid, s->arena, &ex.sources, e);
     if (r < 0)
         return r;
-    struct red_question q = { .run = run, .known = &known, .listed = &listed, .must_pass = &must_pass, .proven = &proven,
+    struct red_question q = { .run = run, .known = &known.texts, .listed = &listed.texts, .must_pass = &must_pass, .proven = &proven,
                               .explain = explain, .ctx = &ex };
     *ret_fault = tester_is_satisfactory(s->arena, &q, ret);
     return 0;
@@ -381,13 +381,9 @@ static int after_crash(struct step *s, size_t index, struct err *e)
  * is told (step_review.c). */
 static void note_left_out(struct step *s, struct criterion *c, const struct red_judgement *j)
 {
-    struct texts all = { 0 }; /* a copy, so that the document's array is not grown in place */
-    for (size_t i = 0; i < c->left_out.count; i++)
-        texts_add(&all, s->arena, c->left_out.items[i]);
-    for (size_t i = 0; i < j->passing.count; i++)
-        if (!texts_has(&all, j->passing.items[i]))
-            texts_add(&all, s->arena, j->passing.items[i]);
-    c->left_out = all;
+    struct set all = set_of(s->arena, &c->left_out);
+    set_add_all(&all, &j->passing);
+    c->left_out = all.texts;
     s->ticket_changed = true;
 }
 

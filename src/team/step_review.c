@@ -140,10 +140,11 @@ static struct texts ticket_tests(struct step *s)
 static const char *list_left_out(struct step *s, const struct texts *own)
 {
     STR_LOCAL(out);
+    const struct set proving = set_of(s->arena, own);
     for (size_t i = 0; i < s->ticket.criteria.count; i++) {
         const struct criterion *c = ticket_criterion(&s->ticket, i);
         for (size_t k = 0; k < c->left_out.count && c->state != CRITERION_DROPPED; k++)
-            if (!texts_has(own, c->left_out.items[k]))
+            if (!set_has(&proving, c->left_out.items[k]))
                 str_addf(&out, "- %s (criterion %zu)\n", c->left_out.items[k], i + 1);
     }
     return out.len ? arena_printf(s->arena, "The Tester wrote these tests too and had to leave them out, since they passed before "

@@ -1,5 +1,6 @@
 /* step_start.c - a ticket begins: its base, its branch, what passes before it, its scope. */
 #include "base/clock.h"
+#include "base/set.h"
 #include "team/ask.h"
 #include "team/attempt.h"
 #include "team/prompt.h"
@@ -11,28 +12,15 @@
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e)
 {
     struct oid from = oid_of(parent), to = oid_of(commit);
-    struct texts changed, all = { 0 };
+    struct texts changed;
     int r = repo_changed(s->site->repo, s->arena, &from, &to, &changed, e);
     if (r < 0)
         return r;
-    /* A copy, so that the document's array is not grown in place. */
-    for (size_t i = 0; i < s->ticket.files.count; i++)
-        texts_add(&all, s->arena, s->ticket.files.items[i]);
-    for (size_t i = 0; i < changed.count; i++)
-        if (!texts_has(&all, changed.items[i]))
-            texts_add(&all, s->arena, changed.items[i]);
-    s->ticket.files = all;
+    struct set all = set_of(s->arena, &s->ticket.files);
+    set_add_all(&all, &changed);
+    s->ticket.files = all.texts;
     s->ticket_changed = true;
     return 0;
-}
-
-static struct texts not_in(struct arena *a, const struct test_results *results, const struct texts *passed)
-{
-    struct texts ids = { 0 };
-    for (size_t i = 0; i < results->count; i++)
-        if (!texts_has(passed, results->tests[i].id))
-            texts_add(&ids, a, results->tests[i].id);
-    return ids;
 }
 
 int step_start(struct step *s, struct err *e)
@@ -71,7 +59,7 @@ int step_start(struct step *s, struct err *e)
     if (r < 0)
         return r;
     s->ticket.baseline = suite_passed(s->arena, &run);
-    s->ticket.failing = not_in(s->arena, &run.results, &s->ticket.baseline);
+    s->ticket.failing = suite_failed(s->arena, &run);
     s->ticket.rewritten = run.modified;
     s->ticket.column = COLUMN_INPROGRESS;
     s->ticket.started_ms = clock_wall_ms();

@@ -2,23 +2,32 @@
 #include "team/suite.h"
 
 #include "base/clock.h"
+#include "base/set.h"
 
-struct texts suite_passed(struct arena *a, const struct suite_run *run)
+static struct texts ids_of(struct arena *a, const struct suite_run *run, bool passed)
 {
     struct texts ids = { 0 };
     for (size_t i = 0; i < run->results.count; i++)
-        if (run->results.tests[i].outcome == TEST_PASSED)
+        if ((run->results.tests[i].outcome == TEST_PASSED) == passed)
             texts_add(&ids, a, run->results.tests[i].id);
     return ids;
 }
 
+struct texts suite_passed(struct arena *a, const struct suite_run *run)
+{
+    return ids_of(a, run, true);
+}
+
+struct texts suite_failed(struct arena *a, const struct suite_run *run)
+{
+    return ids_of(a, run, false);
+}
+
 void suite_tolerate(struct arena *a, struct suite_run *run, const struct texts *rewritten)
 {
-    struct texts left = { 0 };
-    for (size_t i = 0; i < run->modified.count; i++)
-        if (!texts_has(rewritten, run->modified.items[i]))
-            texts_add(&left, a, run->modified.items[i]);
-    run->modified = left;
+    struct set left = SET_IN(a);
+    set_add_but(&left, &run->modified, rewritten);
+    run->modified = left.texts;
 }
 
 /* The step's ticket knows what the suite rewrites; for a functionality, each of its tickets. */

@@ -25,7 +25,8 @@ static inline bool suite_counts(const struct suite_run *run)
 /* Leaves out of run->modified what the suite rewrites by itself, with or without our work. */
 void suite_tolerate(struct arena *a, struct suite_run *run, const struct texts *rewritten);
 
-/* Ids that passed, of a suite_run. */
+/* Ids of a run that passed; those that did not: failed, skipped, could not run. */
 struct texts suite_passed(struct arena *a, const struct suite_run *run);
+struct texts suite_failed(struct arena *a, const struct suite_run *run);
 
 #endif
