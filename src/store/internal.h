@@ -79,6 +79,11 @@ int chain_follow(struct chain *c, struct arena *a, const struct event_row *row, 
 /* Checks the last events and that the log ends where the engine says.  Ends at *head. */
 int verify_tail(struct store *s, int64_t count, struct log_head *ret_head, struct err *e);
 
+/* A row's body as the struct that its type describes. */
+int doc_read(struct arena *a, const struct doc_type *t, const struct doc_row *row, void *ret, struct err *e);
+/* The rows that a query finds, in its order (store_find). */
+int find_each(struct store *s, const struct doc_type *t, const struct store_query *q, doc_fn *fn, void *ctx, struct err *e);
+
 /* Whether `t` was given when the store was opened. */
 int type_check(const struct store *s, const struct doc_type *t, struct err *e);
 

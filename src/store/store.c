@@ -156,8 +156,7 @@ int store_erase_blob(struct store *s, const char *digest_hex, const char *actor,
 
 /* ---- documents ---- */
 
-static int read_body(struct arena *a, const struct doc_type *t, const struct doc_row *row, void *ret,
-                     struct err *e)
+int doc_read(struct arena *a, const struct doc_type *t, const struct doc_row *row, void *ret, struct err *e)
 {
     ARENA_LOCAL(scratch);
     json_t *value;
@@ -178,7 +177,7 @@ static int take_doc(const struct doc_row *row, void *ctx, struct err *e)
 {
     struct getting *g = ctx;
     g->version = row->version;
-    return read_body(g->arena, g->type, row, g->doc, e);
+    return doc_read(g->arena, g->type, row, g->doc, e);
 }
 
 int store_get(struct store *s, struct arena *a, const struct doc_type *t, const char *id,
@@ -217,7 +216,7 @@ static int add_doc(const struct doc_row *row, void *ctx, struct err *e)
         found->versions = arena_resized(f->arena, found->versions, found->count, f->room, sizeof *found->versions);
         found->docs = arena_resized(f->arena, found->docs, found->count, f->room, size);
     }
-    int code = read_body(f->arena, f->type, row, (char *)found->docs + found->count * size, e);
+    int code = doc_read(f->arena, f->type, row, (char *)found->docs + found->count * size, e);
     if (code < 0)
         return code;
     found->ids[found->count] = arena_strdup(f->arena, row->id);
@@ -278,19 +277,25 @@ static int query_open(struct store *s, const struct doc_type *t, const struct st
     return code < 0 ? code : s->engine->view_open(s->db, ret, e);
 }
 
-int store_find(struct store *s, struct arena *a, const struct doc_type *t,
-               const struct store_query *q, struct store_found *ret, struct err *e)
+int find_each(struct store *s, const struct doc_type *t, const struct store_query *q, doc_fn *fn, void *ctx, struct err *e)
 {
     struct store_query all = q ? *q : (struct store_query){ 0 };
-    struct finding f = { .arena = a, .type = t };
     struct view *v;
     if (!all.limit)
         all.limit = STORE_MAX_LIMIT;
     int code = query_open(s, t, &all, &v, e);
     if (code < 0)
         return code;
-    code = s->engine->doc_find(v, t, &all, add_doc, &f, e);
+    code = s->engine->doc_find(v, t, &all, fn, ctx, e);
     s->engine->view_close(v);
+    return code;
+}
+
+int store_find(struct store *s, struct arena *a, const struct doc_type *t,
+               const struct store_query *q, struct store_found *ret, struct err *e)
+{
+    struct finding f = { .arena = a, .type = t };
+    int code = find_each(s, t, q, add_doc, &f, e);
     if (code == 0)
         *ret = f.found;
     return code;

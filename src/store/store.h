@@ -155,6 +155,15 @@ struct store_found {
  * it cannot be.  ERR_NOT_FOUND: the document behind which to continue was deleted. */
 int store_find(struct store *s, struct arena *a, const struct doc_type *t,
                const struct store_query *q, struct store_found *ret, struct err *e);
+/* For who looks at the same documents again and again: store_find into memory that `k` keeps, in
+ * which a document is only read again when it is another than at the last call.  One `k` for one
+ * type and query.  *ret is valid until the next call; the texts and lists of a document that did
+ * not change stay where they are.  After an error `k` is as new. */
+struct store_kept;
+struct store_kept *store_kept_new(void);
+void store_kept_free(struct store_kept *k); /* NULL is allowed */
+int store_find_again(struct store *s, struct store_kept *k, const struct doc_type *t, const struct store_query *q,
+                     struct store_found *ret, struct err *e);
 /* Order, limit and cursor do not matter here. */
 int store_count(struct store *s, const struct doc_type *t, const struct store_query *q,
                 int64_t *ret, struct err *e);

@@ -104,6 +104,59 @@ static void queries_follow_updates_and_deletions(void **state)
     assert_string_equal(suite_faults(f), "");
 }
 
+/* "00:ada@1 01:bob@1": what is found, whose it is, in which version. */
+static const char *found_again(struct fixture *f, struct store_kept *k, const struct store_query *q, struct store_found *ret)
+{
+    STR_LOCAL(text);
+    check_ok(store_find_again(f->store, k, &item_type, q, ret, &f->err), &f->err);
+    for (size_t i = 0; i < ret->count; i++)
+        str_addf(&text, "%s%s:%s@%d", i ? " " : "", ret->ids[i] + 2, ((struct item *)ret->docs)[i].owner, (int)ret->versions[i]);
+    return arena_strndup(&f->arena, text.data, text.len);
+}
+
+static void finding_again_reads_what_has_changed_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    struct store_kept *k = store_kept_new();
+    struct store_query q = { .where = { { .field = "urgent", .number = 1 } }, .where_count = 1, .order_by = "weight" };
+    struct store_found r;
+    assert_string_equal(found_again(f, k, &q, &r), "");
+    suite_insert_twenty(f);
+    assert_string_equal(found_again(f, k, &q, &r), "00:ada@1 05:cyd@1 10:bob@1 15:ada@1");
+    const char *of_05 = ((struct item *)r.docs)[1].owner, *of_15 = ((struct item *)r.docs)[3].owner;
+    /* One changes and moves to the end, one is gone, one comes. */
+    struct batch *b = batch_new();
+    batch_update(b, &item_type, "T-00", 1, &(struct item){ .owner = "dora", .weight = 900, .urgent = true });
+    batch_delete(b, &item_type, "T-10", 1);
+    batch_insert(b, &item_type, "T-30", &(struct item){ .owner = "eve", .weight = 75, .urgent = true });
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    assert_string_equal(found_again(f, k, &q, &r), "05:cyd@1 15:ada@1 30:eve@1 00:dora@2");
+    assert_ptr_equal(((struct item *)r.docs)[0].owner, of_05);
+    assert_ptr_equal(((struct item *)r.docs)[1].owner, of_15);
+    /* Deleted and made again, it has its first version again, and is another. */
+    batch_delete(b, &item_type, "T-15", 1);
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_insert(b, &item_type, "T-15", &(struct item){ .owner = "fay", .weight = 70, .urgent = true });
+    check_ok(store_commit(f->store, b, NULL, &f->err), &f->err);
+    batch_free(b);
+    assert_string_equal(found_again(f, k, &q, &r), "05:cyd@1 15:fay@1 30:eve@1 00:dora@2");
+    store_kept_free(k);
+}
+
+static void finding_again_recovers_from_an_error(void **state)
+{
+    struct fixture *f = *state;
+    struct store_kept *k = store_kept_new();
+    struct store_found r;
+    suite_insert_twenty(f);
+    struct store_query q = { .where = { { .field = "weight", .number = 30 } }, .where_count = 1 };
+    assert_string_equal(found_again(f, k, &q, &r), "06:ada@1 07:bob@1");
+    check_err(store_find_again(f->store, k, &item_type, &(struct store_query){ .order_by = "text" }, &r, &f->err), ERR_INVALID, &f->err,
+              "text");
+    assert_string_equal(found_again(f, k, &q, &r), "06:ada@1 07:bob@1");
+    store_kept_free(k);
+}
+
 static void wrong_queries_say_why(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +226,8 @@ void store_suite_find(struct suite *s)
         IN_A_HOME(queries_order_limit_and_continue),
         IN_A_HOME(pages_of_a_query_neither_skip_nor_repeat),
         IN_A_HOME(queries_follow_updates_and_deletions),
+        IN_A_HOME(finding_again_reads_what_has_changed_and_nothing_else),
+        IN_A_HOME(finding_again_recovers_from_an_error),
         IN_A_HOME(wrong_queries_say_why),
         IN_A_HOME(search_finds_words_in_the_searched_fields),
     };
