@@ -1,7 +1,7 @@
 /* progress.c - from events, documents and streams to what a person sees.
  *
  * Events come from the log (none is missed, whatever a thread does when), documents are read
- * again when something moved, and streams are the last bytes of each answer.
+ * again when they have changed (board.h), and streams are the last bytes of each answer.
  *
  * Threads: workers call text and moved (p->lock); everything else belongs to the drawer.
  */
@@ -15,6 +15,7 @@
 #include "cli/sentence.h"
 #include "cli/text.h"
 #include "cli/tickets.h"
+#include "team/board.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct progress {
     int64_t before_ms; /* all earlier ones together */
     struct runs_cost cost;
     bool is_cost_old;
+    struct board board;
     pthread_t drawer;
     bool running;
     struct live *live;
@@ -276,11 +278,11 @@ static void fill_ticket(struct progress *p, struct arena *a, const struct ticket
 
 /* How long it may still take, by what is done of criteria, tickets (their scope and review) and
  * functionalities, and the time that took, whenever it was; the first one tells nothing yet. */
-static int64_t rest_of(int64_t elapsed_ms, const struct tickets_sum *sum, size_t tickets, const struct store_found *functionalities)
+static int64_t rest_of(int64_t elapsed_ms, const struct tickets_sum *sum, const struct board *board)
 {
-    size_t done = sum->proven + sum->done, all = sum->criteria + tickets + functionalities->count;
-    const struct functionality *f = functionalities->docs;
-    for (size_t i = 0; i < functionalities->count; i++)
+    size_t done = sum->proven + sum->done, all = sum->criteria + board->tickets.count + board->functionalities.count;
+    const struct functionality *f = board->functionalities.docs;
+    for (size_t i = 0; i < board->functionalities.count; i++)
         done += f[i].state == FUNCTIONALITY_DONE;
     return done < 2 ? -1 : elapsed_ms * (int64_t)(all - done) / (int64_t)done;
 }
@@ -288,20 +290,19 @@ static int64_t rest_of(int64_t elapsed_ms, const struct tickets_sum *sum, size_t
 static void draw(struct progress *p, bool force)
 {
     ARENA_LOCAL(a);
-    struct store_found found, functionalities;
     struct project project;
-    if (store_get(p->session->store, &a, &project_type, p->project, &project, NULL, NULL) < 0 ||
-        project_tickets(p->session->store, &a, p->project, &found, NULL) < 0 ||
-        project_functionalities(p->session->store, &a, p->project, &functionalities, NULL) < 0)
+    if (store_get(p->session->store, &a, &project_type, p->project, &project, NULL, NULL) < 0 || board_look(&p->board, NULL) < 0)
         return;
-    const struct ticket *tickets = found.docs;
-    struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, found.count + MAX_STREAMS);
+    const struct ticket *tickets = p->board.tickets.docs;
+    const struct functionality *functionalities = p->board.functionalities.docs;
+    size_t count = p->board.tickets.count, functionality_count = p->board.functionalities.count;
+    struct live_ticket *shown = ARENA_ARRAY(&a, struct live_ticket, count + MAX_STREAMS);
     struct live_view v = { .project = project.name, .headline = project_state_names[project.state],
-                           .tickets = shown, .ticket_count = found.count, .coverage_percent = -1, .cached_tokens = -1,
+                           .tickets = shown, .ticket_count = count, .coverage_percent = -1, .cached_tokens = -1,
                            .elapsed_ms = p->before_ms + clock_wall_ms() - p->begun_ms };
-    for (size_t i = 0; i < found.count; i++)
+    for (size_t i = 0; i < count; i++)
         fill_ticket(p, &a, &tickets[i], &shown[i]);
-    struct tickets_sum sum = tickets_sum(tickets, found.count);
+    struct tickets_sum sum = tickets_sum(tickets, count);
     v.tests = sum.tests;
     v.tests_passed = sum.tests_passed;
     if (sum.lines)
@@ -311,8 +312,8 @@ static void draw(struct progress *p, bool force)
     v.tokens = p->cost.prompt_tokens + p->cost.completion_tokens;
     if (p->cost.cached_tokens)
         v.cached_tokens = p->cost.cached_tokens;
-    v.ticket_count += add_others(p, &a, functionalities.docs, functionalities.count, shown + found.count);
-    v.rest_ms = project.state == PROJECT_DONE ? -1 : rest_of(v.elapsed_ms, &sum, found.count, &functionalities);
+    v.ticket_count += add_others(p, &a, functionalities, functionality_count, shown + count);
+    v.rest_ms = project.state == PROJECT_DONE ? -1 : rest_of(v.elapsed_ms, &sum, &p->board);
     live_draw(p->live, &v, force);
 }
 
@@ -373,12 +374,15 @@ void progress_begin(struct progress *p, const char *project, int64_t after_seq)
     if (after_seq > p->seq)
         p->seq = after_seq;
     p->stop = false;
+    board_init(&p->board, p->session->store, project);
     struct project_work work = { 0 };
     project_work(p->session->store, project, &work, NULL); /* fails as the run itself will */
     p->is_cost_old = true;
     p->before_ms = work.wall_ms;
     p->begun_ms = clock_wall_ms();
     p->running = pthread_create(&p->drawer, NULL, run, p) == 0;
+    if (!p->running)
+        board_release(&p->board);
 }
 
 void progress_end(struct progress *p, bool keep)
@@ -391,6 +395,7 @@ void progress_end(struct progress *p, bool keep)
     pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
     pthread_join(p->drawer, NULL);
+    board_release(&p->board);
     p->running = false;
 }
 

@@ -1,8 +1,7 @@
 /* team.c - the workers: who does what next, and when there is nothing left to do.
  *
- * One thread per pair.  All of them take any task that may run, so that an Architect's
- * review does not need a thread of its own; how many tickets are open at a time is a rule
- * of picking (may_run), not of threads.
+ * One thread per pair.  All of them take any task that may run (picture.h), so that an
+ * Architect's review does not need a thread of its own.
  *
  * Threads: team->lock guards the list of sites and the counters of the run.
  */
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "team/account.h"
+#include "team/picture.h"
 #include "team/sitting.h"
 #include "team/step.h"
 
@@ -193,100 +193,6 @@ int site_stack(struct site *site, const char *name, struct err *e)
     return 0;
 }
 
-/* ---- what may run ---- */
-
-struct picture {
-    struct team *team;
-    struct site *site;
-    const struct ticket *tickets;
-    size_t ticket_count;
-    const bool *stuck; /* of each ticket: blocked, or waiting for one that is */
-    const struct functionality *functionalities;
-    size_t functionality_count;
-    int64_t pairs;
-};
-
-static const struct ticket *ticket_by_name(const struct picture *p, const char *name)
-{
-    long long number;
-    if (!starts_with(name, "T-") || !parse_int(name + 2, 1, INT32_MAX, &number))
-        return NULL;
-    for (size_t i = 0; i < p->ticket_count; i++)
-        if (p->tickets[i].number == number)
-            return &p->tickets[i];
-    return NULL;
-}
-
-/* A pair is held from the ticket's start until it waits for its merge. */
-static bool holds_pair(const struct picture *p, const struct ticket *t)
-{
-    if (t->column != COLUMN_INPROGRESS || *t->blocked)
-        return false;
-    const struct stage *stage = playbook_stage(&p->site->playbook, t->stage);
-    return stage && !streq(stage->step, "integrate");
-}
-
-static bool may_start(const struct picture *p, const struct ticket *t)
-{
-    for (size_t i = 0; i < t->after.count; i++) {
-        const struct ticket *dep = ticket_by_name(p, t->after.items[i]);
-        if (!dep || dep->column != COLUMN_DONE)
-            return false;
-    }
-    int64_t busy = 0;
-    for (size_t i = 0; i < p->ticket_count; i++)
-        busy += holds_pair(p, &p->tickets[i]);
-    return busy < p->pairs;
-}
-
-/* Merges happen in plan order, so that parallel pairs see the same bytes every time. */
-static bool may_integrate(const struct picture *p, const struct ticket *t)
-{
-    ARENA_LOCAL(a);
-    return tickets_merged_before(&a, p->tickets, p->ticket_count, t).count == 0;
-}
-
-static bool waits_for_blocked(const struct picture *p, const struct functionality *f)
-{
-    if (*f->blocked)
-        return true;
-    for (size_t i = 0; i < p->ticket_count; i++)
-        if (p->tickets[i].functionality == f->number && p->stuck[i])
-            return true;
-    return false;
-}
-
-/* One functionality after the other, in plan order: a review may add a ticket, whose number
- * must not depend on who was faster. */
-static bool may_deliver(const struct picture *p, const char *name)
-{
-    long long number = 0;
-    parse_int(name + 2, 1, INT32_MAX, &number);
-    for (size_t i = 0; i < p->functionality_count; i++) {
-        const struct functionality *f = &p->functionalities[i];
-        if (f->number < number && f->state != FUNCTIONALITY_DONE && !waits_for_blocked(p, f))
-            return false;
-    }
-    return true;
-}
-
-static bool may_run(const char *id, const struct task *task, void *ctx)
-{
-    (void)id;
-    const struct picture *p = ctx;
-    const struct stage *stage = playbook_stage(&p->site->playbook, task->stage);
-    const struct ticket *t = ticket_by_name(p, task->ticket);
-    if (!stage)
-        return true; /* step_run says what is wrong */
-    if (streq(stage->step, "start"))
-        return t && may_start(p, t);
-    if (streq(stage->step, "integrate"))
-        return t && may_integrate(p, t);
-    if (streq(stage->step, "appraise") || streq(stage->step, "deliver"))
-        return may_deliver(p, task->ticket);
-    return true;
-}
-
 /* ---- workers ---- */
 
 struct crew {
@@ -294,19 +200,8 @@ struct crew {
     struct site *site;
     const char *project;
     int64_t pairs;
+    struct picture *picture; /* under team->lock */
 };
-
-static int take_picture(const struct crew *c, struct arena *a, struct picture *ret, struct err *e)
-{
-    struct store_found tickets, functionalities;
-    int r = project_tickets(c->team->store, a, c->project, &tickets, e);
-    if (r == 0)
-        r = project_functionalities(c->team->store, a, c->project, &functionalities, e);
-    if (r == 0)
-        *ret = (struct picture){ c->team, c->site, tickets.docs, tickets.count, tickets_stuck(a, tickets.docs, tickets.count),
-                                 functionalities.docs, functionalities.count, c->pairs };
-    return r;
-}
 
 static void pulse(const struct crew *c, const struct task *task, bool begun)
 {
@@ -379,16 +274,15 @@ static int after_error(const struct crew *c, const char *id, const struct task *
 static int do_one(const struct crew *c, struct arena *a, const char *owner, int64_t *ret_wait_ms, int64_t *ret_changes,
                   struct err *e)
 {
-    struct picture picture;
     struct task task;
     const char *id;
     struct team *t = c->team;
     struct account account = account_open();
     pthread_mutex_lock(&t->lock);
     *ret_changes = t->changes;
-    int r = take_picture(c, a, &picture, e);
+    int r = picture_renew(c->picture, e);
     if (r == 0)
-        r = queue_lease(t->queue, a, c->project, owner, may_run, &picture, &id, &task, ret_wait_ms, e);
+        r = queue_lease(t->queue, a, c->project, owner, picture_may_run, c->picture, &id, &task, ret_wait_ms, e);
     if (r == 0)
         t->busy++;
     pthread_mutex_unlock(&t->lock);
@@ -522,7 +416,9 @@ int team_run(struct team *t, const char *project, enum team_end *ret, struct err
     r = sitting_begin(&sitting, t, project, e);
     if (r < 0)
         return r;
+    crew.picture = picture_new(t->store, crew.site, crew.pairs);
     r = run_workers(&crew, e);
+    picture_free(crew.picture);
     int ended = sitting_end(&sitting, r < 0 ? NULL : e);
     r = r < 0 ? r : ended;
     if (r == 0)
