@@ -319,6 +319,13 @@ static void temporary_name(char *name, size_t size)
     snprintf(name, size, ".tandem-%016" PRIx64 "-%x.tmp", salt, atomic_fetch_add(&serial, 1));
 }
 
+/* Or nothing at all. */
+static bool is_regular(int dir_fd, const char *name)
+{
+    struct stat st;
+    return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(st.st_mode);
+}
+
 int file_write(int root_fd, const char *path, const void *bytes, size_t len, mode_t mode, bool sync, struct err *e)
 {
     FD_LOCAL(parent);
@@ -326,8 +333,7 @@ int file_write(int root_fd, const char *path, const void *bytes, size_t len, mod
     int code = open_parent(root_fd, path, true, sync, &parent, &base, e);
     if (code < 0)
         return code;
-    struct stat st;
-    if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+    if (!is_regular(parent, base))
         return err_set(e, ERR_REFUSED, "%s: is not a regular file", path);
     char name[64];
     temporary_name(name, sizeof name);
@@ -343,6 +349,21 @@ int file_write(int root_fd, const char *path, const void *bytes, size_t len, mod
     if (sync && fsync(parent) != 0)
         return failed(e, "make durable", path);
     return 0;
+}
+
+int file_move(int from_fd, const char *from, int to_fd, const char *to, struct err *e)
+{
+    FD_LOCAL(source);
+    FD_LOCAL(target);
+    const char *from_base, *to_base;
+    int code = open_parent(from_fd, from, false, false, &source, &from_base, e);
+    if (code == 0)
+        code = open_parent(to_fd, to, true, false, &target, &to_base, e);
+    if (code < 0)
+        return code;
+    if (!is_regular(source, from_base) || !is_regular(target, to_base))
+        return err_set(e, ERR_REFUSED, "%s: is not a regular file", to);
+    return renameat(source, from_base, target, to_base) == 0 ? 0 : failed(e, "move", to);
 }
 
 int file_remove(int root_fd, const char *path, struct err *e)

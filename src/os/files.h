@@ -31,6 +31,9 @@ int file_write(int root_fd, const char *path, const void *bytes, size_t len, mod
 /* Makes parents as needed and a new file (ERR_EXISTS) without the rename; for filling
  * empty rooms.  Parents get 0777 less the umask, the file exactly `mode`. */
 int file_create(int root_fd, const char *path, const void *bytes, size_t len, mode_t mode, struct err *e);
+/* Renames a regular file to a place below another root of the same file system; parents as for
+ * file_create, and a file that lies there is replaced. */
+int file_move(int from_fd, const char *from, int to_fd, const char *to, struct err *e);
 /* A file or a symbolic link itself, not a directory. */
 int file_remove(int root_fd, const char *path, struct err *e);
 /* Appends where a symbolic link leads; ERR_REFUSED: something else lies there. */

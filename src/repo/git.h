@@ -62,6 +62,12 @@ int repo_import(struct repo *r, struct arena *a, const char *source, const char 
 int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,
                 const struct oid *commit, struct err *e);
 
+/* The same for a clone that was made for the person: where `branch` is checked out in `target`
+ * itself, index and files follow it.  ERR_BUSY also says what of theirs is in the way: changes, a
+ * merge under way, a new file of the same name.  After a crash it may be done again. */
+int repo_forward(struct repo *r, const char *target, const char *branch, const struct oid *expected,
+                 const struct oid *commit, struct err *e);
+
 /* A normal clone of `branch` at `dir` (absent or empty, else ERR_EXISTS), other branches as
  * local branches as well, with objects of its own and without a remote.  After a crash it
  * may be done again: only a directory that it began itself is gone on with. */
@@ -85,10 +91,16 @@ int repo_clone_finish(const char *dir, struct err *e);
 int repo_look_at(struct repo *r, struct arena *a, const char *source, const char *branch, struct oid *ret,
                  const char **ret_checked_out, struct err *e);
 
-/* What stands in the way of taking `commit` over in the person's worktree `where`: *ret_dirty,
- * files that git knows have changes; and whether a branch there stands at it.  Only looks. */
-int repo_peek(struct repo *r, const char *where, const char *branch, const struct oid *commit, bool *ret_is_there,
-              bool *ret_dirty, struct err *e);
+/* A branch of the person's repository as it is now, beside a commit of ours.  Only looks. */
+struct peek {
+    struct oid tip;          /* "" for no such branch */
+    const char *checked_out; /* as for repo_look_at */
+    bool dirty;              /* files in the worktree `where` that git knows have changes */
+    bool holds;              /* `commit` is among the objects there */
+    bool has;                /* the branch stands at it or after it */
+};
+int repo_peek(struct repo *r, struct arena *a, const char *where, const char *branch, const struct oid *commit,
+              struct peek *ret, struct err *e);
 
 /* ---- refs ---- */
 /* ERR_NOT_FOUND.  `ref` is full ("refs/heads/DEV"). */

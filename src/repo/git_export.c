@@ -22,13 +22,24 @@ struct export {
     struct foreign target;
     const char *branch, *ref;
     const struct oid *expected, *commit;
+    bool may_forward; /* files may follow */
+    bool with_files;  /* they do: it is checked out there */
 };
+
+static bool is_same_dir(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
 
 static int check_not_checked_out(struct export *x, struct err *e)
 {
     const char *where;
     int code = foreign_checked_out(&x->target, x->branch, &where, e);
-    if (code == 0 && *where)
+    if (code < 0)
+        return code;
+    x->with_files = x->may_forward && !oid_none(x->expected) && x->target.worktree && *where == '/' && is_same_dir(where, x->target.worktree);
+    if (*where && !x->with_files)
         code = err_set(e, ERR_BUSY, "the branch %s is checked out in %s and was left alone; check out another branch there", x->branch, where);
     return code;
 }
@@ -142,10 +153,17 @@ static int transfer(struct export *x, struct err *e)
     int code = copy_objects(x, &owner, e);
     if (code == 0) {
         failpoint("repo.export_copied");
+        code = x->with_files ? foreign_forward(&x->target, x->r, x->ref, x->expected, x->commit, e) : 0;
+    }
+    if (code == 0) {
+        failpoint("repo.export_files");
         code = move_branch(x, common_fd, &owner, e);
     }
-    if (code == 0)
+    if (code == 0) {
         failpoint("repo.export_moved");
+        if (x->with_files)
+            foreign_forward_end(&x->target);
+    }
     close(common_fd);
     return code;
 }
@@ -156,8 +174,11 @@ static int export_open(struct export *x, struct err *e)
     if (f->hex_len != x->r->hex_len)
         return err_set(e, ERR_INVALID, "%s uses another object format than the project", f->given);
     const struct oid *tip = foreign_branch(f, x->branch);
-    if (tip && oid_same(tip, x->commit))
+    if (tip && oid_same(tip, x->commit)) {
+        if (x->may_forward)
+            foreign_forward_end(f);
         return 1; /* done before */
+    }
     struct oid now = tip ? *tip : (struct oid){ "" };
     if (x->expected && !oid_same(&now, x->expected))
         return conflict(x, &now, e);
@@ -165,8 +186,8 @@ static int export_open(struct export *x, struct err *e)
     return code < 0 ? code : foreign_facade(f, x->r, e);
 }
 
-int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,
-                const struct oid *commit, struct err *e)
+static int give(struct repo *r, const char *target, const char *branch, const struct oid *expected,
+                const struct oid *commit, bool may_forward, struct err *e)
 {
     OBJECT_LOCAL(known);
     int code = branch_check(branch, e);
@@ -176,7 +197,7 @@ int repo_export(struct repo *r, const char *target, const char *branch, const st
         code = oid_check(r, expected, e);
     if (code < 0)
         return code;
-    struct export x = { .r = r, .branch = branch, .expected = expected, .commit = commit };
+    struct export x = { .r = r, .branch = branch, .expected = expected, .commit = commit, .may_forward = may_forward };
     code = foreign_open(&x.target, target, e);
     if (code == 0) {
         x.ref = arena_printf(&x.target.arena, "refs/heads/%s", branch);
@@ -186,4 +207,16 @@ int repo_export(struct repo *r, const char *target, const char *branch, const st
         code = transfer(&x, e);
     foreign_close(&x.target);
     return code < 0 ? code : 0;
+}
+
+int repo_export(struct repo *r, const char *target, const char *branch, const struct oid *expected,
+                const struct oid *commit, struct err *e)
+{
+    return give(r, target, branch, expected, commit, false, e);
+}
+
+int repo_forward(struct repo *r, const char *target, const char *branch, const struct oid *expected,
+                 const struct oid *commit, struct err *e)
+{
+    return give(r, target, branch, expected, commit, true, e);
 }

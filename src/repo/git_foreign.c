@@ -185,7 +185,7 @@ int foreign_open(struct foreign *f, const char *path, struct err *e)
     return code;
 }
 
-static void remove_facade(int parent_fd, const char *path)
+void foreign_remove_dir(int parent_fd, const char *path)
 {
     int fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -198,7 +198,7 @@ static void remove_facade(int parent_fd, const char *path)
 void foreign_close(struct foreign *f)
 {
     if (f->facade)
-        remove_facade(AT_FDCWD, f->facade);
+        foreign_remove_dir(AT_FDCWD, f->facade);
     arena_release(&f->arena);
 }
 
@@ -213,7 +213,7 @@ void foreign_remove_facades(const struct repo *r)
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         if (starts_with(entry->d_name, FACADE_PREFIX))
-            remove_facade(r->fd, entry->d_name);
+            foreign_remove_dir(r->fd, entry->d_name);
     closedir(dir);
 }
 

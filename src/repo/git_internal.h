@@ -14,6 +14,7 @@
  *   git_merge.c     merges
  *   git_foreign.c   a person's repository, seen without obeying its configuration
  *   git_import.c, git_export.c, git_clone.c
+ *   git_forward.c   a person's working tree follows its branch
  *   git_peek.c      one branch of a person's repository
  *   git_conflict.c  a clone in which a merge waits for a person
  *   git_repo.c      making, opening, tidying
@@ -210,7 +211,7 @@ struct merge_sides {
 /* "dir~<id>", the name a file gets when its place is taken, as "dir~ours" or "dir~theirs". */
 const char *merge_relabel_path(struct arena *a, const struct merge_sides *s, const char *path);
 
-/* ---- a person's repository (git_foreign.c, git_peek.c) ---- */
+/* ---- a person's repository (git_foreign.c, git_peek.c, git_forward.c) ---- */
 struct foreign {
     struct arena arena;
     const char *given;       /* as the person named it */
@@ -228,7 +229,9 @@ struct foreign {
 int foreign_open(struct foreign *f, const char *path, struct err *e);
 /* Makes the facade, in `r`, where one that a killed process left is found again. */
 int foreign_facade(struct foreign *f, const struct repo *r, struct err *e);
-/* Removes those that were left. */
+/* Removes a directory of ours, unless a link lies there. */
+void foreign_remove_dir(int parent_fd, const char *path);
+/* Removes those facades that were left. */
 void foreign_remove_facades(const struct repo *r);
 /* Whether its working tree has changes or (`new_too`) new files; needs the facade. */
 bool foreign_is_dirty(struct foreign *f, bool new_too);
@@ -236,6 +239,12 @@ bool foreign_is_dirty(struct foreign *f, bool new_too);
 const struct oid *foreign_branch(const struct foreign *f, const char *branch);
 /* Where the branch is checked out there (or will be again, by a rebase); "" for nowhere. */
 int foreign_checked_out(struct foreign *f, const char *branch, const char **ret_where, struct err *e);
+/* Index and files of the worktree, which are at `from`, become those of `to`, whose objects are
+ * there already; ref, which is checked out there, is the caller's to move.  ERR_BUSY: something
+ * of the person's is in the way.  Needs the facade. */
+int foreign_forward(struct foreign *f, struct repo *r, const char *ref, const struct oid *from, const struct oid *to, struct err *e);
+/* When `ref` has moved: there is nothing left that a crash would have to be mended from. */
+void foreign_forward_end(struct foreign *f);
 void foreign_close(struct foreign *f); /* removes the facade; also after a failure */
 
 /* git_lock.c: the same for any git directory; absent: no error. */

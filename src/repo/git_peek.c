@@ -109,18 +109,42 @@ int repo_look_at(struct repo *r, struct arena *a, const char *source, const char
     return code;
 }
 
-int repo_peek(struct repo *r, const char *where, const char *branch, const struct oid *commit, bool *ret_is_there,
-              bool *ret_dirty, struct err *e)
+static bool says_yes(struct foreign *f, const char *const *args)
 {
-    struct foreign f;
-    int code = foreign_open(&f, where, e);
+    struct process_result p;
+    struct git_call call = { .git_dir = f->facade, .args = args };
+    if (git_run(&call, &p, NULL) < 0)
+        return false;
+    process_result_release(&p);
+    return true;
+}
+
+static int peek_at(struct foreign *f, struct arena *a, const char *branch, const struct oid *commit, struct peek *ret, struct err *e)
+{
+    const char *where;
+    int code = foreign_checked_out(f, branch, &where, e);
+    if (code < 0)
+        return code;
+    const struct oid *tip = foreign_branch(f, branch);
+    *ret = (struct peek){ .checked_out = arena_strdup(a, where), .dirty = foreign_is_dirty(f, false) };
+    if (tip)
+        ret->tip = *tip;
+    ret->holds = says_yes(f, GIT_ARGS("cat-file", "-e", arena_printf(&f->arena, "%s^{commit}", commit->hex)));
+    ret->has = ret->holds && tip && says_yes(f, GIT_ARGS("merge-base", "--is-ancestor", commit->hex, tip->hex));
+    return 0;
+}
+
+int repo_peek(struct repo *r, struct arena *a, const char *where, const char *branch, const struct oid *commit,
+              struct peek *ret, struct err *e)
+{
+    struct foreign f = { 0 };
+    int code = oid_check(r, commit, e);
+    if (code == 0)
+        code = foreign_open(&f, where, e);
     if (code == 0)
         code = foreign_facade(&f, r, e);
-    if (code == 0) {
-        const struct oid *tip = foreign_branch(&f, branch);
-        *ret_is_there = tip && oid_same(tip, commit);
-        *ret_dirty = foreign_is_dirty(&f, false);
-    }
+    if (code == 0)
+        code = peek_at(&f, a, branch, commit, ret, e);
     foreign_close(&f);
     return code;
 }

@@ -108,15 +108,16 @@ static int find_made(struct step *s, struct release *w, bool *ret, struct oid *r
 static int look_there(struct step *s, struct release *w, struct err *e)
 {
     struct oid at;
-    bool dev_is_there = false;
+    struct peek there = { .dirty = false };
     w->take = "";
     if (!*w->checked_out || w->nothing)
         return 0;
     int r = find_made(s, w, &w->made, &at, e);
     if (r == 0 && *w->checked_out == '/')
-        r = repo_peek(s->site->repo, w->checked_out, "DEV", &w->dev, &dev_is_there, &w->dirty, e);
+        r = repo_peek(s->site->repo, s->arena, w->checked_out, "DEV", &w->dev, &there, e);
+    w->dirty = there.dirty;
     if (r == 0)
-        w->take = how_to_take(s, w, dev_is_there && (w->made ? streq(at.hex, w->dev.hex) : w->forward));
+        w->take = how_to_take(s, w, streq(there.tip.hex, w->dev.hex) && (w->made ? streq(at.hex, w->dev.hex) : w->forward));
     return r;
 }
 

@@ -56,6 +56,29 @@ static void write_makes_parents_and_replaces(void **state)
     tmpdir_remove(&t);
 }
 
+static void move_makes_parents_and_replaces_files_alone(void **state)
+{
+    (void)state;
+    struct tmpdir t = tmpdir_make();
+    struct err e;
+    check_ok(file_create(t.fd, "new/one", "1", 1, 0755, &e), &e);
+    check_ok(file_move(t.fd, "new/one", t.fd, "a/b/c", &e), &e);
+    text_is(t.fd, "a/b/c", "1");
+    check_ok(file_create(t.fd, "new/two", "2", 1, 0644, &e), &e);
+    check_ok(file_move(t.fd, "new/two", t.fd, "a/b/c", &e), &e);
+    text_is(t.fd, "a/b/c", "2");
+    assert_false(file_exists(t.fd, "new/two"));
+    check_err(file_move(t.fd, "new/two", t.fd, "a/b/c", &e), ERR_NOT_FOUND, &e, "a/b/c");
+    check_ok(file_create(t.fd, "new/three", "3", 1, 0644, &e), &e);
+    check_err(file_move(t.fd, "new/three", t.fd, "a/b", &e), ERR_REFUSED, &e, "not a regular file");
+    check_err(file_move(t.fd, "a/b", t.fd, "new/four", &e), ERR_REFUSED, &e, "not a regular file");
+    assert_int_equal(symlinkat("b", t.fd, "a/link"), 0);
+    check_err(file_move(t.fd, "new/three", t.fd, "a/link", &e), ERR_REFUSED, &e, "not a regular file");
+    check_err(file_move(t.fd, "new/three", t.fd, "a/link/c", &e), ERR_REFUSED, &e, "a/link/c");
+    text_is(t.fd, "new/three", "3");
+    tmpdir_remove(&t);
+}
+
 static void create_refuses_what_exists(void **state)
 {
     (void)state;
@@ -319,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_names_of_a_new_directory_and_its_parents_are_synced),
         cmocka_unit_test(write_makes_parents_and_replaces),
+        cmocka_unit_test(move_makes_parents_and_replaces_files_alone),
         cmocka_unit_test(create_refuses_what_exists),
         cmocka_unit_test(create_gives_the_exact_mode_whatever_the_umask),
         cmocka_unit_test(no_path_leads_out_of_the_root),
