@@ -37,7 +37,10 @@ const struct command command_retry = {
     .max_operands = 1,
     .options = options,
     .description = "Goes on with a blocked ticket (or functionality) where it stands; the attempts are counted anew. "
-                   "Without an operand, a project that is blocked before it has tickets.",
+                   "Without an operand, a project that is blocked before it has tickets. What is finished by it comes into the "
+                   "clone that the run made, or into the repository given with --repo: DEV moves forward there, with its "
+                   "files where it is checked out in the clone. Where you have commits or changes of your own it is left "
+                   "alone, and you are told the command that merges what is new.",
     .examples = "tandem retry T-3 --hint \"dates are ISO 8601, without a time\"\twith a word of help",
     .run = run,
 };

@@ -163,7 +163,8 @@ const struct command command_run = {
                    "like a file (/, ./, .md, .txt, a single word) and does not exist is refused. The "
                    "Architect plans tickets; pairs of Tester and Developer build them, each criterion with a failing "
                    "test that Tandem itself has seen fail and then pass. Spec and plan are shown for approval. The "
-                   "result is on the branch DEV of a clone (--out), or of the repository given with --repo.\n\n"
+                   "result is on the branch DEV of a clone (--out), or of the repository given with --repo; when some tickets are "
+                   "blocked, as much of it as is finished, and what a retry adds comes to the same place.\n\n"
                    "Exit status: 0 all tickets are done, 3 some are blocked, 2 usage, 1 failure or interrupted; 0 also "
                    "when you stop at a question.",
     .examples = "tandem run spec.md --model http://127.0.0.1:8080/v1#qwen2.5-coder-7b --pairs 2\tbuild a specification\n"

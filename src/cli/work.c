@@ -147,21 +147,8 @@ static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct
 
 /* ---- the loop ---- */
 
-static int hand_over(struct work *w, const char *project, struct err *e)
-{
-    const char *note;
-    struct project p;
-    int r = session_project(&w->session, project, &project, &p, e);
-    if (r == 0)
-        r = team_hand_over(w->session.team, &w->session.in->arena, project, &note, e);
-    if (r == 0 && !option_given(w->session.in, "json"))
-        fprintf(w->session.in->out, "%sThe result is in %s, branch DEV. `tandem release` takes it into %s.\n", note,
-                *p.source ? p.source : p.out, p.branch);
-    return r;
-}
-
-/* Nothing is handed over by halves, but what is finished can be taken. */
-static int say_where_it_is(struct work *w, const char *project, struct err *e)
+/* "(1 of 2 functionalities)" */
+static int count_finished(struct work *w, const char *project, const char **ret, struct err *e)
 {
     struct arena *a = &w->session.in->arena;
     struct store_found found;
@@ -169,13 +156,39 @@ static int say_where_it_is(struct work *w, const char *project, struct err *e)
     size_t done = 0;
     for (size_t i = 0; r == 0 && i < found.count; i++)
         done += ((const struct functionality *)found.docs)[i].state == FUNCTIONALITY_DONE;
-    if (!done)
-        return r;
-    STR_LOCAL(line);
-    str_addf(&line, "What is finished so far (%zu of %zu functionalities) can be had already:\n  git clone --branch DEV ", done, found.count);
-    str_add_shell_word(&line, project_repo_path(a, w->session.home, project));
-    fprintf(w->out, "%s\n", line.data);
+    if (r == 0)
+        *ret = arena_printf(a, "(%zu of %zu functionalities)", done, found.count);
     return r;
+}
+
+/* The person is told where the result is, or what there is of it. */
+static int hand_over(struct work *w, const char *project, bool all, struct err *e)
+{
+    struct handed handed;
+    struct project p;
+    const char *finished = "";
+    int r = session_project(&w->session, project, &project, &p, e);
+    if (r == 0)
+        r = team_hand_over(w->session.team, &w->session.in->arena, project, &handed, e);
+    if (r == ERR_EXISTS && !all) { /* one thing more for the person to mend */
+        fprintf(w->out, "%s\n", e->text);
+        return 0;
+    }
+    if (r == 0 && !all)
+        r = count_finished(w, project, &finished, e);
+    if (r < 0 || option_given(w->session.in, "json"))
+        return r;
+    FILE *out = w->session.in->out;
+    const char *place = *p.source ? p.source : p.out;
+    fprintf(out, "%s", handed.note);
+    if (handed.nothing)
+        fprintf(out, "Nothing is finished yet, so nothing is handed over.\n");
+    else if (!handed.waits && all)
+        fprintf(out, "The result is in %s, branch DEV. `tandem release` takes it into %s.\n", place, p.branch);
+    else if (!handed.waits)
+        fprintf(out, "What is finished so far %s is in %s, branch DEV. `tandem release --partial` takes it into %s.\n", finished, place,
+                p.branch);
+    return 0;
 }
 
 int work_on(struct work *w, const char *project, int64_t after_seq, struct err *e)
@@ -199,9 +212,7 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
     }
     if (!option_given(w->session.in, "json"))
         r = summary_print(&w->session, project, e);
-    if (r == 0 && end == TEAM_DONE)
-        r = hand_over(w, project, e);
-    else if (r == 0 && !option_given(w->session.in, "json"))
-        r = say_where_it_is(w, project, e);
+    if (r == 0)
+        r = hand_over(w, project, end == TEAM_DONE, e);
     return r < 0 ? r : end == TEAM_DONE ? STATUS_OK : STATUS_BLOCKED;
 }

@@ -74,8 +74,6 @@ int repo_forward(struct repo *r, const char *target, const char *branch, const s
 int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct err *e);
 /* Whether a clone was begun at `dir` and not finished. */
 bool repo_clone_unfinished(const char *dir);
-/* Whether `dir` is a finished clone in which `branch` stands where it stands here. */
-bool repo_is_cloned(struct repo *r, const char *dir, const char *branch);
 
 /* A clone as by repo_clone_out in which the merge of `theirs` into `branch` is under way: the
  * files hold conflict markers ("ours", "theirs"), the index holds all three sides, so that

@@ -121,21 +121,3 @@ int repo_clone_out(struct repo *r, const char *dir, const char *branch, struct e
     int code = clone_begin(r, dir, branch, e);
     return code < 0 ? code : repo_clone_finish(dir, e);
 }
-
-bool repo_is_cloned(struct repo *r, const char *dir, const char *branch)
-{
-    ARENA_LOCAL(a);
-    struct oid ours;
-    struct process_result p;
-    const char *ref = arena_printf(&a, "refs/heads/%s", branch);
-    if (repo_clone_unfinished(dir) || repo_ref(r, ref, &ours, NULL) < 0)
-        return false;
-    struct git_call call = { .git_dir = arena_printf(&a, "%s/.git", dir),
-                             .args = GIT_ARGS("rev-parse", "--verify", "--quiet", ref) };
-    if (git_run(&call, &p, NULL) < 0)
-        return false;
-    str_rtrim(&p.out);
-    bool same = streq(p.out.data, ours.hex);
-    process_result_release(&p);
-    return same;
-}

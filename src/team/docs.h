@@ -41,7 +41,8 @@ struct project {
     const char *branch;   /* its default branch, "main" for a new one */
     const char *base;     /* commit the work starts from */
     const char *out;      /* where the clone goes; "" when --repo is given */
-    bool handed_over;     /* the result is there */
+    const char *handed_commit; /* of DEV, as it was handed over last; "" for never */
+    bool handed_over;     /* as versions without handed_commit said it; so that their homes can be read */
     const char *plan;     /* digest of the plan under approval, as JSON; "" */
     const char *blocked;  /* why it cannot go on; "" */
     bool edited;          /* a person edited the spec or plan under approval */

@@ -156,7 +156,7 @@ int team_create(struct team *t, struct arena *a, const struct project_wish *wish
     struct project p = {
         .name = title, .idea = w->idea ? w->idea : "", .state = PROJECT_SPEC, .stack = w->stack ? w->stack : "",
         .playbook = "agile", .source = w->repo ? w->repo : "", .branch = "main", .base = "", .out = w->out ? w->out : "",
-        .plan = "", .blocked = "", .wish = "", .coverage_target = w->coverage_target, .pairs = w->pairs, .models = w->models,
+        .handed_commit = "", .plan = "", .blocked = "", .wish = "", .coverage_target = w->coverage_target, .pairs = w->pairs, .models = w->models,
         .person = *who.name && *who.email ? arena_printf(a, "%s <%s>", who.name, who.email) : "", .created_ms = clock_wall_ms(),
     };
     const char *id = "";

@@ -49,6 +49,13 @@ int team_set_models(struct team *t, const char *project, const struct texts *mod
     return r;
 }
 
+static bool all_is_there(struct talk *k)
+{
+    struct oid dev;
+    return k->project.state == PROJECT_DONE && repo_ref(k->site->repo, "refs/heads/DEV", &dev, NULL) == 0 &&
+           streq(k->project.handed_commit, dev.hex);
+}
+
 int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e)
 {
     ARENA_LOCAL(a);
@@ -56,11 +63,12 @@ int team_set_out(struct team *t, const char *project, const char *out, const cha
     int r = talk_begin(t, &a, project, &k, e);
     if (r < 0)
         return r;
-    if (*k.project.source || k.project.handed_over) {
+    if (*k.project.source || all_is_there(&k)) {
         r = err_set(e, ERR_REFUSED, "the result of %s %s %s", project, *k.project.source ? "goes back into" : "is already in",
                     *k.project.source ? k.project.source : k.project.out);
     } else {
         k.project.out = out;
+        k.project.handed_commit = "";
         r = talk_end(&k, person, "project.out-set", "out", out, e);
     }
     batch_free(k.batch);

@@ -143,12 +143,18 @@ int team_under_approval(struct team *t, struct arena *a, const char *project, bo
 int team_retry(struct team *t, const char *project, const char *thing, const char *hint,
                const char *person, struct err *e);
 
-/* A normal clone of DEV (new projects) or the branches given back to --repo, once; `ret_note`
- * says what was left alone there, "" for nothing: the next call tries that again. */
-int team_hand_over(struct team *t, struct arena *a, const char *project, const char **ret_note, struct err *e);
+struct handed {
+    bool nothing;     /* is finished yet, and nothing was handed over: DEV stands where it began */
+    bool waits;       /* DEV was left alone there; the next call tries again */
+    const char *note; /* lines for the person on what was left alone or is new; "" for none */
+};
+/* Hands over what DEV has and had not at the last hand-over: as a normal clone (new projects),
+ * later brought into that clone, or by giving the branches back to --repo.  ERR_EXISTS: where the
+ * clone goes lies something else. */
+int team_hand_over(struct team *t, struct arena *a, const char *project, struct handed *ret, struct err *e);
 /* Other models for the next resume, as they are given to --model. */
 int team_set_models(struct team *t, const char *project, const struct texts *models, const char *person, struct err *e);
-/* Another place for the clone (an absolute path).  ERR_REFUSED when the result is handed over
+/* Another place for the clone (an absolute path).  ERR_REFUSED when all is built and handed over
  * already, or goes back into a repository. */
 int team_set_out(struct team *t, const char *project, const char *out, const char *person, struct err *e);
 

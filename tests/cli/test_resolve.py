@@ -1,9 +1,7 @@
 """tandem resolve: a person does the merge that the model did not manage."""
 import contextlib
 import json
-import shlex
 import shutil
-import subprocess
 
 import greet
 import home
@@ -307,15 +305,6 @@ class Delivery(greet.Built):
 
     conflict = "apart"
     status = 3
-
-    def test_what_is_finished_can_be_had_by_the_command_that_is_told(self):
-        with contextlib.closing(greet.model()) as fake:
-            done = self.tandem("resume", "--yes", *fake.words())
-        self.assertEqual(done.returncode, 3, done.stderr)
-        self.assertIn("What is finished so far (1 of 2 functionalities)", done.stdout)
-        subprocess.run(shlex.split(done.stdout.splitlines()[-1]) + ["had"], cwd=self.room, env=self.environment(), check=True,
-                       capture_output=True)
-        self.assertEqual((self.room / "had" / "greet.py").read_text(), greet.HELLO)
 
     def test_a_person_merges_and_the_functionality_goes_into_DEV(self):
         blocked = self.status_of()["functionalities"][1]["blocked"]

@@ -85,15 +85,15 @@ static void a_flaky_test_is_nobodys_fault(void **state)
 static void a_branch_of_the_persons_is_not_mistaken_for_ours(void **state)
 {
     struct team_fixture *f = *state;
-    const char *note;
+    struct handed handed;
     scratch_sh(&f->s, "git init -q source; cd source; git checkout -q -b feature/core; echo x >theirs; git add theirs; git commit -qm Theirs;"
                       "git checkout -q --orphan main; git rm -qf theirs");
     const char *theirs = scratch_sh(&f->s, "git -C source rev-parse feature/core");
     one_ticket_succeeds(f);
     BUILD_ON(f, "README.md", "Numbers.\n");
     run_team(f, TEAM_DONE);
-    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
-    assert_string_equal(note, "");
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_string_equal(handed.note, "");
     assert_string_equal(functionality_of(f, 1).branch, "feature/core-2");
     assert_string_equal(scratch_sh(&f->s, "git -C source rev-parse feature/core"), theirs);
     assert_string_equal(scratch_sh(&f->s, "git -C source ls-tree --name-only feature/core-2"), scratch_sh(&f->s, "git -C source ls-tree --name-only DEV"));
@@ -104,7 +104,7 @@ static void a_branch_of_the_persons_is_not_mistaken_for_ours(void **state)
 static void a_branch_in_use_is_given_back_later(void **state)
 {
     struct team_fixture *f = *state;
-    const char *note;
+    struct handed handed;
     scratch_sh(&f->s, "git init -q source; cd source; git commit -q --allow-empty -m Begin; git branch DEV");
     one_ticket_succeeds(f);
     f->dev = DEV_CONTINUE;
@@ -112,14 +112,48 @@ static void a_branch_in_use_is_given_back_later(void **state)
     scratch_sh(&f->s, "cd source; git checkout -q DEV");
     const char *before = scratch_sh(&f->s, "git -C source rev-parse DEV; ls source");
     run_team(f, TEAM_DONE);
-    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
-    assert_non_null(strstr(note, "DEV was left alone"));
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_non_null(strstr(handed.note, "DEV was left alone"));
     assert_string_equal(scratch_sh(&f->s, "git -C source rev-parse DEV; ls source"), before);
     scratch_sh(&f->s, "cd source; git checkout -q main");
-    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &note, &f->e), &f->e);
-    assert_string_equal(note, "");
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_string_equal(handed.note, "");
     assert_string_equal(scratch_sh(&f->s, "git -C source show DEV:doubling.py"), "def double(n):\n    return 2 * n");
     assert_int_equal(count_events(f, "project.handed-over"), 1);
+    assert_string_equal(event_text(f, "project.handed-over", 0, "commit"), scratch_sh(&f->s, "git -C source rev-parse DEV"));
+}
+
+/* Killed when it had moved there and was not noted yet; and then DEV has more. */
+static void a_branch_that_we_moved_before_a_kill_is_ours(void **state)
+{
+    struct team_fixture *f = *state;
+    struct handed handed;
+    scratch_sh(&f->s, "git init -q source; cd source; git commit -q --allow-empty -m Begin; git checkout -q -b DEV; git commit -q --allow-empty -m Old;"
+                      "git checkout -q main");
+    const char *old = scratch_sh(&f->s, "git -C source rev-parse DEV");
+    one_ticket_succeeds(f);
+    f->dev = DEV_REPLACE;
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    run_team(f, TEAM_DONE);
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_false(handed.nothing || handed.waits);
+    scratch_sh(&f->s, arena_printf(&f->s.arena, "cd home/projects/numbers/repo.git; git update-ref refs/tandem/source/DEV %s;"
+                                   "git update-ref refs/heads/DEV $(git commit-tree -p DEV -m More DEV^{tree})", old));
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_string_equal(handed.note, "");
+    assert_string_equal(scratch_sh(&f->s, "git -C source log -1 --format=%s DEV"), "More");
+    assert_int_equal(count_events(f, "project.handed-over"), 2);
+}
+
+static void nothing_is_handed_over_before_anything_is_built(void **state)
+{
+    struct team_fixture *f = *state;
+    struct handed handed;
+    BUILD_ON(f, "README.md", "Numbers.\n");
+    check_ok(team_hand_over(f->team, &f->s.arena, f->id, &handed, &f->e), &f->e);
+    assert_true(handed.nothing);
+    assert_string_equal(scratch_sh(&f->s, "git -C source for-each-ref --format='%(refname)'"), "refs/heads/main");
+    assert_int_equal(count_events(f, "project.handed-over"), 0);
 }
 
 static void what_a_person_put_beside_the_repository_stays(void **state)
@@ -153,6 +187,8 @@ int main(void)
         with_team(a_flaky_test_is_nobodys_fault),
         with_team(a_branch_of_the_persons_is_not_mistaken_for_ours),
         with_team(a_branch_in_use_is_given_back_later),
+        with_team(a_branch_that_we_moved_before_a_kill_is_ours),
+        with_team(nothing_is_handed_over_before_anything_is_built),
         with_team(what_a_person_put_beside_the_repository_stays),
         with_team(an_answer_that_makes_the_tree_too_large_is_refused),
     };
