@@ -39,8 +39,9 @@ struct progress {
     int64_t seq;
     int64_t begun_ms;  /* this sitting, by the wall clock */
     int64_t before_ms; /* all earlier ones together */
-    struct runs_cost cost;
-    bool is_cost_old;
+    struct runs_cost cost; /* both as of the last event, since they cost more than a picture */
+    struct tickets_sum sum;
+    bool are_sums_old;
     struct board board;
     pthread_t drawer;
     bool running;
@@ -177,7 +178,7 @@ static void show_events(struct progress *p)
         size_t count;
         if (store_events(p->session->store, &a, p->seq, p->project, NULL, NULL, 200, &events, &count, NULL) < 0)
             return;
-        p->is_cost_old = p->is_cost_old || count;
+        p->are_sums_old = p->are_sums_old || count;
         for (size_t i = 0; i < count; i++) {
             p->seq = events[i].seq;
             if (p->style == PROGRESS_JSON) {
@@ -302,18 +303,19 @@ static void draw(struct progress *p, bool force)
                            .elapsed_ms = p->before_ms + clock_wall_ms() - p->begun_ms };
     for (size_t i = 0; i < count; i++)
         fill_ticket(p, &a, &tickets[i], &shown[i]);
-    struct tickets_sum sum = tickets_sum(tickets, count);
-    v.tests = sum.tests;
-    v.tests_passed = sum.tests_passed;
-    if (sum.lines)
-        v.coverage_percent = sum.covered * 100 / sum.lines;
-    if (p->is_cost_old && project_cost(p->session->store, p->project, &p->cost, NULL) == 0)
-        p->is_cost_old = false;
+    if (p->are_sums_old && project_cost(p->session->store, p->project, &p->cost, NULL) == 0) {
+        p->sum = tickets_sum(&a, &project, tickets, count);
+        p->are_sums_old = false;
+    }
+    v.tests = p->sum.tests;
+    v.tests_passed = p->sum.tests_passed;
+    if (p->sum.lines)
+        v.coverage_percent = p->sum.covered * 100 / p->sum.lines;
     v.tokens = p->cost.prompt_tokens + p->cost.completion_tokens;
     if (p->cost.cached_tokens)
         v.cached_tokens = p->cost.cached_tokens;
     v.ticket_count += add_others(p, &a, functionalities, functionality_count, shown + count);
-    v.rest_ms = project.state == PROJECT_DONE ? -1 : rest_of(v.elapsed_ms, &sum, &p->board);
+    v.rest_ms = project.state == PROJECT_DONE ? -1 : rest_of(v.elapsed_ms, &p->sum, &p->board);
     live_draw(p->live, &v, force);
 }
 
@@ -377,7 +379,7 @@ void progress_begin(struct progress *p, const char *project, int64_t after_seq)
     board_init(&p->board, p->session->store, project);
     struct project_work work = { 0 };
     project_work(p->session->store, project, &work, NULL); /* fails as the run itself will */
-    p->is_cost_old = true;
+    p->are_sums_old = true;
     p->before_ms = work.wall_ms;
     p->begun_ms = clock_wall_ms();
     p->running = pthread_create(&p->drawer, NULL, run, p) == 0;

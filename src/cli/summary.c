@@ -130,7 +130,7 @@ int summary_print(struct session *s, const char *project, struct err *e)
         r = count_commits(s, project, &p, &commits, e);
     if (r < 0)
         return r;
-    struct tickets_sum sum = tickets_sum(tickets.docs, tickets.count);
+    struct tickets_sum sum = tickets_sum(&s->in->arena, &p, tickets.docs, tickets.count);
     fprintf(out, "\n%s\n", p.name);
     print_work(out, &sum, tickets.count, commits);
     r = print_cost(s, project, e);

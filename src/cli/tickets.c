@@ -1,6 +1,7 @@
 /* tickets.c - what `status`, `show` and the summary say of a ticket beside the others. */
 #include "cli/tickets.h"
 
+#include "base/set.h"
 #include "base/str.h"
 #include "cli/live.h"
 #include "team/render.h"
@@ -118,21 +119,53 @@ int project_cost(struct store *s, const char *project, struct runs_cost *ret, st
     return 0;
 }
 
-struct tickets_sum tickets_sum(const struct ticket *all, size_t count)
+/* Each test once: what passes with one ticket is not in the tree of another yet. */
+static void count_tests(struct arena *a, const struct ticket *all, size_t count, struct tickets_sum *sum)
 {
-    struct tickets_sum sum = { 0 };
+    struct set passing = SET_IN(a), every = SET_IN(a);
+    for (size_t i = 0; i < count; i++) {
+        set_add_all(&passing, &all[i].baseline);
+        set_add_all(&every, &all[i].failing);
+        for (size_t k = 0; k < all[i].criteria.count; k++) {
+            const struct criterion *c = ticket_criterion(&all[i], k);
+            set_add_all(criterion_proven(c) ? &passing : &every, &c->tests);
+        }
+    }
+    set_add_all(&every, &passing.texts);
+    sum->tests_passed = (int64_t)passing.texts.count - set_has(&passing, STACK_BUILD_ID);
+    sum->tests = (int64_t)every.texts.count - set_has(&every, STACK_BUILD_ID);
+}
+
+/* Whether a later ticket measured a file of this one again. */
+static bool is_measured_again(struct arena *a, const struct ticket *all, size_t count, size_t which)
+{
+    const struct set own = set_of(a, &all[which].files);
+    for (size_t i = which + 1; i < count; i++)
+        for (size_t k = 0; all[i].lines && k < all[i].files.count; k++)
+            if (set_has(&own, all[i].files.items[k]))
+                return true;
+    return false;
+}
+
+struct tickets_sum tickets_sum(struct arena *a, const struct project *p, const struct ticket *all, size_t count)
+{
+    struct tickets_sum sum = { .covered = p->covered, .lines = p->lines };
     for (size_t i = 0; i < count; i++) {
         const struct ticket *t = &all[i];
         sum.done += t->column == COLUMN_DONE;
         sum.criteria += t->criteria.count;
         for (size_t k = 0; k < t->criteria.count; k++)
             sum.proven += criterion_proven(ticket_criterion(t, k));
-        if (t->tests_total >= sum.tests) {
-            sum.tests = t->tests_total;
-            sum.tests_passed = t->tests_passed;
+        if (!p->lines && t->lines && !is_measured_again(a, all, count, i)) {
+            sum.covered += t->covered;
+            sum.lines += t->lines;
         }
-        sum.covered += t->covered;
-        sum.lines += t->lines;
+    }
+    if (p->state == PROJECT_DONE && p->tests_total) {
+        sum.tests = p->tests_total;
+        sum.tests_passed = p->tests_passed;
+    } else {
+        count_tests(a, all, count, &sum);
     }
     return sum;
 }

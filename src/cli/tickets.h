@@ -29,13 +29,14 @@ void print_blob(struct session *s, const char *title, const char *digest);
 struct runs_cost { int64_t prompt_tokens, cached_tokens, completion_tokens, model_us, suite_us; };
 int project_cost(struct store *s, const char *project, struct runs_cost *ret, struct err *e);
 
-/* How far the tickets are together. */
+/* How far the tickets of a project are together.  What is in DEV was run there as a whole; until
+ * all is, tests are counted by name over the tickets, which do not see each other's. */
 struct tickets_sum {
     size_t done, criteria, proven;
-    int64_t tests, tests_passed; /* of the largest suite; of several as large, the one of the last ticket */
-    int64_t covered, lines;
+    int64_t tests, tests_passed;
+    int64_t covered, lines; /* before anything is in DEV: of each file as the last ticket left it */
 };
-struct tickets_sum tickets_sum(const struct ticket *all, size_t count);
+struct tickets_sum tickets_sum(struct arena *a, const struct project *p, const struct ticket *all, size_t count);
 
 /* The segments of a ticket's bar, t->criteria.count of them. */
 const enum bar_segment *ticket_segments(struct arena *a, const struct ticket *t);

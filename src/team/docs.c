@@ -46,6 +46,10 @@ static const struct field project_fields[] = {
     INT(project, coverage_target, .doc = "percent of lines"),
     INT(project, pairs, .doc = "Developer/Tester pairs at work at once"),
     INT(project, steps),
+    INT(project, tests_passed, .doc = "on DEV"),
+    INT(project, tests_total),
+    INT(project, covered, .doc = "lines covered on DEV"),
+    INT(project, lines),
     INT(project, created_ms),
     INT(project, finished_ms),
 };
@@ -74,7 +78,9 @@ static const struct field functionality_fields[] = {
     INT(functionality, attempt),
     INT(functionality, steps),
     TEXT(functionality, merged, .doc = "the commit on DEV that brought it in"),
-    INT(functionality, covered, .doc = "lines covered at its review"),
+    INT(functionality, tests_passed, .doc = "in its last run"),
+    INT(functionality, tests_total),
+    INT(functionality, covered, .doc = "lines covered in its last run"),
     INT(functionality, lines),
 };
 

@@ -52,6 +52,7 @@ struct project {
     int64_t coverage_target;
     int64_t pairs;
     int64_t steps;        /* tasks made so far on the project itself */
+    int64_t tests_passed, tests_total, covered, lines; /* of DEV, when the last functionality came in; 0: none yet */
     int64_t created_ms, finished_ms;
 };
 
@@ -81,7 +82,7 @@ struct functionality {
     int64_t attempt;    /* at its merge into DEV */
     int64_t steps;      /* tasks made so far */
     const char *merged; /* commit on DEV that brought it in; "" */
-    int64_t covered, lines; /* coverage at its review */
+    int64_t tests_passed, tests_total, covered, lines; /* of its last run: at its review, or merged with DEV */
 };
 
 enum criterion_state {

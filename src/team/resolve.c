@@ -364,9 +364,10 @@ static int run_suite(struct step *s, const char *tree, const char **ret_run_id, 
     struct set must_pass = SET_IN(s->arena);
     struct suite_run run;
     struct green_judgement j;
+    unsigned flags = s->ticket_id ? 0 : SUITE_COVERAGE; /* a ticket is measured when it is integrated */
     int r = find_must_pass(s, &must_pass, e);
     if (r == 0)
-        r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass.texts, 0 }, &run, &j, ret_run_id, ret_fault, e);
+        r = green_on(s, &(struct green_wish){ "resolve", tree, { NULL, 0 }, must_pass.texts, flags }, &run, &j, ret_run_id, ret_fault, e);
     if (r < 0)
         return r;
     *ret_output = render_failures(s->arena, &run.results, run.output, MAX_SHOWN);

@@ -61,7 +61,6 @@ static int finish_project(struct step *s, struct err *e)
             return 0;
     s->project.state = PROJECT_DONE;
     s->project.finished_ms = clock_wall_ms();
-    s->project_changed = true;
     batch_event(s->batch, &(struct event){ .project = s->project_id, .actor = role_names[ROLE_ENGINE],
                                            .kind = "project.done", .on_behalf = s->task_id });
     return 0;
@@ -76,6 +75,11 @@ static int complete(struct step *s, struct err *e)
     s->functionality.merged = commit;
     s->functionality.state = FUNCTIONALITY_DONE;
     s->functionality_changed = true;
+    s->project.tests_passed = s->functionality.tests_passed;
+    s->project.tests_total = s->functionality.tests_total;
+    s->project.covered = s->functionality.covered;
+    s->project.lines = s->functionality.lines;
+    s->project_changed = true;
     step_event(s, "functionality.delivered", NULL);
     s->end = STEP_NEXT;
     return finish_project(s, e);

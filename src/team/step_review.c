@@ -393,8 +393,6 @@ int step_appraise(struct step *s, struct err *e)
     if (r < 0 || !answered)
         return r;
     s->functionality.review_rounds++;
-    s->functionality.covered = run.coverage.covered;
-    s->functionality.lines = run.coverage.lines;
     s->functionality_changed = true;
     if (v.accept) {
         step_event(s, "functionality.accepted", NULL);

@@ -57,15 +57,41 @@ static const char *store_results(struct step *s, const struct suite_run *run)
     return arena_strdup(s->arena, batch_blob(s->batch, kept, text.len).hex);
 }
 
-static void count_use(struct step *s, const struct suite_run *run, struct texts passed)
+/* The build is no test. */
+static void count_tests(struct step *s, const struct suite_run *run, int64_t *passed, int64_t *total)
 {
-    if (!s->ticket_id)
+    struct texts ids = suite_passed(s->arena, run);
+    *passed = (int64_t)ids.count - texts_has(&ids, STACK_BUILD_ID);
+    *total = (int64_t)run->results.count - (results_find(&run->results, STACK_BUILD_ID) != NULL);
+}
+
+/* A functionality's runs are of all its code, so that the last one tells of DEV when it comes in. */
+static void count_for_functionality(struct step *s, const struct suite_run *run)
+{
+    struct functionality *f = &s->functionality;
+    if (!run->completed)
         return;
-    s->ticket.suite_us += run->wall_us;
-    if (run->completed) { /* the build is no test */
-        s->ticket.tests_passed = (int64_t)passed.count - texts_has(&passed, STACK_BUILD_ID);
-        s->ticket.tests_total = (int64_t)run->results.count - (results_find(&run->results, STACK_BUILD_ID) != NULL);
+    count_tests(s, run, &f->tests_passed, &f->tests_total);
+    f->covered = f->lines = 0;
+    for (size_t i = 0; i < run->coverage.count; i++) {
+        if (stack_is_test(s->site->stack, run->coverage.files[i].path))
+            continue;
+        f->covered += run->coverage.files[i].covered;
+        f->lines += run->coverage.files[i].lines;
     }
+    s->functionality_changed = true;
+}
+
+static void count_use(struct step *s, const struct suite_run *run)
+{
+    if (!s->ticket_id) {
+        if (s->functionality_id)
+            count_for_functionality(s, run);
+        return;
+    }
+    s->ticket.suite_us += run->wall_us;
+    if (run->completed)
+        count_tests(s, run, &s->ticket.tests_passed, &s->ticket.tests_total);
     s->ticket_changed = true;
 }
 
@@ -129,7 +155,7 @@ int suite_on(struct step *s, const char *step_name, const char *tree, unsigned f
         r = store_prepared(s, &ret->prepared, started, e);
     if (r < 0)
         return r;
-    count_use(s, ret, suite_passed(s->arena, ret));
+    count_use(s, ret);
     struct run *run;
     r = new_run(s, RUN_SUITE, step_name, &run, ret_run_id, e);
     if (r < 0)
