@@ -6,7 +6,7 @@
 #include "cli/tickets.h"
 #include "repo/git.h"
 
-enum { MAX_OUTPUT = 1500 };
+enum { MAX_OUTPUT = 1500, MAX_NAMES = 5 };
 
 static void print_output(FILE *out, const char *output)
 {
@@ -81,12 +81,18 @@ static int print_times(struct session *s, const char *project, int64_t model_us,
     return 0;
 }
 
-static void print_work(FILE *out, const struct tickets_sum *sum, size_t tickets, size_t commits)
+static void print_work(struct session *s, const struct project *p, const struct store_found *tickets, size_t commits)
 {
-    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", sum->done, tickets, sum->proven, sum->criteria);
-    fprintf(out, "Tests      %lld of %lld pass", (long long)sum->tests_passed, (long long)sum->tests);
-    if (sum->lines)
-        fprintf(out, ", %lld %% of the lines covered", (long long)(sum->covered * 100 / sum->lines));
+    struct arena *a = &s->in->arena;
+    FILE *out = s->in->out;
+    struct tickets_sum sum = tickets_sum(a, p, tickets->docs, tickets->count);
+    struct texts before = tickets_failing_before(a, tickets->docs, tickets->count);
+    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", sum.done, tickets->count, sum.proven, sum.criteria);
+    fprintf(out, "Tests      %lld of %lld pass", (long long)sum.tests_passed, (long long)sum.tests);
+    if (sum.lines)
+        fprintf(out, ", %lld %% of the lines covered", (long long)(sum.covered * 100 / sum.lines));
+    if (before.count)
+        fprintf(out, "\n           not passing before the work began either: %s", texts_join(&before, a, ", ", MAX_NAMES));
     fprintf(out, "\nCommits    %zu on DEV\n", commits);
 }
 
@@ -130,9 +136,8 @@ int summary_print(struct session *s, const char *project, struct err *e)
         r = count_commits(s, project, &p, &commits, e);
     if (r < 0)
         return r;
-    struct tickets_sum sum = tickets_sum(&s->in->arena, &p, tickets.docs, tickets.count);
     fprintf(out, "\n%s\n", p.name);
-    print_work(out, &sum, tickets.count, commits);
+    print_work(s, &p, &tickets, commits);
     r = print_cost(s, project, e);
     if (r < 0)
         return r;

@@ -120,18 +120,32 @@ int project_cost(struct store *s, const char *project, struct runs_cost *ret, st
 }
 
 /* Each test once: what passes with one ticket is not in the tree of another yet. */
+static void list_tests(const struct ticket *all, size_t count, struct set *passing, struct set *every)
+{
+    for (size_t i = 0; i < count; i++) {
+        set_add_all(passing, &all[i].baseline);
+        set_add_all(every, &all[i].failing);
+        for (size_t k = 0; k < all[i].criteria.count; k++) {
+            const struct criterion *c = ticket_criterion(&all[i], k);
+            set_add_all(criterion_proven(c) ? passing : every, &c->tests);
+        }
+    }
+    set_add_all(every, &passing->texts);
+}
+
+struct texts tickets_failing_before(struct arena *a, const struct ticket *all, size_t count)
+{
+    struct set passing = SET_IN(a), every = SET_IN(a), before = SET_IN(a);
+    list_tests(all, count, &passing, &every);
+    if (count)
+        set_add_but(&before, &all[0].failing, &passing.texts);
+    return before.texts;
+}
+
 static void count_tests(struct arena *a, const struct ticket *all, size_t count, struct tickets_sum *sum)
 {
     struct set passing = SET_IN(a), every = SET_IN(a);
-    for (size_t i = 0; i < count; i++) {
-        set_add_all(&passing, &all[i].baseline);
-        set_add_all(&every, &all[i].failing);
-        for (size_t k = 0; k < all[i].criteria.count; k++) {
-            const struct criterion *c = ticket_criterion(&all[i], k);
-            set_add_all(criterion_proven(c) ? &passing : &every, &c->tests);
-        }
-    }
-    set_add_all(&every, &passing.texts);
+    list_tests(all, count, &passing, &every);
     sum->tests_passed = (int64_t)passing.texts.count - set_has(&passing, STACK_BUILD_ID);
     sum->tests = (int64_t)every.texts.count - set_has(&every, STACK_BUILD_ID);
 }

@@ -38,6 +38,9 @@ struct tickets_sum {
 };
 struct tickets_sum tickets_sum(struct arena *a, const struct project *p, const struct ticket *all, size_t count);
 
+/* Tests of the repository that did not pass before the work began and do not since. */
+struct texts tickets_failing_before(struct arena *a, const struct ticket *all, size_t count);
+
 /* The segments of a ticket's bar, t->criteria.count of them. */
 const enum bar_segment *ticket_segments(struct arena *a, const struct ticket *t);
 

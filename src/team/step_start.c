@@ -23,6 +23,22 @@ int ticket_note_files(struct step *s, const char *parent, const char *commit, st
     return 0;
 }
 
+/* A person is told at once, by the first ticket, that what does not pass later is not our doing. */
+static void tell_failing(struct step *s)
+{
+    enum { MOST = 5 };
+    const struct texts *failing = &s->ticket.failing;
+    if (s->ticket.number != 1 || !failing->count)
+        return;
+    json_t *payload = json_object(), *tests = json_array();
+    for (size_t i = 0; i < failing->count; i++)
+        json_array_append_new(tests, json_string(failing->items[i]));
+    json_put(payload, "tests", tests);
+    json_put_text(payload, "why", texts_join(failing, s->arena, ", ", MOST));
+    batch_event(s->batch, &(struct event){ .project = s->project_id, .actor = role_names[ROLE_ENGINE], .kind = "repository.failing",
+                                           .on_behalf = s->task_id, .payload_json = json_keep(s->arena, payload) });
+}
+
 int step_start(struct step *s, struct err *e)
 {
     struct oid base;
@@ -67,6 +83,7 @@ int step_start(struct step *s, struct err *e)
     json_t *payload = json_object();
     json_put_text(payload, "base", base.hex);
     json_put_int(payload, "passing", (int64_t)s->ticket.baseline.count - texts_has(&s->ticket.baseline, STACK_BUILD_ID));
+    tell_failing(s);
     step_event(s, "ticket.started", payload);
     s->end = STEP_NEXT;
     return 0;

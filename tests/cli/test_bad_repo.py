@@ -132,8 +132,11 @@ class BadRepo(greet.Made, terminal.AtTerminal):
             "import unittest\n\n\nclass Old(unittest.TestCase):\n    def test_old(self):\n        self.fail('of old')\n")
         self.git(self.app, "add", "--all")
         self.git(self.app, "commit", "--quiet", "--message=Broken")
-        self.build()
+        out = self.build()
         self.built()
+        old = "tests/test_old.py::Old::test_old"
+        self.assertIn(f"tests of the repository did not pass before anything was changed (1 test): {old}\n", out)
+        self.assertIn(f"Tests      3 of 4 pass, 100 % of the lines covered\n           not passing before the work began either: {old}\n", out)
 
     def test_hooks_and_configuration_run_nothing(self):
         self.make_repository()

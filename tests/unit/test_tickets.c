@@ -44,6 +44,11 @@ static void each_test_counts_once_over_tickets_that_do_not_see_each_others(void 
     struct tickets_sum sum = tickets_sum(&a, &(struct project){ 0 }, t, 3);
     assert_int_equal(sum.tests, 6);
     assert_int_equal(sum.tests_passed, 4);
+    struct texts before = tickets_failing_before(&a, t, 3);
+    assert_true(before.count == 1 && streq(before.items[0], "theirs, broken"));
+    texts_add(&t[1].baseline, &a, "theirs, broken"); /* the first ticket mended it */
+    assert_int_equal(tickets_failing_before(&a, t, 3).count, 0);
+    assert_int_equal(tickets_failing_before(&a, t, 0).count, 0);
 }
 
 static void a_file_that_two_tickets_changed_is_measured_once(void **state)
