@@ -19,7 +19,7 @@ static const struct option options[] = {
     { .name = "pairs", .letter = 'p', .argument = "N", .doc = "pairs at work at once (setting pairs)" },
     MODEL_OPTIONS,
     { .name = "yes", .letter = 'y', .doc = "as always here: accept the plan without asking" },
-    { .name = "json", .doc = "print events as JSON, one a line" },
+    { .name = "json", .doc = "print events as JSON, one a line, and a summary as the last" },
     { 0 },
 };
 

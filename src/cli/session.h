@@ -36,7 +36,7 @@ extern const char *const drift_choices[];
       .doc = "when a prompt differs from the recorded one: say so at the end (without this), or stop" }
 #define TALK_OPTIONS                                                                              \
     { .name = "yes", .letter = 'y', .doc = "accept spec and plan without asking" },               \
-    { .name = "json", .doc = "print events as JSON, one a line" }
+    { .name = "json", .doc = "print events as JSON, one a line, and a summary as the last" }
 
 int session_look(struct session *s, struct invocation *in, struct err *e);
 int session_open(struct session *s, struct invocation *in, struct err *e);

@@ -65,35 +65,42 @@ static int count_commits(struct session *s, const char *project, const struct pr
     return r;
 }
 
-static int print_times(struct session *s, const char *project, int64_t model_us, int64_t suite_us, struct err *e)
+int summary_look(struct session *s, const char *project, struct summary *ret, struct err *e)
 {
-    struct project_work work;
-    int r = project_work(s->store, project, &work, e);
+    struct arena *a = &s->in->arena;
+    *ret = (struct summary){ .commits = 0 };
+    int r = session_project(s, project, &ret->id, &ret->project, e);
+    if (r == 0)
+        r = project_tickets(s->store, a, ret->id, &ret->tickets, e);
+    if (r == 0)
+        r = project_functionalities(s->store, a, ret->id, &ret->functionalities, e);
+    if (r == 0 && *ret->project.base)
+        r = count_commits(s, ret->id, &ret->project, &ret->commits, e);
+    if (r == 0)
+        r = project_cost(s->store, ret->id, &ret->cost, e);
+    if (r == 0)
+        r = project_work(s->store, ret->id, &ret->work, e);
     if (r < 0)
         return r;
-    STR_LOCAL(text);
-    live_duration(work.wall_ms, &text);
-    const struct { const char *name; int64_t us; } rows[] = {
-        { "models", model_us }, { "tests", suite_us }, { "git", work.git_us }, { "Tandem itself", work.own_us } };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        str_addf(&text, "%s%s %.1f s", i ? ", " : ": ", rows[i].name, (double)rows[i].us / 1e6);
-    fprintf(s->in->out, "Time       %s (each summed over what ran in parallel)\n", text.data);
+    ret->sum = tickets_sum(a, &ret->project, ret->tickets.docs, ret->tickets.count);
+    ret->failing_before = tickets_failing_before(a, ret->tickets.docs, ret->tickets.count);
     return 0;
 }
 
-static void print_work(struct session *s, const struct project *p, const struct store_found *tickets, size_t commits)
+/* ---- for people ---- */
+
+static void print_work(struct session *s, const struct summary *m)
 {
-    struct arena *a = &s->in->arena;
     FILE *out = s->in->out;
-    struct tickets_sum sum = tickets_sum(a, p, tickets->docs, tickets->count);
-    struct texts before = tickets_failing_before(a, tickets->docs, tickets->count);
-    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", sum.done, tickets->count, sum.proven, sum.criteria);
-    fprintf(out, "Tests      %lld of %lld pass", (long long)sum.tests_passed, (long long)sum.tests);
-    if (sum.lines)
-        fprintf(out, ", %lld %% of the lines covered", (long long)(sum.covered * 100 / sum.lines));
-    if (before.count)
-        fprintf(out, "\n           not passing before the work began either: %s", texts_join(&before, a, ", ", MAX_NAMES));
-    fprintf(out, "\nCommits    %zu on DEV\n", commits);
+    const struct tickets_sum *sum = &m->sum;
+    fprintf(out, "Tickets    %zu of %zu done, %zu of %zu criteria proven\n", sum->done, m->tickets.count, sum->proven, sum->criteria);
+    fprintf(out, "Tests      %lld of %lld pass", (long long)sum->tests_passed, (long long)sum->tests);
+    if (sum->lines)
+        fprintf(out, ", %lld %% of the lines covered", (long long)(sum->covered * 100 / sum->lines));
+    if (m->failing_before.count)
+        fprintf(out, "\n           not passing before the work began either: %s",
+                texts_join(&m->failing_before, &s->in->arena, ", ", MAX_NAMES));
+    fprintf(out, "\nCommits    %zu on DEV\n", m->commits);
 }
 
 static void print_tokens(FILE *out, const struct runs_cost *cost)
@@ -111,40 +118,33 @@ static void print_tokens(FILE *out, const struct runs_cost *cost)
     fprintf(out, "Tokens     %s\n", text.data);
 }
 
-static int print_cost(struct session *s, const char *project, struct err *e)
+static void print_times(FILE *out, const struct summary *m)
 {
-    struct runs_cost cost;
-    int r = project_cost(s->store, project, &cost, e);
-    if (r < 0)
-        return r;
-    print_tokens(s->in->out, &cost);
-    return print_times(s, project, cost.model_us, cost.suite_us, e);
+    STR_LOCAL(text);
+    live_duration(m->work.wall_ms, &text);
+    const struct { const char *name; int64_t us; } rows[] = {
+        { "models", m->cost.model_us }, { "tests", m->cost.suite_us }, { "git", m->work.git_us }, { "Tandem itself", m->work.own_us } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        str_addf(&text, "%s%s %.1f s", i ? ", " : ": ", rows[i].name, (double)rows[i].us / 1e6);
+    fprintf(out, "Time       %s (each summed over what ran in parallel)\n", text.data);
 }
 
 int summary_print(struct session *s, const char *project, struct err *e)
 {
-    struct store_found tickets, functionalities;
-    struct project p;
-    size_t commits = 0;
+    struct summary m;
     FILE *out = s->in->out;
-    int r = session_project(s, project, &project, &p, e);
-    if (r == 0)
-        r = project_tickets(s->store, &s->in->arena, project, &tickets, e);
-    if (r == 0)
-        r = project_functionalities(s->store, &s->in->arena, project, &functionalities, e);
-    if (r == 0 && *p.base)
-        r = count_commits(s, project, &p, &commits, e);
+    int r = summary_look(s, project, &m, e);
     if (r < 0)
         return r;
-    fprintf(out, "\n%s\n", p.name);
-    print_work(s, &p, &tickets, commits);
-    r = print_cost(s, project, e);
-    if (r < 0)
-        return r;
-    print_blocked_tickets(s, project, &tickets);
-    print_blocked_functionalities(s, project, &functionalities);
-    if (*p.blocked)
-        fprintf(out, "\nThe project is blocked: %s\n  tandem retry --project %s starts it again where it stands\n", p.blocked, project);
+    fprintf(out, "\n%s\n", m.project.name);
+    if (m.tickets.count) /* there is a plan */
+        print_work(s, &m);
+    print_tokens(out, &m.cost);
+    print_times(out, &m);
+    print_blocked_tickets(s, m.id, &m.tickets);
+    print_blocked_functionalities(s, m.id, &m.functionalities);
+    if (*m.project.blocked)
+        fprintf(out, "\nThe project is blocked: %s\n  tandem retry --project %s starts it again where it stands\n", m.project.blocked, m.id);
     fprintf(out, "\n");
     return 0;
 }

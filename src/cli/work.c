@@ -191,6 +191,12 @@ static int hand_over(struct work *w, const char *project, bool all, struct err *
     return 0;
 }
 
+/* Programs are told how it ended after everything else, people in the words around this. */
+static int tell_programs(struct work *w, const char *project, const char *end, struct err *e)
+{
+    return option_given(w->session.in, "json") ? summary_print_json(&w->session, project, end, e) : 0;
+}
+
 int work_on(struct work *w, const char *project, int64_t after_seq, struct err *e)
 {
     bool stop = false;
@@ -208,11 +214,14 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
         return r;
     if (stop || end == TEAM_STOPPED || atomic_load(&session_interrupted)) {
         fprintf(w->out, "Stopped; nothing is lost. `tandem resume` goes on from here.\n");
-        return stop ? STATUS_OK : STATUS_FAILED;
+        r = tell_programs(w, project, "stopped", e);
+        return r < 0 ? r : stop ? STATUS_OK : STATUS_FAILED;
     }
     if (!option_given(w->session.in, "json"))
         r = summary_print(&w->session, project, e);
     if (r == 0)
         r = hand_over(w, project, end == TEAM_DONE, e);
+    if (r == 0)
+        r = tell_programs(w, project, end == TEAM_DONE ? "done" : "blocked", e);
     return r < 0 ? r : end == TEAM_DONE ? STATUS_OK : STATUS_BLOCKED;
 }

@@ -14,7 +14,7 @@ class Demo(home.Home):
     def check_example(self, name):
         events = self.events_of(name)
         kinds = [e["kind"] for e in events]
-        self.assertEqual(kinds[-2:], ["project.done", "work.ended"])
+        self.assertEqual(kinds[-3:], ["project.done", "work.ended", "summary"])
         self.assertGreaterEqual(kinds.count("ticket.done"), 4)
         refused = [e for e in events if e["kind"] == "red.refused"]
         self.assertTrue(any("pass at once" in e["payload"]["fault"] for e in refused), refused)
