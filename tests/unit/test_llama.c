@@ -1,0 +1,76 @@
+/* llama-server as a program: what it is told, and what its last words mean. */
+#include "check.h"
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "model/llama.h"
+#include "os/process.h"
+
+#include <signal.h>
+
+static const char *command(struct arena *a, const struct llama_plan *p, const char *help)
+{
+    struct texts words = { (const char **)(uintptr_t)llama_command(a, p, help), 0 };
+    while (words.items[words.count])
+        words.count++;
+    return texts_join(&words, a, " ", 0);
+}
+
+static void the_command_line_says_what_is_configured_and_nothing_else(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct llama_plan p = { .program = "llama-server", .file = "m.gguf", .alias = "m", .socket = "m.sock",
+                            .context = 4096, .slots = 2, .gpu_layers = "" };
+    assert_string_equal(command(&a, &p, ""),
+                        "llama-server --model m.gguf --alias m --host m.sock --ctx-size 8192 --parallel 2");
+    p.gpu_layers = "all";
+    p.embeds = true;
+    p.cache_mib = 512;
+    p.slot_dir = "slots";
+    const char *more[] = { "--threads", "4" };
+    p.arguments = (struct texts){ more, 2 };
+    assert_string_equal(command(&a, &p, "--cache-ram N   --slot-save-path PATH  --offline  --webui, --no-webui"),
+                        "llama-server --model m.gguf --alias m --host m.sock --ctx-size 8192 --parallel 2 --n-gpu-layers all "
+                        "--embeddings --cache-ram 512 --slot-save-path slots --offline --no-webui --threads 4");
+    /* An older one, whose flags only begin alike. */
+    assert_non_null(strstr(command(&a, &p, "--cache-ram-size N  --no-webui"), "--embeddings --no-webui --threads"));
+}
+
+static void last_words_are_understood(void **state)
+{
+    (void)state;
+    static const struct {
+        enum process_end end;
+        int status;
+        const char *said;
+        enum llama_end why;
+        const char *words;
+    } cases[] = {
+        { PROCESS_EXITED, 1, "0.00.043.766 E llama_model_load: error loading model: tensor 'x' data is not within the file bounds\n"
+          "0.00.043.7 E srv load_model: failed to load model\n", LLAMA_FILE, "it said: llama_model_load: error loading model: tensor" },
+        { PROCESS_EXITED, 1, "0.00.298 E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 18432000000\n"
+          "srv: failed to load model\n", LLAMA_MEMORY, "not enough memory" },
+        { PROCESS_SIGNALLED, SIGKILL, "loading\n", LLAMA_MEMORY, "was killed by signal 9" },
+        { PROCESS_SIGNALLED, SIGSEGV, "", LLAMA_CRASHED, "it said: nothing" },
+        { PROCESS_EXITED, 1, "error: invalid argument: --nosuch\n", LLAMA_ARGUMENT, "look at the model's entry" },
+        { PROCESS_EXITED, 1, "E srv start: couldn't bind HTTP server socket, hostname: x.sock, port: 8080\n", LLAMA_SOCKET, "listen" },
+        { PROCESS_EXITED, 0, "all is well\n\n", LLAMA_CRASHED, "it said: all is well)" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e;
+        struct process_result r = { .end = cases[i].end, .status = cases[i].status };
+        assert_int_equal(llama_why(&r, cases[i].said, "m", &e), cases[i].why);
+        if (!strstr(e.text, cases[i].words))
+            fail_msg("\"%s\" does not say \"%s\"", e.text, cases[i].words);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_command_line_says_what_is_configured_and_nothing_else),
+        cmocka_unit_test(last_words_are_understood),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
