@@ -28,8 +28,10 @@ int model_options_parse(const char *word, struct arena *a, struct model_options 
     if (hash && hash[1])
         o.name = arena_strdup(a, hash + 1);
     bool web = starts_with(o.url, "http://") || starts_with(o.url, "https://");
-    bool good = web ? strstr(o.url, "://")[3] && !strpbrk(word, " \t\r\n")
-                    : starts_with(o.url, "replay:") && o.url[7];
+    bool socket = starts_with(o.url, "unix:/") && o.url[6];
+    bool good = socket ? true
+                : web ? strstr(o.url, "://")[3] && !strpbrk(word, " \t\r\n")
+                      : starts_with(o.url, "replay:") && o.url[7];
     if (!good || !utf8_valid(word, strlen(word), NULL))
         return err_set(e, ERR_INVALID, "\"%.100s\" is not a model; give an address such as "
                        "http://127.0.0.1:8080/v1#name, or replay:DIRECTORY", word);
@@ -41,7 +43,7 @@ int model_open(struct model **ret, const struct model_options *o, struct err *e)
 {
     if (starts_with(o->url, "replay:"))
         return replay_open_named(ret, o->url + 7, o->name, o->drift, e);
-    if (starts_with(o->url, "http://") || starts_with(o->url, "https://"))
+    if (starts_with(o->url, "http://") || starts_with(o->url, "https://") || starts_with(o->url, "unix:"))
         return endpoint_open(ret, o, e);
     return err_set(e, ERR_INVALID, "\"%.100s\" is not the address of a model", o->url);
 }

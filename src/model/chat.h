@@ -24,7 +24,8 @@ struct model;
 enum drift_rule { DRIFT_FAIL, DRIFT_WARN };
 
 /* "http://127.0.0.1:8080/v1#name" (name optional: the only or first one the server lists;
- * an address without a path gets "/v1"), or "replay:DIR#name" (name optional: the first
+ * an address without a path gets "/v1"), "unix:/run/model.sock#name" for a server on a Unix
+ * socket, or "replay:DIR#name" (name optional: the first
  * model recorded). */
 struct model_options {
     const char *url, *name;
@@ -77,6 +78,9 @@ struct chat_request {
     int64_t max_tokens;          /* 0: the server decides */
     double temperature;
     int64_t seed;
+    const json_t *sampling;      /* further members of the request ({"top_p": 0.9}), borrowed; NULL: none */
+    const char *conversation;    /* whose prompt this call continues; NULL: a call by the side */
+    int slot;                    /* of a llama-server, from 1; 0: the server chooses */
     struct call_key key;
     const atomic_bool *cancel;
     /* Sees visible text as it is generated; may be NULL.  (NULL, 0): what was shown so far

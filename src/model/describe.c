@@ -30,7 +30,7 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
     struct http_result result;
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     struct http_request q = {
-        .method = body ? "POST" : "GET", .url = url, .headers = body ? headers : NULL,
+        .method = body ? "POST" : "GET", .url = url, .unix_socket = m->socket, .headers = body ? headers : NULL,
         .body = body, .body_len = body ? strlen(body) : 0, .bearer = m->key,
         .ca_file = m->options.ca_file, .connect_ms = m->options.connect_ms,
         .total_ms = body ? m->options.first_token_ms : ASK_MS, .cancel = cancel,
@@ -221,6 +221,7 @@ static int ask_server(struct endpoint *m, const atomic_bool *cancel, struct aren
     *ret_name = entry ? json_text_of(entry, "id", wanted) : wanted;
     if (!*ret_name)
         *ret_name = "default";
+    atomic_store(&m->is_llama, streq(json_text_of(entry, "owned_by", ""), "llamacpp"));
     *ret_context = find_context(m, entry, *ret_name, cancel, a);
     return 0;
 }

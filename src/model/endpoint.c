@@ -53,6 +53,7 @@ struct attempt {
     const char *name;
     int64_t seed;
     bool schema, stream_options; /* whether they are sent */
+    int slot;                    /* 0: none is asked for */
 };
 
 static void write_request(struct str *out, const struct chat_request *q, const struct attempt *a)
@@ -65,6 +66,12 @@ static void write_request(struct str *out, const struct chat_request *q, const s
     json_put(body, "temperature", json_real(q->temperature));
     if (q->max_tokens > 0)
         json_put_int(body, "max_tokens", q->max_tokens);
+    if (a->slot > 0) {
+        json_put_int(body, "id_slot", a->slot - 1);
+        json_put_bool(body, "cache_prompt", true);
+    }
+    if (q->sampling && json_object_update_missing(body, (json_t *)(uintptr_t)q->sampling) < 0)
+        out_of_memory();
     if (a->stream_options)
         json_put(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
     if (a->schema)
@@ -208,7 +215,7 @@ static enum outcome try_once(struct call *c)
     str_addf(&url, "%s/chat/completions", m->url);
     stream_init(&stream, &m->options, c->answer, m->key, c->q->on_text, c->q->ctx);
     struct http_request request = {
-        .method = "POST", .url = url.data, .headers = headers, .body = body.data,
+        .method = "POST", .url = url.data, .unix_socket = m->socket, .headers = headers, .body = body.data,
         .body_len = body.len, .bearer = m->key, .ca_file = m->options.ca_file,
         .connect_ms = m->options.connect_ms, .total_ms = m->options.total_ms,
         .max_body = (size_t)m->options.max_answer_bytes * BODY_PER_BYTE, .cancel = c->q->cancel,
@@ -286,6 +293,7 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
         return r;
     int64_t described = clock_steady_us();
     c.attempt.seed = q->seed;
+    c.attempt.slot = atomic_load(&m->is_llama) ? q->slot : 0;
     c.attempt.schema = q->schema && !atomic_load(&m->no_schema);
     c.attempt.stream_options = !atomic_load(&m->no_stream_options);
     r = attempts(&c);
@@ -323,6 +331,13 @@ static int read_key(struct endpoint *m, struct err *e)
 /* The address as people give it, in the form it is used. */
 static void read_url(struct endpoint *m, const char *given)
 {
+    if (starts_with(given, "unix:")) {
+        m->socket = arena_strdup(&m->arena, given + strlen("unix:"));
+        m->origin = arena_strdup(&m->arena, given);
+        m->root = "http://localhost";
+        m->url = "http://localhost/v1";
+        return;
+    }
     char origin[256];
     size_t len = strlen(given);
     while (len && given[len - 1] == '/')

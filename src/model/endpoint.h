@@ -21,9 +21,11 @@ struct endpoint {
     struct model_options options;
     const char *url;    /* ".../v1", no slash at the end */
     const char *root;   /* `url` without "/v1": where llama-server and Ollama have their own */
+    const char *socket; /* path of its Unix socket; NULL: TCP */
     const char *origin; /* for people: no path, no password */
     const char *key;    /* NULL: none */
     atomic_bool answered;          /* it did once: whatever ails it now may pass */
+    atomic_bool is_llama;          /* a llama-server: slots can be chosen */
     atomic_bool no_schema;         /* the server rejects response_format, */
     atomic_bool no_stream_options; /* ... or stream_options */
     pthread_mutex_t lock;

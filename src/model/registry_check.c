@@ -93,7 +93,7 @@ static int check_backend(const struct check *c, const struct backend_entry *b)
 
 static int check_sampling(const struct check *c, const json_t *sampling)
 {
-    static const char *const allowed[] = { "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
+    static const char *const allowed[] = { "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
                                            "frequency_penalty", NULL };
     const char *name;
     json_t *value;

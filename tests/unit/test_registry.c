@@ -117,7 +117,7 @@ static void a_wrong_file_is_refused_with_its_line_and_what_is_allowed(void **sta
         { "models:\n- {id: m, file: " DIGEST ", pinned: true, idle_s: 5}\n", "a pinned model is never evicted" },
         { "models:\n- {id: m, file: " DIGEST ", gpu_layers: most}\n", "allowed: a number, all, auto" },
         { "models:\n- {id: m, file: " DIGEST ", slots: 100}\n", "allowed is 1 to 64" },
-        { "models:\n- {id: m, file: " DIGEST ", sampling: {tops: 1}}\n", "allowed: temperature, top_p, top_k" },
+        { "models:\n- {id: m, file: " DIGEST ", sampling: {tops: 1}}\n", "allowed: top_p, top_k" },
         { "models:\n- {id: m, file: " DIGEST ", edit_format: diff}\n", "allowed: files, blocks" },
         { "backends:\n- {id: b, kind: cloud}\n", "allowed: llama-server, openai, ollama, adapter" },
         { "backends:\n- {id: b, kind: ollama}\n", "models.yaml:2: backends[0].url is missing; ollama needs an address" },
