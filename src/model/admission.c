@@ -1,0 +1,161 @@
+/* admission.c - calls that wait for a model, and who gets a slot.
+ *
+ * First come, first served, except that a call which no free slot suits (policy.h) lets those
+ * behind it pass.
+ */
+#include "model/manager_internal.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+enum { LOOK_MS = 20 };
+
+static void waiter_add(struct pool *p, struct waiter *w)
+{
+    struct waiter **at = &p->waiters;
+    while (*at)
+        at = &(*at)->next;
+    *at = w;
+    p->waiting++;
+}
+
+static void waiter_remove(struct pool *p, struct waiter *w)
+{
+    for (struct waiter **at = &p->waiters; *at; at = &(*at)->next) {
+        if (*at != w)
+            continue;
+        *at = w->next;
+        p->waiting--;
+        return;
+    }
+}
+
+/* ---- slots ---- */
+
+/* The slots of all instances of a model in a row, and whose each is. */
+struct row {
+    struct slot *slots;
+    struct instance **of;
+    size_t *number;
+    size_t count;
+};
+
+static struct row row_of(struct manager *m, const struct pool *p, struct arena *a)
+{
+    size_t most = 0;
+    for (const struct instance *i = m->instances; i; i = i->next)
+        most += i->pool == p ? i->slot_count : 0;
+    struct row row = { ARENA_ARRAY(a, struct slot, most), ARENA_ARRAY(a, struct instance *, most), ARENA_ARRAY(a, size_t, most), 0 };
+    for (struct instance *i = m->instances; i; i = i->next) {
+        for (size_t k = 0; i->pool == p && k < i->slot_count; k++) {
+            row.slots[row.count] = i->slots[k];
+            row.slots[row.count].open = instance_is_open(i);
+            row.of[row.count] = i;
+            row.number[row.count++] = k;
+        }
+    }
+    return row;
+}
+
+static void grant(struct pool *p, struct waiter *w, struct row *row, size_t at)
+{
+    struct instance *i = row->of[at];
+    struct slot *slot = &i->slots[row->number[at]];
+    slot->busy = true;
+    snprintf(slot->conversation, sizeof slot->conversation, "%s", w->conversation);
+    row->slots[at] = *slot;
+    row->slots[at].open = true;
+    i->in_flight++;
+    w->instance = i;
+    w->slot = row->number[at];
+    p->turn = at + 1;
+    waiter_remove(p, w);
+}
+
+void admission_serve(struct manager *m, struct pool *p)
+{
+    if (!p->waiters)
+        return;
+    ARENA_LOCAL(a);
+    struct row row = row_of(m, p, &a);
+    bool any = false;
+    for (struct waiter *w = p->waiters, *next; w && row.count; w = next) {
+        next = w->next;
+        int at = slot_choose(row.slots, row.count, w->conversation, p->turn % row.count, m->options.limits.live_ms, clock_steady_ms());
+        if (at < 0)
+            continue;
+        grant(p, w, &row, (size_t)at);
+        any = true;
+    }
+    if (any)
+        pthread_cond_broadcast(&m->changed);
+}
+
+/* ---- waiting ---- */
+
+/* Whether there is no hope for those who wait: nothing can be loaded, or not without a person.  A
+ * passing failure is waited out. */
+static int no_hope(struct manager *m, const struct pool *p, struct err *e)
+{
+    const struct instance *down = NULL;
+    if (m->closing)
+        return err_set(e, ERR_CANCELLED, "Tandem is ending");
+    if (p->gone)
+        return err_set(e, ERR_NOT_FOUND, "the model %s is no longer there", p->model);
+    for (const struct instance *i = m->instances; i; i = i->next) {
+        if (i->pool != p || i->retired)
+            continue;
+        if (!instance_is_down(i) || (i->life == LIFE_FAILED && i->why_code == ERR_UNAVAILABLE))
+            return 0;
+        down = i;
+    }
+    return down ? err_set(e, down->why_code, "%s", down->why) : 0;
+}
+
+int admit(struct manager *m, struct pool *p, const char *conversation, const atomic_bool *cancel, struct waiter *ret,
+          struct err *e)
+{
+    char name[CONVERSATION_NAME]; /* as slots know it */
+    snprintf(name, sizeof name, "%s", conversation ? conversation : "");
+    *ret = (struct waiter){ .conversation = name, .since_ms = clock_steady_ms() };
+    manager_lock(m);
+    if (p->waiting >= m->options.limits.queue) {
+        int64_t waiting = p->waiting;
+        manager_unlock(m);
+        return err_set(e, ERR_BUSY, "%lld calls wait for %s already; ask again later", (long long)waiting, p->model);
+    }
+    waiter_add(p, ret);
+    admission_serve(m, p);
+    if (!ret->instance)
+        manager_wake(m);
+    int r = 0;
+    while (r == 0 && !ret->instance) {
+        manager_wait(m, LOOK_MS);
+        if (ret->instance)
+            break;
+        r = is_cancelled(cancel) ? err_set(e, ERR_CANCELLED, "the call was cancelled") : no_hope(m, p, e);
+    }
+    if (r < 0)
+        waiter_remove(p, ret);
+    manager_unlock(m);
+    return r;
+}
+
+void admission_end(struct manager *m, const struct waiter *w, bool trouble)
+{
+    struct instance *i = w->instance;
+    struct slot *slot = &i->slots[w->slot];
+    manager_lock(m);
+    slot->busy = false;
+    slot->used_ms = i->used_ms = clock_steady_ms();
+    i->in_flight--;
+    i->calls++;
+    if (trouble)
+        i->suspect = true;
+    else
+        i->failures = 0;
+    instance_nudge(i); /* its idle time begins, or it is looked at */
+    admission_serve(m, i->pool);
+    pthread_cond_broadcast(&m->changed);
+    manager_unlock(m);
+}

@@ -1,0 +1,431 @@
+/* instance.c - the life of an instance, on its keeper's thread.
+ *
+ * One function for each state: it is entered and left with the lock held, lets go of it for
+ * whatever is slow, and returns the next state.  So an instance is where its keeper is, and
+ * what others want of it (leave, suspect, asked) they write down and nudge.
+ */
+#include "model/manager_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+
+enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000 };
+
+static const struct keeping *keeping_of(const struct instance *i)
+{
+    return i->backend.kind == BACKEND_LLAMA_SERVER ? &keeping_llama : &keeping_remote;
+}
+
+void instance_nudge(struct instance *i)
+{
+    i->nudges++;
+    if (i->service)
+        service_wake(i->service);
+    pthread_cond_broadcast(&i->manager->changed);
+}
+
+/* ---- what others want ---- */
+
+static bool is_over(const struct instance *i)
+{
+    return i->manager->closing || i->retired;
+}
+
+/* Answers at once that the other instances of the pool can give, or soon will. */
+static int64_t capacity_elsewhere(const struct instance *self)
+{
+    int64_t capacity = 0;
+    for (const struct instance *i = self->manager->instances; i; i = i->next) {
+        if (i == self || i->pool != self->pool || i->retired)
+            continue;
+        if (i->life >= LIFE_RESERVING && i->life <= LIFE_PROBING)
+            capacity += (int64_t)i->slot_count;
+        if (instance_is_open(i))
+            capacity += (int64_t)i->slot_count - i->in_flight;
+    }
+    return capacity;
+}
+
+static bool is_wanted(const struct instance *i)
+{
+    return !is_over(i) && (i->entry.pinned || i->asked || i->pool->waiting > capacity_elsewhere(i));
+}
+
+/* ---- states ---- */
+
+static enum life stopped(struct instance *i)
+{
+    while (!is_over(i) && !is_wanted(i))
+        manager_wait(i->manager, IDLE_LOOK_MS);
+    i->leave = i->suspect = false;
+    return is_over(i) ? LIFE_STOPPED : LIFE_RESERVING;
+}
+
+static bool has_successor(const struct instance *self)
+{
+    for (const struct instance *i = self->manager->instances; i && i != self; i = i->next)
+        if (i->pool == self->pool && i->replica == self->replica && !i->retired)
+            return true; /* the newer ones come first */
+    return false;
+}
+
+static struct tenant tenant_of(const struct instance *i)
+{
+    const struct waiter *first = i->pool->waiters;
+    return (struct tenant){
+        .ram_mib = i->ram_mib, .vram_mib = i->vram_mib, .loaded = i->reserved,
+        .leaving = i->leave || i->life == LIFE_DRAINING || i->life == LIFE_STOPPING, .pinned = i->entry.pinned,
+        .retired = i->retired || has_successor(i), .in_flight = i->in_flight, .waiting = i->pool->waiting,
+        .used_ms = i->used_ms > i->ready_ms ? i->used_ms : i->ready_ms,
+        .wait_since_ms = first ? first->since_ms : i->since_ms,
+    };
+}
+
+/* Marks those who have to make room. */
+static enum verdict judge_room(struct instance *self)
+{
+    struct tenant tenants[MAX_INSTANCES];
+    struct instance *of[MAX_INSTANCES];
+    bool victims[MAX_INSTANCES];
+    size_t count = 0, who = 0;
+    for (struct instance *i = self->manager->instances; i && count < MAX_INSTANCES; i = i->next) {
+        if (i == self)
+            who = count;
+        of[count] = i;
+        tenants[count++] = tenant_of(i);
+    }
+    enum verdict v = room_for(&self->manager->options.limits.room, tenants, count, who, clock_steady_ms(), victims);
+    for (size_t k = 0; k < count; k++) {
+        if (!victims[k])
+            continue;
+        of[k]->leave = true;
+        instance_nudge(of[k]);
+    }
+    return v;
+}
+
+static enum life fail(struct instance *i, const struct err *e);
+
+static enum life never_fits(struct instance *i)
+{
+    const struct room *room = &i->manager->options.limits.room;
+    struct err e;
+    err_set(&e, ERR_SETUP, "%s needs %lld MiB of memory%s; there are %lld for models (setting model_memory_mib), and those that are "
+            "pinned stay: a smaller context, fewer slots or a smaller model would fit", i->entry.id, (long long)i->ram_mib,
+            i->vram_mib ? " and more on the GPU" : "", (long long)room->ram_mib);
+    return fail(i, &e);
+}
+
+static enum life reserving(struct instance *i)
+{
+    struct manager *m = i->manager;
+    struct err e;
+    int64_t ram, vram;
+    manager_unlock(m);
+    int r = keeping_of(i)->measure(i, &ram, &vram, &e);
+    manager_lock(m);
+    if (r < 0)
+        return fail(i, &e);
+    i->ram_mib = ram;
+    i->vram_mib = vram;
+    while (is_wanted(i)) { /* each turn waits */
+        enum verdict v = judge_room(i);
+        if (v == ROOM_NEVER)
+            return never_fits(i);
+        if (v == ROOM_FITS) {
+            i->reserved = true;
+            return LIFE_SPAWNING;
+        }
+        manager_wait(m, 1000); /* somebody leaves, or this one has waited long enough */
+    }
+    return LIFE_STOPPED;
+}
+
+static enum life spawning(struct instance *i)
+{
+    struct err e;
+    manager_unlock(i->manager);
+    int r = keeping_of(i)->spawn(i, &e);
+    manager_lock(i->manager);
+    return r < 0 ? fail(i, &e) : LIFE_LOADING;
+}
+
+static enum life loading(struct instance *i)
+{
+    struct manager *m = i->manager;
+    struct err e;
+    bool ready = false;
+    int r = 0;
+    int64_t deadline = clock_steady_ms() + m->options.limits.load_ms;
+    while (r == 0 && !ready && !is_over(i)) {
+        manager_unlock(m);
+        r = keeping_of(i)->load(i, LOAD_LOOK_MS, &ready, &e);
+        if (r == 0 && !ready && clock_steady_ms() >= deadline)
+            r = err_set(&e, ERR_UNAVAILABLE, "%s was not loaded within %lld s", i->entry.id, (long long)m->options.limits.load_ms / 1000);
+        manager_lock(m);
+    }
+    if (r < 0)
+        return fail(i, &e);
+    return ready ? LIFE_PROBING : LIFE_STOPPING;
+}
+
+static void retire_older(struct instance *self)
+{
+    for (struct instance *i = self->next; i; i = i->next) {
+        if (i->pool != self->pool || i->replica != self->replica)
+            continue;
+        i->retired = true;
+        instance_nudge(i);
+    }
+}
+
+static enum life probing(struct instance *i)
+{
+    struct manager *m = i->manager;
+    struct model *model = NULL;
+    struct err e;
+    manager_unlock(m);
+    int r = keeping_of(i)->probe(i, &model, &e);
+    manager_lock(m);
+    if (r < 0)
+        return fail(i, &e);
+    i->model = model;
+    i->ready_ms = clock_steady_ms();
+    i->asked = i->released = false;
+    for (size_t k = 0; k < i->slot_count; k++)
+        i->slots[k] = (struct slot){ 0 };
+    retire_older(i);
+    return LIFE_READY;
+}
+
+/* How long it may stay as it is; 0: its idle time is over. */
+static int64_t idle_left_ms(const struct instance *i)
+{
+    if (i->entry.pinned || !i->entry.idle_s || i->in_flight || i->pool->waiting)
+        return IDLE_LOOK_MS;
+    int64_t since = i->used_ms > i->ready_ms ? i->used_ms : i->ready_ms;
+    int64_t left = since + i->entry.idle_s * 1000 - clock_steady_ms();
+    return left < 0 ? 0 : left;
+}
+
+static enum life ready(struct instance *i)
+{
+    struct manager *m = i->manager;
+    struct err e;
+    bool lives = true;
+    admission_serve(m, i->pool);
+    pthread_cond_broadcast(&m->changed);
+    for (;;) { /* each turn waits */
+        if (!lives) {
+            err_set(&e, ERR_UNAVAILABLE, "%s ended unexpectedly", i->entry.id);
+            return fail(i, &e);
+        }
+        if (m->closing)
+            return LIFE_STOPPING;
+        if (i->suspect)
+            return LIFE_SUSPECT;
+        int64_t left = idle_left_ms(i);
+        if (i->leave || i->retired || !left)
+            return LIFE_DRAINING;
+        manager_unlock(m);
+        lives = keeping_of(i)->watch(i, left);
+        manager_lock(m);
+    }
+}
+
+static enum life suspect(struct instance *i)
+{
+    struct err e;
+    manager_unlock(i->manager);
+    int r = keeping_of(i)->ask(i, &e);
+    manager_lock(i->manager);
+    i->suspect = false;
+    return r < 0 ? fail(i, &e) : LIFE_READY;
+}
+
+/* Calls are let to their end, within the limit; whoever closes does not wait for them. */
+static enum life draining(struct instance *i)
+{
+    struct manager *m = i->manager;
+    int64_t deadline = clock_steady_ms() + m->options.limits.drain_ms, left;
+    bool lives = true;
+    while (i->in_flight && lives && !m->closing && (left = deadline - clock_steady_ms()) > 0) {
+        manager_unlock(m);
+        lives = keeping_of(i)->watch(i, left);
+        manager_lock(m);
+    }
+    return LIFE_STOPPING;
+}
+
+/* Ends the server, and with it the calls that are still under way; with the lock held. */
+static bool put_away(struct instance *i, struct err *why)
+{
+    struct manager *m = i->manager;
+    i->leave = true; /* no call comes any more, whatever state this is */
+    manager_unlock(m);
+    bool again = keeping_of(i)->stop(i, why);
+    manager_lock(m);
+    while (i->in_flight) /* each of them has lost its server, or is cancelled */
+        manager_wait(m, 100);
+    struct model *model = i->model;
+    i->model = NULL;
+    model_free(model);
+    i->reserved = false;
+    pthread_cond_broadcast(&m->changed); /* there is room */
+    return again;
+}
+
+static enum life stopping(struct instance *i)
+{
+    put_away(i, NULL);
+    return LIFE_STOPPED;
+}
+
+/* ---- failures ---- */
+
+/* Notes a crash; true: too many within the window. */
+static bool crashed_too_often(struct instance *i)
+{
+    const struct manager_limits *l = &i->manager->options.limits;
+    int64_t now = clock_steady_ms(), within = 0;
+    i->crash_ms[i->crashes++ % MAX_CRASHES] = now;
+    for (int64_t k = 0; k < MAX_CRASHES && k < i->crashes; k++)
+        within += now - i->crash_ms[k] < l->crash_window_ms;
+    return within >= l->crashes;
+}
+
+/* With the lock held, from whatever state it happened in.  A passing failure counts as a crash; one
+ * that will not pass by itself (ERR_SETUP) is told to those who wait, and is no crash. */
+static enum life fail(struct instance *i, const struct err *said)
+{
+    struct err e = *said;
+    bool again = put_away(i, &e);
+    if (again && is_wanted(i))
+        return LIFE_RESERVING;
+    i->failures++;
+    i->asked = i->released = false;
+    i->why_code = e.code;
+    snprintf(i->why, sizeof i->why, "%s", e.text);
+    if (is_over(i))
+        return LIFE_STOPPED;
+    if (e.code != ERR_UNAVAILABLE || !crashed_too_often(i))
+        return LIFE_FAILED;
+    i->why_code = ERR_SETUP;
+    snprintf(i->why, sizeof i->why, "%s, %lld times within %lld minutes; `tandem model load %s` tries again: %.600s", i->entry.id,
+             (long long)i->manager->options.limits.crashes, (long long)i->manager->options.limits.crash_window_ms / 60000,
+             i->entry.id, e.text);
+    return LIFE_QUARANTINED;
+}
+
+static enum life failed(struct instance *i)
+{
+    const struct manager_limits *l = &i->manager->options.limits;
+    int64_t pause = l->pause_ms;
+    for (int64_t k = 1; k < i->failures && pause < l->max_pause_ms; k++)
+        pause *= 2;
+    int64_t deadline = clock_steady_ms() + (pause < l->max_pause_ms ? pause : l->max_pause_ms), left;
+    while (!is_over(i) && !i->released && (left = deadline - clock_steady_ms()) > 0)
+        manager_wait(i->manager, left);
+    return LIFE_STOPPED;
+}
+
+static enum life quarantined(struct instance *i)
+{
+    while (!is_over(i) && !i->released)
+        manager_wait(i->manager, IDLE_LOOK_MS);
+    i->crashes = i->failures = 0;
+    return LIFE_STOPPED;
+}
+
+/* ---- the keeper ---- */
+
+static enum life (*const states[LIFE_COUNT])(struct instance *i) = {
+    [LIFE_STOPPED] = stopped, [LIFE_RESERVING] = reserving, [LIFE_SPAWNING] = spawning, [LIFE_LOADING] = loading,
+    [LIFE_PROBING] = probing, [LIFE_READY] = ready, [LIFE_SUSPECT] = suspect, [LIFE_DRAINING] = draining,
+    [LIFE_STOPPING] = stopping, [LIFE_FAILED] = failed, [LIFE_QUARANTINED] = quarantined,
+};
+
+/* With the lock held, which is let go while others are told. */
+static void move(struct instance *i, enum life next)
+{
+    const struct manager_options *o = &i->manager->options;
+    enum life before = i->life;
+    i->life = next;
+    i->since_ms = clock_steady_ms();
+    if (next == LIFE_RESERVING)
+        i->load_ms = i->since_ms; /* so far when it began */
+    if (next == LIFE_READY && before == LIFE_PROBING)
+        i->load_ms = i->since_ms - i->load_ms;
+    pthread_cond_broadcast(&i->manager->changed);
+    if (!o->moved || before == next)
+        return;
+    char why[sizeof i->why];
+    snprintf(why, sizeof why, "%s", instance_is_down(i) ? i->why : "");
+    manager_unlock(i->manager);
+    o->moved(i->entry.id, i->replica, before, next, why, o->ctx);
+    manager_lock(i->manager);
+}
+
+static void *keep(void *ctx)
+{
+    struct instance *i = ctx;
+    manager_lock(i->manager);
+    do
+        move(i, states[i->life](i));
+    while (i->life != LIFE_STOPPED || !is_over(i));
+    i->keeper_ended = true;
+    pthread_cond_broadcast(&i->manager->changed);
+    manager_unlock(i->manager);
+    return NULL;
+}
+
+/* ---- beginning and end ---- */
+
+/* Entries with all they point to. */
+static int copy_entry(struct arena *a, const struct record *r, const void *from, void *to, struct err *e)
+{
+    json_t *value = json_keep(a, record_write(r, from));
+    return record_read(r, a, value, to, e);
+}
+
+int instance_start(struct manager *m, struct pool *p, const struct model_entry *entry, const struct backend_entry *backend,
+                   int64_t replica, struct err *e)
+{
+    size_t count = 0;
+    for (const struct instance *i = m->instances; i; i = i->next)
+        count++;
+    if (count == MAX_INSTANCES)
+        return err_set(e, ERR_LIMIT, "there are more than %d models and replicas", MAX_INSTANCES);
+    struct instance *i = xcalloc(1, sizeof *i);
+    i->manager = m;
+    i->pool = p;
+    i->replica = replica;
+    i->since_ms = clock_steady_ms();
+    int r = copy_entry(&i->arena, model_type.record, entry, &i->entry, e);
+    if (r == 0)
+        r = copy_entry(&i->arena, backend_type.record, backend, &i->backend, e);
+    i->slot_count = (size_t)i->entry.slots;
+    i->name = arena_printf(&i->arena, "%.24s-%lld-%lld", entry->id, (long long)replica, (long long)++m->serial);
+    if (r == 0 && pthread_create(&i->keeper, NULL, keep, i) != 0)
+        r = err_set(e, ERR_FAILED, "no thread can be made for %s", entry->id);
+    if (r < 0) {
+        arena_release(&i->arena);
+        free(i);
+        return r;
+    }
+    i->next = m->instances;
+    m->instances = i;
+    return 0;
+}
+
+void instance_free(struct instance *i)
+{
+    pthread_join(i->keeper, NULL);
+    arena_release(&i->arena);
+    free(i);
+}

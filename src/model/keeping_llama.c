@@ -1,0 +1,301 @@
+/* keeping_llama.c - an instance that is a llama-server of ours: a child on a Unix socket.
+ *
+ * It listens before its model is loaded and answers 503 until then.  When it ends at loading
+ * because memory is short, less is asked of it the next time: half the context, as long as the
+ * roles that use it can live with that, then half the layers on the GPU.
+ */
+#include "model/manager_internal.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "http/client.h"
+#include "model/llama.h"
+#include "model/orphans.h"
+#include "os/process.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    LEAST_CONTEXT = 2048, /* below this no role can work */
+    DEFAULT_CONTEXT = 16384, /* where neither entry nor file says less */
+    HELP_MS = 20000, HELP_MAX = 1 << 20,
+    ASK_MS = 2000, STARTING_LOOK_MS = 20, WEIGHT_OVERHEAD_MIB = 256,
+};
+
+static const char *path_in(struct arena *a, const struct instance *i, const char *ending)
+{
+    return arena_printf(a, "%s/%s.%s", i->manager->options.run_dir, i->name, ending);
+}
+
+/* ---- what it needs ---- */
+
+static void choose_context(struct instance *i)
+{
+    int64_t context = i->entry.context ? i->entry.context : DEFAULT_CONTEXT;
+    if (i->entry.trained_context && !i->entry.context && context > i->entry.trained_context)
+        context = i->entry.trained_context;
+    i->context = context;
+}
+
+static int llama_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_vram_mib, struct err *e)
+{
+    if (!i->context)
+        choose_context(i);
+    if (!*i->entry.file)
+        return err_set(e, ERR_SETUP, "the model %s has no file: `tandem model import FILE.gguf`", i->entry.id);
+    *ret_ram_mib = i->entry.memory_mib ? i->entry.memory_mib : i->entry.bytes / (1 << 20) + WEIGHT_OVERHEAD_MIB;
+    *ret_ram_mib += i->entry.cache_mib;
+    *ret_vram_mib = i->entry.vram_mib;
+    return 0;
+}
+
+/* ---- starting ---- */
+
+static const char *program_of(const struct instance *i)
+{
+    return *i->backend.program ? i->backend.program : i->manager->options.llama_server;
+}
+
+static const char *const *environment_of(struct arena *a, const struct instance *i)
+{
+    const struct texts *more = &i->backend.environment;
+    const char **env = ARENA_ARRAY(a, const char *, more->count + 3);
+    size_t count = 0;
+    env[count++] = "PATH=" PROCESS_PATH;
+    env[count++] = "LANG=C.UTF-8";
+    for (size_t k = 0; k < more->count; k++)
+        env[count++] = more->items[k];
+    env[count] = NULL;
+    return env;
+}
+
+/* What the program says of itself, asked once for each. */
+static int read_help(struct instance *i, struct arena *a, const char **ret, struct err *e)
+{
+    struct manager *m = i->manager;
+    const char *program = program_of(i);
+    int r = 0;
+    pthread_mutex_lock(&m->help_lock);
+    if (!m->llama_help_of || !streq(m->llama_help_of, program)) {
+        const char *argv[] = { program, "--help", NULL };
+        struct process_options o = { .argv = argv, .env = environment_of(a, i), .timeout_ms = HELP_MS, .max_output = HELP_MAX,
+                                     .merge_stderr = true };
+        struct process_result result;
+        r = process_run(&o, &result, e);
+        if (r == 0) {
+            free(m->llama_help);
+            free(m->llama_help_of);
+            m->llama_help = xstrdup(result.out.data);
+            m->llama_help_of = xstrdup(program);
+            process_result_release(&result);
+        }
+    }
+    if (r == 0)
+        *ret = arena_strdup(a, m->llama_help);
+    pthread_mutex_unlock(&m->help_lock);
+    if (r == ERR_NOT_FOUND) {
+        struct err said = *e;
+        return err_set(e, ERR_SETUP, "llama-server cannot be started: %.300s. Install llama.cpp and name its program: "
+                       "`--set llama_server=/path/to/llama-server`", said.text);
+    }
+    return r;
+}
+
+/* As many GPU layers as are left of those configured. */
+static const char *gpu_layers_of(struct arena *a, const struct instance *i)
+{
+    long long layers;
+    if (!i->gpu_cut || !parse_int(i->entry.gpu_layers, 0, INT32_MAX, &layers))
+        return i->entry.gpu_layers;
+    return arena_printf(a, "%lld", layers >> i->gpu_cut);
+}
+
+static bool embeds(const struct model_entry *m)
+{
+    return texts_has(&m->capabilities, "embed") && !texts_has(&m->capabilities, "chat");
+}
+
+static int llama_spawn(struct instance *i, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct manager *m = i->manager;
+    const char *help = "";
+    const char *file = arena_printf(&a, "%s/%s.gguf", m->options.models_dir, i->entry.file);
+    const char *socket = path_in(&a, i, "sock");
+    int r = access(file, R_OK) == 0 ? 0 : err_set(e, ERR_SETUP, "the file of the model %s is not in %s any more: import it again", i->entry.id, m->options.models_dir);
+    if (r == 0)
+        r = read_help(i, &a, &help, e);
+    if (r < 0)
+        return r;
+    struct llama_plan plan = {
+        .program = program_of(i), .file = file, .alias = i->entry.id, .socket = socket, .slot_dir = m->options.run_dir,
+        .context = i->context, .slots = i->entry.slots, .cache_mib = i->entry.cache_mib, .gpu_layers = gpu_layers_of(&a, i),
+        .embeds = embeds(&i->entry), .arguments = i->entry.arguments,
+    };
+    struct process_options o = { .argv = llama_command(&a, &plan, help), .env = environment_of(&a, i) };
+    orphan_forget(m->options.run_dir, i->name); /* a socket in the way would be a reason not to start */
+    struct service *service;
+    r = service_start(&service, &o, e);
+    if (r < 0)
+        return r;
+    orphan_note(m->options.run_dir, i->name, service_pid(service));
+    manager_lock(m);
+    i->service = service;
+    manager_unlock(m);
+    return 0;
+}
+
+/* ---- asking ---- */
+
+/* One request on its socket; *ret_status 0: nobody listens. */
+static int request(struct instance *i, const char *path, const char *body, int64_t total_ms, int *ret_status, struct str *ret_body,
+                   struct err *e)
+{
+    ARENA_LOCAL(a);
+    static const char *const headers[] = { "Content-Type: application/json", NULL };
+    struct http_request q = {
+        .method = body ? "POST" : "GET", .url = arena_printf(&a, "http://localhost%s", path), .unix_socket = path_in(&a, i, "sock"),
+        .headers = body ? headers : NULL, .body = body, .body_len = body ? strlen(body) : 0, .connect_ms = ASK_MS,
+        .total_ms = total_ms,
+    };
+    struct http_result h;
+    int r = http_ask(&q, &h, ret_body, e);
+    *ret_status = r == 0 ? h.status : 0;
+    return r;
+}
+
+static bool llama_watch(struct instance *i, int64_t wait_ms)
+{
+    return service_wait(i->service, wait_ms);
+}
+
+static int llama_load(struct instance *i, int64_t wait_ms, bool *ret_ready, struct err *e)
+{
+    STR_LOCAL(body);
+    int status;
+    int r = request(i, "/health", NULL, ASK_MS, &status, &body, e);
+    if (r == 0 && status == 200) {
+        *ret_ready = true;
+        return 0;
+    }
+    /* Not there yet (it has just been started), or loading. */
+    if (service_wait(i->service, status == 0 ? STARTING_LOOK_MS : wait_ms))
+        return 0;
+    return err_set(e, ERR_UNAVAILABLE, "%s ended while it was loaded", i->entry.id);
+}
+
+static int llama_ask(struct instance *i, struct err *e)
+{
+    STR_LOCAL(body);
+    int status;
+    if (!service_wait(i->service, 0))
+        return err_set(e, ERR_UNAVAILABLE, "%s ended unexpectedly", i->entry.id);
+    int r = request(i, "/health", NULL, ASK_MS, &status, &body, e);
+    if (r == 0 && status == 200)
+        return 0;
+    return err_set(e, ERR_UNAVAILABLE, "%s does not answer any more", i->entry.id);
+}
+
+/* ---- probing ---- */
+
+/* The least that the roles which may ask this model can work with. */
+static int64_t least_context(const struct instance *i)
+{
+    struct manager *m = i->manager;
+    int64_t least = LEAST_CONTEXT;
+    manager_lock(m);
+    const struct route_entry *routes = m->registry.routes.items;
+    for (size_t k = 0; k < m->registry.routes.count; k++)
+        if ((streq(routes[k].primary, i->entry.id) || streq(routes[k].fallback, i->entry.id)) && routes[k].min_context > least)
+            least = routes[k].min_context;
+    manager_unlock(m);
+    return least;
+}
+
+static int ask_one_token(struct instance *i, struct err *e)
+{
+    STR_LOCAL(answer);
+    int status;
+    bool embedding = embeds(&i->entry);
+    int r = request(i, embedding ? "/v1/embeddings" : "/v1/completions",
+                    embedding ? "{\"input\":\"one\"}" : "{\"prompt\":\"one\",\"max_tokens\":1,\"cache_prompt\":false}",
+                    i->manager->options.limits.probe_ms, &status, &answer, e);
+    if (r == 0 && status != 200)
+        r = err_set(e, ERR_UNAVAILABLE, "%s is loaded but does not answer (status %d: %.200s)", i->entry.id, status, answer.data);
+    return r;
+}
+
+static int llama_probe(struct instance *i, struct model **ret, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct model_options o = i->manager->options.chat;
+    struct model *model;
+    const char *name;
+    int64_t context;
+    o.url = arena_printf(&a, "unix:%s", path_in(&a, i, "sock"));
+    o.name = i->entry.id;
+    o.api_key_file = o.api_key_env = NULL;
+    int r = model_open(&model, &o, e);
+    if (r < 0)
+        return r;
+    r = model_describe(model, NULL, &name, &context, e);
+    if (r == 0 && !streq(name, i->entry.id))
+        r = err_set(e, ERR_SETUP, "the server of %s calls its model %.100s: another program listens on its socket", i->entry.id, name);
+    if (r == 0 && context < i->context)
+        r = err_set(e, ERR_SETUP, "%s has a context of %lld tokens, not of %lld: `tandem model set %s context=%lld`, or another model",
+                    i->entry.id, (long long)context, (long long)i->context, i->entry.id, (long long)context);
+    if (r == 0)
+        r = ask_one_token(i, e);
+    if (r < 0) {
+        model_free(model);
+        return r == ERR_NOT_FOUND ? err_set(e, ERR_SETUP, "the server of %s does not know it by this name", i->entry.id) : r;
+    }
+    *ret = model;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+/* Less is asked of it the next time; false: there is nothing left to leave out. */
+static bool ask_less(struct instance *i)
+{
+    long long layers;
+    if (i->context / 2 >= least_context(i)) {
+        i->context /= 2;
+        return true;
+    }
+    if (parse_int(i->entry.gpu_layers, 1, INT32_MAX, &layers) && layers >> i->gpu_cut > 0) {
+        i->gpu_cut++;
+        choose_context(i);
+        return true;
+    }
+    return false;
+}
+
+static bool llama_stop(struct instance *i, struct err *why)
+{
+    struct manager *m = i->manager;
+    bool again = false;
+    struct process_result end;
+    manager_lock(m);
+    struct service *service = i->service;
+    i->service = NULL; /* nobody nudges it any more */
+    manager_unlock(m);
+    if (!service)
+        return false;
+    bool ended = !service_wait(service, 0);
+    char *said = xstrdup(service_said(service));
+    service_end(service, why && !ended ? 0 : m->options.limits.stop_ms, &end);
+    orphan_forget(m->options.run_dir, i->name);
+    if (why && ended && llama_why(&end, said, i->entry.id, why) == LLAMA_MEMORY && i->life != LIFE_READY)
+        again = ask_less(i);
+    free(said);
+    return again;
+}
+
+const struct keeping keeping_llama = {
+    .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
+    .watch = llama_watch, .stop = llama_stop,
+};

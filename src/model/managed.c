@@ -1,0 +1,145 @@
+/* managed.c - a model that is asked through the manager.
+ *
+ * A call waits for its slot, is made there, and gives the slot back.  When the instance dies
+ * under it, it waits for another slot, a few times; what was shown of the lost answer is taken
+ * back, as after every broken one.
+ */
+#include "model/manager_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+
+enum { MAX_LIVES = 3 };
+
+struct managed {
+    struct model base;
+    struct manager *manager;
+    char *name; /* a role or a model's id */
+    char *described; /* what model_describe gave out, guarded by the manager's lock */
+};
+
+/* Who serves this name now. */
+static int find_pool(struct managed *m, struct pool **ret, json_t **ret_sampling, struct err *e)
+{
+    const struct model_entry *entry;
+    manager_lock(m->manager);
+    int r = registry_resolve(&m->manager->registry, m->name, &entry, e);
+    struct pool *p = r == 0 ? manager_pool(m->manager, entry->id) : NULL;
+    if (r == 0 && !p)
+        r = err_set(e, ERR_NOT_FOUND, "the model %s is being taken in; ask again", entry->id);
+    if (r == 0) {
+        *ret = p;
+        *ret_sampling = entry->sampling ? json_deep_copy(entry->sampling) : NULL;
+    }
+    manager_unlock(m->manager);
+    return r;
+}
+
+/* Whether the call failed because the server under it did, so that another try elsewhere may help. */
+static bool is_the_server_s_fault(int code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_FAILED || code == ERR_TIMEOUT;
+}
+
+/* One life of the call: in a slot, to its end. */
+static int ask_once(struct managed *m, struct pool *p, const struct chat_request *q, struct chat_answer *answer,
+                    int64_t *queue_us, struct err *e)
+{
+    struct waiter w;
+    int64_t begun = clock_steady_us();
+    int r = admit(m->manager, p, q->conversation, q->cancel, &w, e);
+    *queue_us += clock_steady_us() - begun;
+    if (r < 0)
+        return r;
+    struct chat_request placed = *q;
+    placed.slot = (int)w.slot + 1;
+    struct model *model = w.instance->model; /* stays as long as the call is in flight */
+    r = model->backend->chat(model, &placed, answer, e);
+    admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
+    return r;
+}
+
+static void start_over(const struct chat_request *q, struct chat_answer *answer)
+{
+    if (answer->text.len && q->on_text)
+        q->on_text(NULL, 0, q->ctx);
+    str_clear(&answer->text);
+    str_clear(&answer->reasoning);
+    answer->finish[0] = answer->model[0] = '\0';
+}
+
+static int managed_chat(struct model *model, const struct chat_request *q, struct chat_answer *answer, struct err *e)
+{
+    struct managed *m = (struct managed *)model;
+    struct chat_request request = *q;
+    struct pool *p;
+    json_t *sampling = NULL;
+    int64_t queue_us = 0;
+    int r = find_pool(m, &p, &sampling, e);
+    request.sampling = sampling;
+    for (int life = 0; r == 0 && life < MAX_LIVES; life++) {
+        r = ask_once(m, p, &request, answer, &queue_us, e);
+        if (r == 0 || !is_the_server_s_fault(r) || life + 1 == MAX_LIVES || is_cancelled(q->cancel))
+            break;
+        start_over(q, answer);
+        answer->retries++;
+        r = 0;
+    }
+    if (r == 0) {
+        answer->queue_us = queue_us;
+        snprintf(answer->model, sizeof answer->model, "%s", p->model);
+    }
+    json_decref(sampling);
+    return r;
+}
+
+/* What the registry says, when that is all there is to know; otherwise the model is loaded. */
+static int managed_describe(struct model *model, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
+                            struct err *e)
+{
+    struct managed *m = (struct managed *)model;
+    struct pool *p;
+    struct waiter w;
+    json_t *sampling;
+    int r = find_pool(m, &p, &sampling, e);
+    if (r < 0)
+        return r;
+    json_decref(sampling);
+    r = admit(m->manager, p, NULL, cancel, &w, e);
+    if (r < 0)
+        return r;
+    *ret_context_tokens = w.instance->context;
+    admission_end(m->manager, &w, false);
+    manager_lock(m->manager);
+    if (!m->described || !streq(m->described, p->model)) {
+        free(m->described);
+        m->described = xstrdup(p->model);
+    }
+    *ret_name = m->described;
+    manager_unlock(m->manager);
+    return 0;
+}
+
+static void managed_free(struct model *model)
+{
+    struct managed *m = (struct managed *)model;
+    free(m->name);
+    free(m->described);
+    free(m);
+}
+
+static const struct backend managed_backend = {
+    .name = "manager", .describe = managed_describe, .chat = managed_chat, .free = managed_free,
+};
+
+struct model *manager_model(struct manager *m, const char *name)
+{
+    struct managed *model = xcalloc(1, sizeof *model);
+    model->base.backend = &managed_backend;
+    model->manager = m;
+    model->name = xstrdup(name);
+    return &model->base;
+}
