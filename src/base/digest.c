@@ -23,6 +23,31 @@ struct digest digest_of(const void *bytes, size_t len)
     return to_hex(raw, sizeof raw);
 }
 
+/* What OpenSSL calls a context is our struct digest_stream. */
+struct digest_stream *digest_begin(void)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+        out_of_memory();
+    return (struct digest_stream *)ctx;
+}
+
+void digest_add(struct digest_stream *d, const void *bytes, size_t len)
+{
+    if (!EVP_DigestUpdate((EVP_MD_CTX *)d, bytes, len))
+        out_of_memory();
+}
+
+struct digest digest_end(struct digest_stream *d)
+{
+    unsigned char raw[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (!EVP_DigestFinal_ex((EVP_MD_CTX *)d, raw, &len))
+        out_of_memory();
+    EVP_MD_CTX_free((EVP_MD_CTX *)d);
+    return to_hex(raw, len);
+}
+
 struct digest digest_of_object(enum digest_kind kind, const void *header, size_t header_len,
                                const void *body, size_t body_len)
 {

@@ -13,6 +13,12 @@ struct digest {
 
 struct digest digest_of(const void *bytes, size_t len);
 
+/* Of bytes that come in pieces: begin, add, and end, which frees it. */
+struct digest_stream;
+struct digest_stream *digest_begin(void);
+void digest_add(struct digest_stream *d, const void *bytes, size_t len);
+struct digest digest_end(struct digest_stream *d);
+
 /* Of a header and a body together, as git names its objects: 40 digits or 64.  SHA-1 is
  * git's choice; do not use it for anything else. */
 enum digest_kind { DIGEST_SHA1, DIGEST_SHA256 };

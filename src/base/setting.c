@@ -63,6 +63,15 @@ static const struct setting table[] = {
     TEXT(api_key_file, 4096, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
     TEXT(ca_file, 4096, "", "PEM file of the company's certificate authority"),
 #undef GROUP
+#define GROUP "Running models"
+    TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),
+    TEXT(llama_server, 4096, "llama-server", "llama.cpp's server: a program in /usr/local/bin or /usr/bin, or a path"),
+    INT(model_memory_mib, 0, 16777216, "0", "MiB", "memory for models; 0: three quarters of the machine's"),
+    INT(model_vram_mib, 0, 16777216, "0", "MiB", "memory of the GPUs for models; 0: not counted"),
+    INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),
+    INT(model_load_s, 1, 86400, "900", "seconds", "time for loading a model"),
+    INT(model_ageing_s, 0, 86400, "60", "seconds", "after this wait even a model with work to do makes room for another"),
+#undef GROUP
 #define GROUP "Running tests"
     INT(suite_timeout_s, 1, 86400, "120", "seconds", "time for one run of a test suite"),
     INT(prepare_timeout_s, 1, 86400, "900", "seconds", "time for a stack's prepare step (dependencies)"),

@@ -125,8 +125,11 @@ static int dispatch(struct invocation *in, int argc, char **argv, struct err *e)
             manual_overview(in->out);
         return STATUS_OK;
     }
-    if (!in->command) {
-        manual_overview(stderr);
+    if (!in->command || in->command->actions) {
+        if (in->command)
+            manual_command(stderr, in->command);
+        else
+            manual_overview(stderr);
         return STATUS_USAGE;
     }
     return run_command(in, e);

@@ -16,6 +16,8 @@ static int run_help(struct invocation *in, struct err *e)
         manual_settings(in->out, &in->settings);
         return r;
     }
+    if (in->operands.count == 2)
+        topic = arena_printf(&in->arena, "%s %s", topic, in->operands.items[1]);
     const struct command *c = command_find(topic);
     if (!c)
         return err_set(e, ERR_USAGE, "there is no command \"%.60s\"; see tandem help", topic);
@@ -26,8 +28,8 @@ static int run_help(struct invocation *in, struct err *e)
 const struct command command_help = {
     .name = "help",
     .summary = "explain a command, or list the settings",
-    .operands = "[COMMAND|settings]",
-    .max_operands = 1,
+    .operands = "[COMMAND [ACTION]|settings]",
+    .max_operands = 2,
     .operand_kind = ARGUMENT_COMMAND,
     .description = "Without an operand, lists the commands. tandem help settings prints every setting with "
                    "its value, its range, and where the value came from when it is not the default.",

@@ -1,7 +1,8 @@
 /* cli/command.h - what a command of `tandem` is.
  *
  * One file per command: a `struct command` beside the function that runs it, and one row
- * in commands.c.  Parsing, `tandem help`, --help, the man page and the shell completions
+ * in commands.c.  A group of commands (tandem model list) is a command whose `actions` are
+ * commands of their own, with both words as their names.  Parsing, `tandem help`, --help, the man page and the shell completions
  * all come from these declarations (tests/cli proves that they agree).
  *
  * A text of several paragraphs separates them by an empty line; lines that begin with two
@@ -43,7 +44,7 @@ struct option {
 struct invocation;
 
 struct command {
-    const char *name;
+    const char *name;             /* of an action: with its group's before it, "model list" */
     const char *summary;          /* a phrase, lower case, no full stop */
     const char *operands;         /* for the usage line: "SPEC|IDEA", "[TICKET...]"; "" for none */
     size_t min_operands, max_operands;
@@ -53,6 +54,7 @@ struct command {
     const char *description;      /* paragraphs */
     const char *examples;         /* lines "command line\texplanation"; NULL: none */
     bool ignores_settings;        /* runs although settings are wrong (help, doctor) */
+    const struct command *const *actions; /* of a group, NULL-terminated; it is not run itself */
     /* Returns an exit status, or ERR_* after filling `e` (ERR_USAGE: status 2). */
     int (*run)(struct invocation *in, struct err *e);
 };
@@ -91,8 +93,13 @@ int invocation_home(struct invocation *in, const char **ret, struct err *e);
 /* Reads settings.yaml of the home, the environment and --set into in->settings. */
 int invocation_settings(struct invocation *in, struct err *e);
 
-/* NULL: there is none. */
+/* By its one or two words; NULL: there is none. */
 const struct command *command_find(const char *name);
+/* The second word of an action's name. */
+const char *command_action(const struct command *c);
+/* All commands in the order of the help, each group before its actions; start with NULL, which ends
+ * it too. */
+const struct command *command_next(const struct command *c);
 
 /* ---- parsing (options.c) ---- */
 

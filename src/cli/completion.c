@@ -89,9 +89,21 @@ static void bash_option_names(FILE *out, const struct option *options)
         fprintf(out, " --%s", o->name);
 }
 
+static void action_names(FILE *out, const struct command *group, const char *between)
+{
+    for (const struct command *const *c = group->actions; *c; c++)
+        fprintf(out, "%s%s", c == group->actions ? "" : between, command_action(*c));
+}
+
 static void bash_command(FILE *out, const struct command *c)
 {
-    fprintf(out, "    %s)\n        case $prev in\n", c->name);
+    if (c->actions) {
+        fprintf(out, "    %s) mapfile -t COMPREPLY < <(compgen -W '", c->name);
+        action_names(out, c, " ");
+        fputs("' -- \"$cur\") ;;\n", out);
+        return;
+    }
+    fprintf(out, "    '%s')\n        case $prev in\n", c->name);
     bash_option_values(out, c->options);
     bash_option_values(out, common_options);
     fputs("        esac\n        if [[ $cur == -* ]]; then\n            mapfile -t COMPREPLY < <(compgen -W '", out);
@@ -109,13 +121,17 @@ static void bash(FILE *out)
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=\n"
           "    COMPREPLY=()\n"
           "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-          "        case $word in\n"
-          "        ", out);
-    command_names(out, "|");
-    fputs(") command=$word; break ;;\n        esac\n    done\n"
+          "        case $command,$word in\n"
+          "        ,", out);
+    command_names(out, "|,");
+    fputs(") command=$word ;;\n", out);
+    for (const struct command *c = NULL; (c = command_next(c));)
+        if (command_action(c) != c->name)
+            fprintf(out, "        %.*s,%s) command='%s' ;;\n", (int)(command_action(c) - c->name - 1), c->name, command_action(c), c->name);
+    fputs("        esac\n    done\n"
           "    case $command in\n", out);
-    for (const struct command *const *c = command_table; *c; c++)
-        bash_command(out, *c);
+    for (const struct command *c = NULL; (c = command_next(c));)
+        bash_command(out, c);
     fputs("    *) mapfile -t COMPREPLY < <(compgen -W '--version --help ", out);
     command_names(out, " ");
     /* No space behind "pairs=". */
@@ -180,6 +196,31 @@ static void zsh_options(FILE *out, const struct option *options)
     }
 }
 
+static void zsh_command(FILE *out, const struct command *c, const char *word)
+{
+    fprintf(out, "        %s) _arguments", word);
+    zsh_options(out, c->options);
+    zsh_options(out, common_options);
+    if (c->max_operands) {
+        fputs(" \\\n            '*:", out);
+        zsh_escaped(out, c->operands);
+        fputs(":", out);
+        zsh_action(out, c->operand_kind, c->operand_choices);
+        fputs("'", out);
+    }
+    fputs(" ;;\n", out);
+}
+
+static void zsh_group(FILE *out, const struct command *group)
+{
+    fprintf(out, "        %s)\n        if (( CURRENT == 2 )); then compadd -- ", group->name);
+    action_names(out, group, " ");
+    fputs("; return; fi\n        shift words; (( CURRENT-- ))\n        case $words[1] in\n", out);
+    for (const struct command *const *c = group->actions; *c; c++)
+        zsh_command(out, *c, command_action(*c));
+    fputs("        esac ;;\n", out);
+}
+
 static void zsh(FILE *out)
 {
     fputs("#compdef tandem\n"
@@ -201,17 +242,10 @@ static void zsh(FILE *out)
           "    command) _describe command commands ;;\n"
           "    rest)\n        case $words[1] in\n", out);
     for (const struct command *const *c = command_table; *c; c++) {
-        fprintf(out, "        %s) _arguments", (*c)->name);
-        zsh_options(out, (*c)->options);
-        zsh_options(out, common_options);
-        if ((*c)->max_operands) {
-            fputs(" \\\n            '*:", out);
-            zsh_escaped(out, (*c)->operands);
-            fputs(":", out);
-            zsh_action(out, (*c)->operand_kind, (*c)->operand_choices);
-            fputs("'", out);
-        }
-        fputs(" ;;\n", out);
+        if ((*c)->actions)
+            zsh_group(out, *c);
+        else
+            zsh_command(out, *c, (*c)->name);
     }
     fputs("        esac ;;\n    esac\n}\n"
           "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _tandem \"$@\"; else compdef _tandem tandem; fi\n", out);
@@ -240,12 +274,23 @@ static void fish_argument(FILE *out, enum argument_kind kind, const char *const 
     }
 }
 
-static void fish_options(FILE *out, const struct option *options, const char *command)
+/* " -n '...'": after the words of the command. */
+static void fish_after(FILE *out, const struct command *c)
+{
+    const char *action = command_action(c);
+    if (action == c->name)
+        fprintf(out, " -n '__fish_seen_subcommand_from %s'", c->name);
+    else
+        fprintf(out, " -n '__fish_seen_subcommand_from %.*s; and __fish_seen_subcommand_from %s'", (int)(action - c->name - 1),
+                c->name, action);
+}
+
+static void fish_options(FILE *out, const struct option *options, const struct command *command)
 {
     for (const struct option *o = options; o && o->name; o++) {
         fputs("complete -c tandem", out);
         if (command)
-            fprintf(out, " -n '__fish_seen_subcommand_from %s'", command);
+            fish_after(out, command);
         fprintf(out, " -l %s", o->name);
         if (o->letter)
             fprintf(out, " -s %c", o->letter);
@@ -264,14 +309,25 @@ static void fish(FILE *out)
     fputs("# fish completion of tandem\ncomplete -c tandem -f\n", out);
     fputs("complete -c tandem -n __fish_use_subcommand -l version -d 'print the version'\n", out);
     fish_options(out, common_options, NULL);
-    for (const struct command *const *c = command_table; *c; c++) {
-        fprintf(out, "complete -c tandem -n __fish_use_subcommand -a %s -d ", (*c)->name);
-        quoted(out, (*c)->summary, SHELL_FISH);
+    const struct command *group = NULL;
+    for (const struct command *c = NULL; (c = command_next(c));) {
+        const char *action = command_action(c);
+        if (c->actions)
+            group = c;
+        if (action == c->name) {
+            fprintf(out, "complete -c tandem -n __fish_use_subcommand -a %s -d ", c->name);
+        } else {
+            fprintf(out, "complete -c tandem -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from ", group->name);
+            action_names(out, group, " ");
+            fprintf(out, "' -a %s -d ", action);
+        }
+        quoted(out, c->summary, SHELL_FISH);
         fputc('\n', out);
-        fish_options(out, (*c)->options, (*c)->name);
-        if ((*c)->operand_choices || (*c)->operand_kind != ARGUMENT_ANY) {
-            fprintf(out, "complete -c tandem -n '__fish_seen_subcommand_from %s'", (*c)->name);
-            fish_argument(out, (*c)->operand_kind, (*c)->operand_choices);
+        fish_options(out, c->options, c);
+        if (c->operand_choices || c->operand_kind != ARGUMENT_ANY) {
+            fputs("complete -c tandem", out);
+            fish_after(out, c);
+            fish_argument(out, c->operand_kind, c->operand_choices);
             fputc('\n', out);
         }
     }

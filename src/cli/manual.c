@@ -72,9 +72,27 @@ static void print_examples(FILE *out, const char *examples)
     }
 }
 
+static void manual_group(FILE *out, const struct command *group, size_t width)
+{
+    fprintf(out, "tandem %s - %s\n\nUsage: tandem %s ACTION [OPTIONS] [OPERANDS]\n\n", group->name, group->summary, group->name);
+    if (group->description) {
+        text_wrap(out, group->description, 0, width);
+        fputc('\n', out);
+    }
+    fputs("Actions:\n", out);
+    for (const struct command *const *c = group->actions; *c; c++)
+        text_row(out, command_action(*c), (*c)->summary, 2, 14, width);
+    fputc('\n', out);
+    fprintf(out, "tandem help %s ACTION explains one.\n", group->name);
+}
+
 void manual_command(FILE *out, const struct command *c)
 {
     size_t width = width_of(out);
+    if (c->actions) {
+        manual_group(out, c, width);
+        return;
+    }
     fprintf(out, "tandem %s - %s\n\n", c->name, c->summary);
     fprintf(out, "Usage: tandem %s%s%s%s\n", c->name, c->options ? " [OPTIONS]" : "",
             *c->operands ? " " : "", c->operands);

@@ -56,12 +56,34 @@ static const struct option *find_option(const struct invocation *in, const char 
     return o ? o : find_in(common_options, name, len);
 }
 
+const struct command *command_next(const struct command *before)
+{
+    bool found = !before;
+    for (const struct command *const *c = command_table; *c; c++) {
+        if (found)
+            return *c;
+        found = *c == before;
+        for (const struct command *const *a = (*c)->actions; a && *a; a++) {
+            if (found)
+                return *a;
+            found = *a == before;
+        }
+    }
+    return NULL;
+}
+
 const struct command *command_find(const char *name)
 {
-    for (const struct command *const *c = command_table; *c; c++)
-        if (streq((*c)->name, name))
-            return *c;
+    for (const struct command *c = NULL; (c = command_next(c));)
+        if (streq(c->name, name))
+            return c;
     return NULL;
+}
+
+const char *command_action(const struct command *c)
+{
+    const char *blank = strchr(c->name, ' ');
+    return blank ? blank + 1 : c->name;
 }
 
 /* ---- complaints ---- */
@@ -86,14 +108,16 @@ static int unknown_option(struct parsing *p, const char *name, size_t len)
     return err_set(p->err, ERR_USAGE, "there is no option --%.60s; see %s", word, see(p->in));
 }
 
-static int unknown_command(struct parsing *p, const char *word)
+/* `group` NULL: of the program itself. */
+static int unknown_command(struct parsing *p, const struct command *group, const char *word)
 {
     struct suggestion near = { 0 };
-    for (const struct command *const *c = command_table; *c; c++)
-        suggestion_try(&near, word, (*c)->name);
+    const char *before = group ? arena_printf(&p->in->arena, "%s ", group->name) : "";
+    for (const struct command *const *c = group ? group->actions : command_table; *c; c++)
+        suggestion_try(&near, word, command_action(*c));
     if (near.name)
-        return err_set(p->err, ERR_USAGE, "there is no command \"%.60s\"; did you mean %s?", word, near.name);
-    return err_set(p->err, ERR_USAGE, "there is no command \"%.60s\"; see tandem help", word);
+        return err_set(p->err, ERR_USAGE, "there is no command \"%s%.60s\"; did you mean %s%s?", before, word, before, near.name);
+    return err_set(p->err, ERR_USAGE, "there is no command \"%s%.60s\"; see tandem help %s", before, word, group ? group->name : "");
 }
 
 /* ---- parsing ---- */
@@ -171,9 +195,11 @@ static int parse_letters(struct parsing *p)
 static int parse_operand(struct parsing *p, const char *word)
 {
     struct invocation *in = p->in;
-    if (!in->command) {
-        in->command = command_find(word);
-        return in->command ? 0 : unknown_command(p, word);
+    const struct command *group = in->command;
+    if (!group || group->actions) {
+        const struct command *c = command_find(group ? arena_printf(&in->arena, "%s %s", group->name, word) : word);
+        in->command = c && !group == !strchr(c->name, ' ') ? c : group;
+        return in->command != group ? 0 : unknown_command(p, group, word);
     }
     texts_add(&in->operands, &in->arena, word);
     return 0;

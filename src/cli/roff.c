@@ -108,6 +108,12 @@ static void example_rows(FILE *out, const char *examples)
 static void command_section(FILE *out, const struct command *c)
 {
     fprintf(out, ".SS tandem %s\n", c->name);
+    if (c->actions) {
+        sentence(out, c->summary);
+        if (c->description)
+            paragraphs(out, c->description);
+        return;
+    }
     fprintf(out, "\\fBtandem %s\\fR%s%s", c->name, c->options ? " [\\fIOPTIONS\\fR]" : "",
             *c->operands ? " " : "");
     put_text(out, c->operands);
@@ -164,8 +170,8 @@ void manual_roff(FILE *out)
                "every passing test and stores the proof. The models are yours: anything with an "
                "OpenAI-compatible endpoint. Nothing else is contacted.\n");
     heading(out, "COMMANDS");
-    for (const struct command *const *c = command_table; *c; c++)
-        command_section(out, *c);
+    for (const struct command *c = NULL; (c = command_next(c));)
+        command_section(out, c);
     heading(out, "OPTIONS OF EVERY COMMAND");
     option_rows(out, common_options);
     settings_section(out);
