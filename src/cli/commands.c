@@ -12,6 +12,7 @@ const struct command *const command_table[] = {
     &command_resolve,
     &command_verify,
     &command_release,
+    &command_model,
     &command_demo,
     &command_doctor,
     &command_help,

@@ -30,13 +30,24 @@ static void on_signal(int number)
         team_stop(t);
 }
 
+const char *session_login(struct arena *a)
+{
+    const struct passwd *pw = getpwuid(getuid());
+    return pw ? arena_strdup(a, pw->pw_name) : "person";
+}
+
+void session_catch_signals(void)
+{
+    struct sigaction sa = { .sa_handler = on_signal };
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
 static const char *who_works_on(struct arena *a, const struct project *p)
 {
     struct git_person who = git_person(p->source);
-    if (*who.name && *who.email)
-        return arena_printf(a, "%s <%s>", who.name, who.email);
-    const struct passwd *pw = getpwuid(getuid());
-    return pw ? arena_strdup(a, pw->pw_name) : "person";
+    return *who.name && *who.email ? arena_printf(a, "%s <%s>", who.name, who.email) : session_login(a);
 }
 
 /* A home whose database has gone is not begun anew: that would cost the projects in it. */
@@ -88,7 +99,7 @@ int session_open(struct session *s, struct invocation *in, struct err *e)
 
 const char *const drift_choices[] = { "warn", "fail", NULL };
 
-static void fill_from_settings(const struct settings *set, struct model_options *o)
+void model_options_from_settings(const struct settings *set, struct model_options *o)
 {
     o->context_tokens = set->context_tokens;
     o->connect_ms = set->connect_s * 1000;
@@ -134,7 +145,7 @@ static int open_model(struct session *s, const char *word, struct err *e)
         r = model_options_parse(url, &s->in->arena, &o, e);
     if (r < 0)
         return r;
-    fill_from_settings(&s->in->settings, &o);
+    model_options_from_settings(&s->in->settings, &o);
     const char *drift = option_value(s->in, "drift");
     o.drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN;
     struct model *m;
@@ -214,10 +225,7 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
     if (r < 0)
         return r;
     atomic_store(&team_to_stop, s->team);
-    struct sigaction sa = { .sa_handler = on_signal };
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    session_catch_signals();
     return 0;
 }
 
@@ -274,6 +282,8 @@ void session_close(struct session *s)
         model_free(s->models[i]);
     }
     recording_start(NULL, NULL);
+    manager_free(s->manager);
+    s->manager = NULL;
     store_free(s->store);
     s->store = NULL;
     s->team = NULL;

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/term.h"
+#include "model/manager.h"
 #include "store/store.h"
 #include "team/team.h"
 
@@ -17,6 +18,7 @@ struct session {
     struct store *store;
     struct term term;
     struct team *team;                /* NULL until session_team */
+    struct manager *manager;          /* NULL until session_manager (host.c) */
     struct model *models[16];         /* opened, each once */
     size_t model_count;
     struct model *by_role[ROLE_COUNT], *heavy;
@@ -60,7 +62,17 @@ void session_close(struct session *s);
  * name. */
 int session_project(struct session *s, const char *name, const char **ret_id, struct project *ret, struct err *e);
 
-/* Set by SIGINT and SIGTERM once session_team was called. */
+/* The login name, for what belongs to no project. */
+const char *session_login(struct arena *a);
+
+/* Hosts the models of the home in this process (host.c); once. */
+int session_manager(struct session *s, struct err *e);
+/* Time-outs and keys, as the settings have them. */
+void model_options_from_settings(const struct settings *set, struct model_options *o);
+
+/* From now on SIGINT and SIGTERM set session_interrupted and stop the team; session_team does it. */
+void session_catch_signals(void);
+/* Set by SIGINT and SIGTERM once session_catch_signals was called. */
 extern atomic_bool session_interrupted;
 
 #endif

@@ -78,6 +78,7 @@ extern const char *const route_roles[];
 struct registry {
     struct records backends, models, routes;
 };
+extern const struct record registry_record;
 
 /* The llama-server backend is always there, also when the store has none. */
 int registry_load(struct store *s, struct arena *a, struct registry *ret, struct err *e);

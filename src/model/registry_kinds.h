@@ -15,9 +15,6 @@ struct kind {
     const char *changed, *removed; /* events */
 };
 extern const struct kind registry_kinds[REGISTRY_KINDS];
-/* A whole registry, as models.yaml has it. */
-extern const struct record registry_record;
-
 static inline struct records *list_of(const struct registry *r, const struct kind *k)
 {
     return (struct records *)((char *)(uintptr_t)r + k->offset);

@@ -1,0 +1,318 @@
+/* cmd_model.c - tandem model: which models there are, and who uses which. */
+#include "cli/commands.h"
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "cli/models.h"
+#include "cli/text.h"
+#include "os/files.h"
+
+#include <stdlib.h>
+
+enum { MAX_YAML = 1 << 20, GIB = 1 << 30, MIB = 1 << 20 };
+
+/* ---- list ---- */
+
+static const char *size_text(struct arena *a, int64_t bytes)
+{
+    if (!bytes)
+        return "-";
+    return bytes >= GIB ? arena_printf(a, "%.1f GiB", (double)bytes / GIB) : arena_printf(a, "%.0f MiB", (double)bytes / MIB);
+}
+
+/* "developer, tester (fallback of pm)" */
+static const char *used_by(struct arena *a, const struct registry *r, const char *model)
+{
+    STR_LOCAL(text);
+    const struct route_entry *routes = r->routes.items;
+    for (size_t i = 0; i < r->routes.count; i++)
+        if (streq(routes[i].primary, model))
+            str_addf(&text, "%s%s", text.len ? ", " : "", routes[i].id);
+    for (size_t i = 0; i < r->routes.count; i++)
+        if (streq(routes[i].fallback, model))
+            str_addf(&text, "%sfallback of %s", text.len ? ", " : "", routes[i].id);
+    return text.len ? arena_strdup(a, text.data) : "-";
+}
+
+static const char *number_text(struct arena *a, int64_t n)
+{
+    return n ? arena_printf(a, "%lld", (long long)n) : "-";
+}
+
+/* Rows of cells, each column as wide as its widest. */
+static void print_table(FILE *out, const char *const *cells, size_t columns, size_t rows)
+{
+    enum { MAX_COLUMNS = 16 };
+    size_t width[MAX_COLUMNS] = { 0 };
+    for (size_t i = 0; i < columns * rows; i++) {
+        size_t w = text_columns(cells[i], strlen(cells[i]));
+        width[i % columns] = w > width[i % columns] ? w : width[i % columns];
+    }
+    for (size_t i = 0; i < columns * rows; i++) {
+        bool last = i % columns == columns - 1;
+        size_t w = text_columns(cells[i], strlen(cells[i]));
+        fprintf(out, "%s%*s", cells[i], last ? 0 : (int)(width[i % columns] - w + 2), "");
+        if (last)
+            fputc('\n', out);
+    }
+}
+
+static int list(struct session *s, struct err *e)
+{
+    struct arena *a = &s->in->arena;
+    struct registry r;
+    int code = registry_load(s->store, a, &r, e);
+    if (code < 0)
+        return code;
+    if (option_given(s->in, "json")) {
+        STR_LOCAL(text);
+        json_t *value = json_keep(a, record_write(&registry_record, &r));
+        json_write(&text, value);
+        fprintf(s->in->out, "%s\n", text.data);
+        return 0;
+    }
+    if (!r.models.count) {
+        fprintf(s->in->out, "There is no model in %s yet. `tandem model import FILE.gguf` takes one in; `tandem model import models.yaml` "
+                            "names those of other servers.\n", s->home);
+        return 0;
+    }
+    enum { COLUMNS = 7 };
+    const struct model_entry *m = r.models.items;
+    const char **cells = ARENA_ARRAY(a, const char *, (r.models.count + 1) * COLUMNS);
+    const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "CONTEXT", "SLOTS", "SIZE", "USED BY" };
+    memcpy(cells, head, sizeof head);
+    for (size_t i = 0; i < r.models.count; i++) {
+        const char *row[COLUMNS] = { m[i].id, number_text(a, m[i].version), *m[i].backend ? m[i].backend : "llama-server",
+                                     number_text(a, m[i].context), number_text(a, m[i].slots), size_text(a, m[i].bytes),
+                                     used_by(a, &r, m[i].id) };
+        memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
+    }
+    print_table(s->in->out, cells, COLUMNS, r.models.count + 1);
+    return 0;
+}
+
+static int run_list(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_look, list, e);
+}
+
+static const struct option json_options[] = {
+    { .name = "json", .doc = "print the entries as JSON" },
+    { 0 },
+};
+
+static const struct command action_list = {
+    .name = "model list", .summary = "show the models and who uses them", .operands = "", .options = json_options, .run = run_list,
+};
+
+/* ---- import, export ---- */
+
+static const struct option import_options[] = {
+    { .name = "id", .argument = "ID", .doc = "its name here; from the file's name without it" },
+    { .name = "sha256", .argument = "HEX", .doc = "the digest that the file must have" },
+    { 0 },
+};
+
+static int import(struct session *s, struct err *e)
+{
+    const char *path = s->in->operands.items[0];
+    if (!ends_with(path, ".yaml") && !ends_with(path, ".yml"))
+        return models_import_file(s, path, option_value(s->in, "id"), option_value(s->in, "sha256"), e);
+    STR_LOCAL(text);
+    int r = file_read_path(path, MAX_YAML, &text, e);
+    if (r == 0)
+        r = registry_import_yaml(s->store, path, text.data, text.len, session_login(&s->in->arena), e);
+    return r < 0 ? r : list(s, e);
+}
+
+static int run_import(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_open, import, e);
+}
+
+static const struct command action_import = {
+    .name = "model import", .summary = "take a model's file, or a file of entries, in",
+    .operands = "FILE.gguf|FILE.yaml", .min_operands = 1, .max_operands = 1, .operand_kind = ARGUMENT_FILE, .options = import_options,
+    .description = "FILE.gguf is copied into the folder of models under the SHA-256 of its bytes; what it says of itself (context, "
+                   "layers, quantisation, chat template) goes into an entry. Under an id that is there already it becomes the next "
+                   "version, which is loaded beside the old one and then takes over.\n\n"
+                   "FILE.yaml has entries as `tandem model export` prints them: each takes the place of the one of the same id, or is "
+                   "added; nothing is removed.",
+    .examples = "tandem model import qwen2.5-coder-7b-q4.gguf\ta file that llama-server runs\n"
+                "tandem model import models.yaml\tmodels on other servers, routes",
+    .run = run_import,
+};
+
+static int export(struct session *s, struct err *e)
+{
+    STR_LOCAL(yaml);
+    struct registry r;
+    int code = registry_load(s->store, &s->in->arena, &r, e);
+    if (code < 0)
+        return code;
+    registry_write_yaml(&r, &yaml);
+    fputs(yaml.data, s->in->out);
+    return 0;
+}
+
+static int run_export(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_look, export, e);
+}
+
+static const struct command action_export = {
+    .name = "model export", .summary = "print all entries as a file that import takes", .operands = "", .run = run_export,
+};
+
+/* ---- route ---- */
+
+static const struct option route_options[] = {
+    { .name = "fallback", .argument = "MODEL|ROLE", .doc = "who is asked when the first one's answer is not good enough; none: nobody" },
+    { .name = "remove", .doc = "take the route away" },
+    { 0 },
+};
+
+static void print_routes(struct session *s, const struct registry *r)
+{
+    struct arena *a = &s->in->arena;
+    enum { COLUMNS = 3 };
+    const char **cells = ARENA_ARRAY(a, const char *, (r->routes.count + 1) * COLUMNS);
+    const char *head[COLUMNS] = { "ROLE", "MODEL", "FALLBACK" };
+    const struct route_entry *routes = r->routes.items;
+    memcpy(cells, head, sizeof head);
+    for (size_t i = 0; i < r->routes.count; i++) {
+        const char *row[COLUMNS] = { routes[i].id, routes[i].primary, *routes[i].fallback ? routes[i].fallback : "-" };
+        memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
+    }
+    if (r->routes.count)
+        print_table(s->in->out, cells, COLUMNS, r->routes.count + 1);
+    else
+        fputs("There are no routes yet; `tandem model route developer MODEL` makes one.\n", s->in->out);
+}
+
+static int change_route(struct session *s, const char *role, struct registry *now, struct err *e)
+{
+    const struct route_entry *old = registry_route(now, role);
+    struct route_entry route = old ? *old : (struct route_entry){ .id = role, .primary = "", .fallback = "" };
+    const char *fallback = option_value(s->in, "fallback");
+    if (s->in->operands.count > 1)
+        route.primary = s->in->operands.items[1];
+    if (!*route.primary)
+        return err_set(e, ERR_USAGE, "name the model too: tandem model route %s MODEL", role);
+    if (fallback)
+        route.fallback = streq(fallback, "none") ? "" : fallback;
+    struct registry change = { .routes = { &route, 1 } };
+    return registry_put(s->store, &change, session_login(&s->in->arena), e);
+}
+
+static int route(struct session *s, struct err *e)
+{
+    struct registry r;
+    int code = registry_load(s->store, &s->in->arena, &r, e);
+    const char *role = s->in->operands.count ? s->in->operands.items[0] : NULL;
+    if (code == 0 && role && option_given(s->in, "remove"))
+        code = registry_remove(s->store, REGISTRY_ROUTE, role, session_login(&s->in->arena), e);
+    else if (code == 0 && role)
+        code = change_route(s, role, &r, e);
+    if (code == 0 && role)
+        code = registry_load(s->store, &s->in->arena, &r, e);
+    if (code == 0)
+        print_routes(s, &r);
+    return code;
+}
+
+static int run_route(struct invocation *in, struct err *e)
+{
+    return session_with(in, in->operands.count ? session_open : session_look, route, e);
+}
+
+static const struct command action_route = {
+    .name = "model route", .summary = "show which model serves a role, or change it",
+    .operands = "[ROLE [MODEL]]", .max_operands = 2, .options = route_options,
+    .description = "Roles are pm, architect, developer, tester, resource-director and embedding. The fallback may be a model, or "
+                   "another role, whose route goes on from there.",
+    .examples = "tandem model route developer qwen2.5-coder-7b --fallback architect\tsmall first, then what the Architect uses",
+    .run = run_route,
+};
+
+/* ---- set, rm ---- */
+
+/* "member=value", the value as in YAML. */
+static int assign(struct arena *a, const char *assignment, json_t *entry, struct err *e)
+{
+    const char *equals = strchr(assignment, '=');
+    if (!equals || equals == assignment)
+        return err_set(e, ERR_USAGE, "\"%.100s\": write MEMBER=VALUE, for example slots=2", assignment);
+    const char *name = arena_strndup(a, assignment, (size_t)(equals - assignment));
+    const char *text = arena_printf(a, "%s: %s", name, equals + 1);
+    struct yaml *y;
+    int r = yaml_parse(a, assignment, text, strlen(text), &y, e);
+    if (r == 0)
+        json_put(entry, name, json_incref(json_object_get(yaml_json(y, a), name)));
+    return r;
+}
+
+static int set(struct session *s, struct err *e)
+{
+    struct arena *a = &s->in->arena;
+    struct registry r;
+    struct model_entry entry;
+    int code = registry_load(s->store, a, &r, e);
+    const struct model_entry *old = code == 0 ? registry_model(&r, s->in->operands.items[0]) : NULL;
+    if (code == 0 && !old)
+        return err_set(e, ERR_NOT_FOUND, "there is no model \"%.100s\"; `tandem model list` shows what there is", s->in->operands.items[0]);
+    json_t *value = code == 0 ? json_keep(a, record_write(model_type.record, old)) : NULL;
+    for (size_t i = 1; code == 0 && i < s->in->operands.count; i++)
+        code = assign(a, s->in->operands.items[i], value, e);
+    if (code == 0)
+        code = record_read(model_type.record, a, value, &entry, e);
+    struct registry change = { .models = { &entry, 1 } };
+    return code < 0 ? code : registry_put(s->store, &change, session_login(a), e);
+}
+
+static int run_set(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_open, set, e);
+}
+
+static const struct command action_set = {
+    .name = "model set", .summary = "change how a model is run",
+    .operands = "MODEL MEMBER=VALUE...", .min_operands = 2, .max_operands = 50,
+    .description = "Members are those that `tandem model export` prints, and context, slots, replicas, gpu_layers, memory_mib, cache_mib, "
+                   "pinned, idle_s, sampling, edit_format, arguments.",
+    .examples = "tandem model set heavy idle_s=120 slots=1\tone at a time, evicted after two idle minutes",
+    .run = run_set,
+};
+
+static int rm(struct session *s, struct err *e)
+{
+    return models_remove(s, s->in->operands.items[0], e);
+}
+
+static int run_rm(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_open, rm, e);
+}
+
+static const struct command action_rm = {
+    .name = "model rm", .summary = "take a model away, and its file when no other uses it",
+    .operands = "MODEL", .min_operands = 1, .max_operands = 1, .run = run_rm,
+};
+
+/* ---- the group ---- */
+
+static const struct command *const actions[] = {
+    &action_list, &action_import, &action_export, &action_route, &action_set, &action_rm,
+    &action_load, &action_ask, NULL,
+};
+
+const struct command command_model = {
+    .name = "model",
+    .summary = "the models: what there is, who uses which, and asking one",
+    .operands = "",
+    .description = "Models are files that Tandem runs itself with llama.cpp's llama-server, or live on servers of others (anything with "
+                   "an OpenAI-compatible address, Ollama). A route says which model serves a role.",
+    .actions = actions,
+};

@@ -1,0 +1,105 @@
+/* cmd_model_ask.c - tandem model load, ask: trying a model. */
+#include "cli/models.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <unistd.h>
+
+static const struct option ask_options[] = {
+    { .name = "max-tokens", .argument = "N", .doc = "end the answer after so many" },
+    { .name = "verbose", .letter = 'v', .doc = "say afterwards how long it took and what was reused" },
+    { 0 },
+};
+
+static void on_text(const char *text, size_t len, void *ctx)
+{
+    FILE *out = ctx;
+    fwrite(text, 1, len, out);
+    fflush(out);
+}
+
+static void say_cost(const struct chat_answer *a, FILE *out)
+{
+    fprintf(out, "[%s; %.1f s, first token after %.2f s, waited %.2f s", a->model, (double)a->total_us / 1e6,
+            (double)a->first_token_us / 1e6, (double)a->queue_us / 1e6);
+    if (a->prompt_tokens >= 0)
+        fprintf(out, "; %lld tokens read", (long long)a->prompt_tokens);
+    if (a->cached_tokens > 0)
+        fprintf(out, ", %lld of them from the cache", (long long)a->cached_tokens);
+    if (a->completion_tokens >= 0)
+        fprintf(out, "; %lld written", (long long)a->completion_tokens);
+    fprintf(out, "]\n");
+}
+
+static int ask(struct session *s, struct err *e)
+{
+    struct arena *a = &s->in->arena;
+    struct texts words = { s->in->operands.items + 1, s->in->operands.count - 1 };
+    const char *question = texts_join(&words, a, " ", 0);
+    const char *limit = option_value(s->in, "max-tokens");
+    long long max_tokens = 0;
+    if (limit && !parse_int(limit, 1, 1000000, &max_tokens))
+        return err_set(e, ERR_USAGE, "--max-tokens is \"%.40s\"; allowed: 1 to 1000000", limit);
+    session_catch_signals();
+    int r = session_manager(s, e);
+    if (r < 0)
+        return r;
+    struct model *model = manager_model(s->manager, s->in->operands.items[0]);
+    struct chat_message message = { CHAT_USER, question };
+    struct chat_request q = { .messages = &message, .message_count = 1, .max_tokens = max_tokens, .temperature = 0.2, .seed = 1,
+                              .cancel = &session_interrupted, .on_text = on_text, .ctx = s->in->out,
+                              .key = { "", "person", "ask", 1 } };
+    struct chat_answer answer;
+    r = model_chat(model, &q, &answer, e);
+    if (r == 0) {
+        fputc('\n', s->in->out);
+        if (option_given(s->in, "verbose"))
+            say_cost(&answer, stderr);
+        chat_answer_release(&answer);
+    }
+    model_free(model);
+    return r;
+}
+
+static int run_ask(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_open, ask, e);
+}
+
+const struct command action_ask = {
+    .name = "model ask", .summary = "ask a model, or whoever serves a role, one question",
+    .operands = "MODEL|ROLE QUESTION...", .min_operands = 2, .max_operands = 10000, .options = ask_options,
+    .examples = "tandem model ask developer \"Write a haiku about tests\"\tthe model that serves the role",
+    .run = run_ask,
+};
+
+static int load(struct session *s, struct err *e)
+{
+    const char *id = s->in->operands.items[0];
+    session_catch_signals();
+    int64_t begun = clock_steady_ms();
+    int r = session_manager(s, e);
+    if (r == 0)
+        r = manager_load(s->manager, id, &session_interrupted, e);
+    if (r < 0)
+        return r;
+    struct manager_picture picture;
+    manager_look(s->manager, &s->in->arena, &picture);
+    for (size_t i = 0; i < picture.count; i++)
+        if (streq(picture.instances[i].model, id))
+            fprintf(s->in->out, "%s is ready after %.1f s: context %lld, %lld MiB reserved. No server runs on this home, so it ends with "
+                                "this command.\n", id, (double)(clock_steady_ms() - begun) / 1000, (long long)picture.instances[i].context,
+                    (long long)picture.instances[i].ram_mib);
+    return 0;
+}
+
+static int run_load(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_open, load, e);
+}
+
+const struct command action_load = {
+    .name = "model load", .summary = "load a model and say how that went",
+    .operands = "MODEL", .min_operands = 1, .max_operands = 1, .run = run_load,
+};

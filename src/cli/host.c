@@ -1,0 +1,43 @@
+/* host.c - the models of a home, hosted in the process of a command. */
+#include "cli/session.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "os/runtime.h"
+
+static void limits_from_settings(const struct settings *set, struct manager_limits *l)
+{
+    *l = manager_default_limits;
+    l->room.ram_mib = set->model_memory_mib;
+    l->room.vram_mib = set->model_vram_mib;
+    l->room.ageing_ms = set->model_ageing_s * 1000;
+    l->queue = set->model_queue;
+    l->load_ms = set->model_load_s * 1000;
+}
+
+static void moved(const char *model, int64_t replica, enum life from, enum life to, const char *why, void *ctx)
+{
+    (void)ctx;
+    log_line(to == LIFE_FAILED || to == LIFE_QUARANTINED ? LOG_WARNING : LOG_INFO, "model %s/%lld: %s -> %s%s%s", model,
+           (long long)replica, life_names[from], life_names[to], *why ? ": " : "", why);
+}
+
+int session_manager(struct session *s, struct err *e)
+{
+    const struct settings *set = &s->in->settings;
+    struct arena *a = &s->in->arena;
+    const char *dir;
+    if (s->manager)
+        return 0;
+    int r = runtime_dir(a, s->home, true, &dir, e);
+    if (r < 0)
+        return r;
+    struct manager_options o = {
+        .store = s->store, .models_dir = *set->models_dir ? set->models_dir : arena_printf(a, "%s/models", s->home),
+        .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server, .chat = model_default_options,
+        .moved = moved,
+    };
+    limits_from_settings(set, &o.limits);
+    model_options_from_settings(set, &o.chat);
+    return manager_open(&s->manager, &o, e);
+}

@@ -1,0 +1,113 @@
+/* models.c - model files in and out of the home. */
+#include "cli/models.h"
+
+#include "base/str.h"
+#include "model/shelf.h"
+
+#include <ctype.h>
+
+enum { PERCENT = 100, MIB = 1 << 20 };
+
+const char *models_dir(struct session *s)
+{
+    const char *set = s->in->settings.models_dir;
+    return *set ? set : arena_printf(&s->in->arena, "%s/models", s->home);
+}
+
+/* ---- import ---- */
+
+/* "dir/Qwen2.5 Coder.gguf" becomes "Qwen2.5-Coder". */
+static const char *id_of_path(struct arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *id = arena_strdup(a, slash ? slash + 1 : path);
+    if (ends_with(id, ".gguf"))
+        id[strlen(id) - 5] = '\0';
+    for (char *c = id; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("._:-", *c))
+            *c = '-';
+    while (*id && !isalnum((unsigned char)*id))
+        id++;
+    return *id ? id : "model";
+}
+
+struct progress {
+    struct session *session;
+    int64_t shown;
+};
+
+static void show(int64_t done, int64_t total, void *ctx)
+{
+    struct progress *p = ctx;
+    int64_t percent = total ? done * PERCENT / total : PERCENT;
+    if (!p->session->term.is_terminal || percent == p->shown)
+        return;
+    p->shown = percent;
+    fprintf(stderr, "\rCopying: %lld %% of %lld MiB%s", (long long)percent, (long long)(total / MIB), done == total ? "\n" : "");
+}
+
+/* The entry of this id with the new file, one version on; a new one otherwise. */
+static int put_entry(struct session *s, const char *id, const struct digest *file, int64_t bytes, bool *ret_same, struct err *e)
+{
+    struct registry r;
+    int code = registry_load(s->store, &s->in->arena, &r, e);
+    if (code < 0)
+        return code;
+    const struct model_entry *old = registry_model(&r, id);
+    struct model_entry entry = old ? *old : (struct model_entry){ .id = id, .backend = "", .name = "", .architecture = "",
+        .quantisation = "", .template_digest = "", .gpu_layers = "", .slots = 1, .replicas = 1 };
+    *ret_same = old && streq(old->file, file->hex);
+    if (*ret_same)
+        return 0;
+    entry.version = old ? old->version + 1 : 1;
+    entry.file = file->hex;
+    entry.bytes = bytes;
+    struct registry change = { .models = { &entry, 1 } };
+    return registry_put(s->store, &change, session_login(&s->in->arena), e);
+}
+
+int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e)
+{
+    struct progress progress = { s, -1 };
+    struct shelf_options o = { .dir = models_dir(s), .expected = sha256, .cancel = &session_interrupted, .progress = show, .ctx = &progress };
+    struct digest file;
+    int64_t bytes;
+    bool was_there, same;
+    session_catch_signals();
+    int r = shelf_put(path, &o, &file, &bytes, &was_there, e);
+    if (r < 0)
+        return r;
+    id = id ? id : id_of_path(&s->in->arena, path);
+    r = put_entry(s, id, &file, bytes, &same, e);
+    if (r < 0) {
+        if (!was_there)
+            shelf_remove(o.dir, file.hex, NULL);
+        return r;
+    }
+    if (same)
+        fprintf(s->in->out, "%s is this file already; nothing has changed.\n", id);
+    else
+        fprintf(s->in->out, "%s is taken in (%lld MiB, SHA-256 %.12s...). `tandem model ask %s \"...\"` tries it, `tandem model route "
+                            "developer %s` puts it to work.\n", id, (long long)(bytes / MIB), file.hex, id, id);
+    return 0;
+}
+
+/* ---- rm ---- */
+
+int models_remove(struct session *s, const char *id, struct err *e)
+{
+    struct registry r;
+    int code = registry_load(s->store, &s->in->arena, &r, e);
+    const struct model_entry *entry = code == 0 ? registry_model(&r, id) : NULL;
+    if (code == 0)
+        code = registry_remove(s->store, REGISTRY_MODEL, id, session_login(&s->in->arena), e);
+    if (code < 0)
+        return code;
+    bool shared = false;
+    const struct model_entry *all = r.models.items;
+    for (size_t i = 0; i < r.models.count; i++)
+        shared = shared || (&all[i] != entry && streq(all[i].file, entry->file));
+    if (*entry->file && !shared)
+        code = shelf_remove(models_dir(s), entry->file, e);
+    return code == ERR_NOT_FOUND ? 0 : code;
+}
