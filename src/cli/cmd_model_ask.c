@@ -45,7 +45,7 @@ static int ask(struct session *s, struct err *e)
     int r = session_manager(s, e);
     if (r < 0)
         return r;
-    struct model *model = manager_model(s->manager, s->in->operands.items[0]);
+    struct model *model = manager_model(s->manager, s->in->operands.items[0], 0);
     struct chat_message message = { CHAT_USER, question };
     struct chat_request q = { .messages = &message, .message_count = 1, .max_tokens = max_tokens, .temperature = 0.2, .seed = 1,
                               .cancel = &session_interrupted, .on_text = on_text, .ctx = s->in->out,

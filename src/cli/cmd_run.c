@@ -132,9 +132,10 @@ static int run_run(struct invocation *in, struct err *e)
     int r = fill_wish(in, &wish, e);
     if (r < 0)
         return r;
-    if (!option_given(in, "model"))
+    if (!option_given(in, "model") && !home_has_routes(in))
         return err_set(e, ERR_USAGE, "no model is given: --model http://127.0.0.1:8080/v1#NAME (llama-server), "
-                                     "http://127.0.0.1:11434/v1#NAME (Ollama), or any OpenAI-compatible endpoint");
+                                     "http://127.0.0.1:11434/v1#NAME (Ollama), or any OpenAI-compatible endpoint; or "
+                                     "`tandem model import` one and `tandem model route` it");
     wish.models = option_values(in, "model");
     r = work_open(&w, in, e);
     if (r == 0)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "model/registry.h"
 #include "os/runtime.h"
 
 static void limits_from_settings(const struct settings *set, struct manager_limits *l)
@@ -20,6 +21,17 @@ static void moved(const char *model, int64_t replica, enum life from, enum life 
     (void)ctx;
     log_line(to == LIFE_FAILED || to == LIFE_QUARANTINED ? LOG_WARNING : LOG_INFO, "model %s/%lld: %s -> %s%s%s", model,
            (long long)replica, life_names[from], life_names[to], *why ? ": " : "", why);
+}
+
+bool home_has_routes(struct invocation *in)
+{
+    struct session s;
+    struct registry r;
+    int code = session_look(&s, in, NULL);
+    if (code == 0)
+        code = registry_load(s.store, &in->arena, &r, NULL);
+    session_close(&s);
+    return code == 0 && r.routes.count;
 }
 
 int session_manager(struct session *s, struct err *e)

@@ -132,36 +132,87 @@ static int split_role(const char *word, int *ret_role, bool *ret_heavy, const ch
     return 0;
 }
 
-static int open_model(struct session *s, const char *word, struct err *e)
+/* A name without an address is one of the registry. */
+static bool is_name(const char *word)
 {
-    int role;
-    bool heavy;
-    const char *url;
-    struct model_options o = model_default_options;
-    if (s->model_count == sizeof s->models / sizeof *s->models)
-        return err_set(e, ERR_USAGE, "more than %zu models are given", s->model_count);
-    int r = split_role(word, &role, &heavy, &url, e);
+    return *word && !strpbrk(word, "/ \t\n") && !starts_with(word, "replay:") && !starts_with(word, "unix:") && !starts_with(word, "ollama:");
+}
+
+static int open_named(struct session *s, const char *name, struct model **ret, struct err *e)
+{
+    int r = session_manager(s, e);
+    if (r == 0 && !manager_steps(s->manager, name))
+        r = err_set(e, ERR_USAGE, "there is no model \"%.100s\" (`tandem model list` shows what there is); an address begins with "
+                                  "http://, https://, unix: or replay:", name);
     if (r == 0)
-        r = model_options_parse(url, &s->in->arena, &o, e);
+        *ret = manager_model(s->manager, name, 0);
+    return r;
+}
+
+static int open_address(struct session *s, const char *url, struct model **ret, struct err *e)
+{
+    struct model_options o = model_default_options;
+    int r = model_options_parse(url, &s->in->arena, &o, e);
     if (r < 0)
         return r;
     model_options_from_settings(&s->in->settings, &o);
     const char *drift = option_value(s->in, "drift");
     o.drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN;
+    return model_open(ret, &o, e);
+}
+
+static int keep_model(struct session *s, struct model *m, struct err *e)
+{
+    if (s->model_count == sizeof s->models / sizeof *s->models) {
+        model_free(m);
+        return err_set(e, ERR_USAGE, "more than %zu models are given", s->model_count);
+    }
+    s->models[s->model_count++] = m;
+    return 0;
+}
+
+static void fill_roles(struct model *(*roles)[ROLE_COUNT], struct model *m)
+{
+    for (int i = ROLE_PM; i < ROLE_COUNT; i++)
+        if (!(*roles)[i])
+            (*roles)[i] = m;
+}
+
+static int open_model(struct session *s, const char *word, struct err *e)
+{
+    int role;
+    bool heavy;
+    const char *url;
     struct model *m;
-    r = model_open(&m, &o, e);
+    int r = split_role(word, &role, &heavy, &url, e);
+    if (r == 0)
+        r = is_name(url) ? open_named(s, url, &m, e) : open_address(s, url, &m, e);
+    if (r == 0)
+        r = keep_model(s, m, e);
     if (r < 0)
         return r;
-    s->models[s->model_count++] = m;
     if (heavy)
-        s->heavy = m;
+        fill_roles(&s->heavy, m);
     else if (role > ROLE_ENGINE)
         s->by_role[role] = m;
     else
-        for (int i = ROLE_PM; i < ROLE_COUNT; i++)
-            if (!s->by_role[i])
-                s->by_role[i] = m;
+        fill_roles(&s->by_role, m);
     return 0;
+}
+
+/* Roles that no --model is for are served by their routes, with their fallbacks. */
+static int open_routes(struct session *s, struct err *e)
+{
+    int r = 0;
+    for (int i = ROLE_PM; r == 0 && i < ROLE_COUNT; i++) {
+        size_t steps = s->by_role[i] ? 0 : manager_steps(s->manager, role_names[i]);
+        for (size_t k = 0; r == 0 && k < steps && k < 2; k++) {
+            struct model **place = k ? &s->heavy[i] : &s->by_role[i];
+            if (!*place)
+                r = keep_model(s, *place = manager_model(s->manager, role_names[i], k), e);
+        }
+    }
+    return r;
 }
 
 /* Models for single roles first, so that the one for all fills the rest. */
@@ -178,6 +229,13 @@ static int open_models(struct session *s, const struct texts *remembered, struct
             if (r < 0)
                 return r;
         }
+    }
+    if (!words.count) {
+        int r = session_manager(s, e);
+        if (r == 0)
+            r = open_routes(s, e);
+        if (r < 0)
+            return r;
     }
     const char *record = option_value(s->in, "record");
     return record ? recording_start(record, e) : 0;
@@ -214,10 +272,11 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
     const struct settings *set = &s->in->settings;
     struct team_options o = {
         .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_NONE : SANDBOX_BWRAP,
-        .scratch = *set->scratch ? set->scratch : NULL, .heavy = s->heavy,
+        .scratch = *set->scratch ? set->scratch : NULL,
         .network = set->network,
     };
     memcpy(o.models, s->by_role, sizeof o.models);
+    memcpy(o.heavy, s->heavy, sizeof o.heavy);
     limits_from_settings(set, &o.limits);
     if (w)
         o.watcher = *w;

@@ -21,7 +21,7 @@ struct session {
     struct manager *manager;          /* NULL until session_manager (host.c) */
     struct model *models[16];         /* opened, each once */
     size_t model_count;
-    struct model *by_role[ROLE_COUNT], *heavy;
+    struct model *by_role[ROLE_COUNT], *heavy[ROLE_COUNT];
     bool may_write;
     const char *person;               /* once session_project was called: see there */
 };
@@ -45,7 +45,10 @@ int session_open(struct session *s, struct invocation *in, struct err *e);
 /* A whole command: opens the home by one of these, does `body`, and closes it. */
 int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
                  int (*body)(struct session *s, struct err *e), struct err *e);
-/* Opens the models that --model names (or else `remembered`) and starts the team. */
+/* Whether roles can be served without --model. */
+bool home_has_routes(struct invocation *in);
+/* Opens the models that --model names (or else `remembered`, or else those that the routes of the
+ * home name) and starts the team. */
 int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
 /* Asks the server of each of these models, within their patience, what it has, so that a wrong
  * name, address or key is told before anything is begun. */

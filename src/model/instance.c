@@ -410,6 +410,7 @@ int instance_start(struct manager *m, struct pool *p, const struct model_entry *
     if (r == 0)
         r = copy_entry(&i->arena, backend_type.record, backend, &i->backend, e);
     i->slot_count = (size_t)i->entry.slots;
+    i->context = keeping_of(i)->context(i);
     i->name = arena_printf(&i->arena, "%.24s-%lld-%lld", entry->id, (long long)replica, (long long)++m->serial);
     if (r == 0 && pthread_create(&i->keeper, NULL, keep, i) != 0)
         r = err_set(e, ERR_FAILED, "no thread can be made for %s", entry->id);

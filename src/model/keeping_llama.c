@@ -31,18 +31,15 @@ static const char *path_in(struct arena *a, const struct instance *i, const char
 
 /* ---- what it needs ---- */
 
-static void choose_context(struct instance *i)
+static int64_t llama_context(const struct instance *i)
 {
-    int64_t context = i->entry.context ? i->entry.context : DEFAULT_CONTEXT;
-    if (i->entry.trained_context && !i->entry.context && context > i->entry.trained_context)
-        context = i->entry.trained_context;
-    i->context = context;
+    if (i->entry.context)
+        return i->entry.context;
+    return i->entry.trained_context && i->entry.trained_context < DEFAULT_CONTEXT ? i->entry.trained_context : DEFAULT_CONTEXT;
 }
 
 static int llama_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_vram_mib, struct err *e)
 {
-    if (!i->context)
-        choose_context(i);
     if (!*i->entry.file)
         return err_set(e, ERR_SETUP, "the model %s has no file: `tandem model import FILE.gguf`", i->entry.id);
     *ret_ram_mib = i->entry.memory_mib ? i->entry.memory_mib : i->entry.bytes / (1 << 20) + WEIGHT_OVERHEAD_MIB;
@@ -268,7 +265,7 @@ static bool ask_less(struct instance *i)
     }
     if (parse_int(i->entry.gpu_layers, 1, INT32_MAX, &layers) && layers >> i->gpu_cut > 0) {
         i->gpu_cut++;
-        choose_context(i);
+        i->context = llama_context(i);
         return true;
     }
     return false;
@@ -296,6 +293,6 @@ static bool llama_stop(struct instance *i, struct err *why)
 }
 
 const struct keeping keeping_llama = {
-    .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
+    .context = llama_context, .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
     .watch = llama_watch, .stop = llama_stop,
 };

@@ -6,6 +6,12 @@
 
 #include "base/str.h"
 
+static int64_t remote_context(const struct instance *i)
+{
+    (void)i;
+    return 0; /* its server tells */
+}
+
 static int remote_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_vram_mib, struct err *e)
 {
     (void)i, (void)e;
@@ -73,6 +79,6 @@ static bool remote_stop(struct instance *i, struct err *why)
 }
 
 const struct keeping keeping_remote = {
-    .measure = remote_measure, .spawn = remote_spawn, .load = remote_load, .probe = remote_probe, .ask = remote_ask,
+    .context = remote_context, .measure = remote_measure, .spawn = remote_spawn, .load = remote_load, .probe = remote_probe, .ask = remote_ask,
     .watch = remote_watch, .stop = remote_stop,
 };

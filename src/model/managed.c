@@ -18,19 +18,23 @@ struct managed {
     struct model base;
     struct manager *manager;
     char *name; /* a role or a model's id */
+    size_t step;
     char *described; /* what model_describe gave out, guarded by the manager's lock */
 };
 
 /* Who serves this name now. */
 static int find_pool(struct managed *m, struct pool **ret, json_t **ret_sampling, struct err *e)
 {
-    const struct model_entry *entry;
+    ARENA_LOCAL(a);
+    struct texts chain;
     manager_lock(m->manager);
-    int r = registry_resolve(&m->manager->registry, m->name, &entry, e);
-    struct pool *p = r == 0 ? manager_pool(m->manager, entry->id) : NULL;
-    if (r == 0 && !p)
-        r = err_set(e, ERR_NOT_FOUND, "the model %s is being taken in; ask again", entry->id);
+    int r = registry_chain(&m->manager->registry, &a, m->name, &chain, e);
+    const char *id = r < 0 ? NULL : chain.items[m->step < chain.count ? m->step : chain.count - 1];
+    struct pool *p = id ? manager_pool(m->manager, id) : NULL;
+    if (id && !p)
+        r = err_set(e, ERR_NOT_FOUND, "the model %s is being taken in; ask again", id);
     if (r == 0) {
+        const struct model_entry *entry = registry_model(&m->manager->registry, id);
         *ret = p;
         *ret_sampling = entry->sampling ? json_deep_copy(entry->sampling) : NULL;
     }
@@ -96,23 +100,38 @@ static int managed_chat(struct model *model, const struct chat_request *q, struc
     return r;
 }
 
+static bool known_context(struct manager *m, const struct pool *p, int64_t *ret)
+{
+    bool known = false;
+    manager_lock(m);
+    for (const struct instance *i = m->instances; i && !known; i = i->next) {
+        known = i->pool == p && !i->retired && i->context;
+        if (known)
+            *ret = i->context;
+    }
+    manager_unlock(m);
+    return known;
+}
+
 /* What the registry says, when that is all there is to know; otherwise the model is loaded. */
 static int managed_describe(struct model *model, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
                             struct err *e)
 {
     struct managed *m = (struct managed *)model;
     struct pool *p;
-    struct waiter w;
     json_t *sampling;
     int r = find_pool(m, &p, &sampling, e);
     if (r < 0)
         return r;
     json_decref(sampling);
-    r = admit(m->manager, p, NULL, cancel, &w, e);
-    if (r < 0)
-        return r;
-    *ret_context_tokens = w.instance->context;
-    admission_end(m->manager, &w, false);
+    if (!known_context(m->manager, p, ret_context_tokens)) {
+        struct waiter w;
+        r = admit(m->manager, p, NULL, cancel, &w, e);
+        if (r < 0)
+            return r;
+        *ret_context_tokens = w.instance->context;
+        admission_end(m->manager, &w, false);
+    }
     manager_lock(m->manager);
     if (!m->described || !streq(m->described, p->model)) {
         free(m->described);
@@ -135,11 +154,22 @@ static const struct backend managed_backend = {
     .name = "manager", .describe = managed_describe, .chat = managed_chat, .free = managed_free,
 };
 
-struct model *manager_model(struct manager *m, const char *name)
+size_t manager_steps(struct manager *m, const char *name)
+{
+    ARENA_LOCAL(a);
+    struct texts chain = { 0 };
+    manager_lock(m);
+    registry_chain(&m->registry, &a, name, &chain, NULL);
+    manager_unlock(m);
+    return chain.count;
+}
+
+struct model *manager_model(struct manager *m, const char *name, size_t step)
 {
     struct managed *model = xcalloc(1, sizeof *model);
     model->base.backend = &managed_backend;
     model->manager = m;
     model->name = xstrdup(name);
+    model->step = step;
     return &model->base;
 }

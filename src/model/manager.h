@@ -76,8 +76,11 @@ int manager_load(struct manager *m, const char *model, const atomic_bool *cancel
 int manager_unload(struct manager *m, const char *model, struct err *e);
 
 /* An ordinary model that is whatever the registry names so at the moment of each call: a model's
- * id, or a role, which is its route's primary.  model_free it before the manager. */
-struct model *manager_model(struct manager *m, const char *name);
+ * id, or a role, which is its route's primary (`step` 0) or the step-th fallback, at most the last
+ * one.  model_free it before the manager. */
+struct model *manager_model(struct manager *m, const char *name, size_t step);
+/* Models that a role is escalated along, itself counted; 0: there is no such route or model. */
+size_t manager_steps(struct manager *m, const char *name);
 
 /* ---- looking ---- */
 

@@ -121,6 +121,8 @@ static inline bool instance_is_down(const struct instance *i)
 
 /* What a kind of instance does; all on the keeper's thread, without the lock. */
 struct keeping {
+    /* Tokens of a slot before anything is known but the entry; 0: it has to be asked. */
+    int64_t (*context)(const struct instance *i);
     /* What it will need; before each try. */
     int (*measure)(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_vram_mib, struct err *e);
     int (*spawn)(struct instance *i, struct err *e);

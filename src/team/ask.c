@@ -26,7 +26,7 @@ struct request {
 static struct model *model_for(const struct step *s, const struct question *q)
 {
     const struct team_options *o = &s->team->options;
-    return q->heavy && o->heavy ? o->heavy : o->models[q->role];
+    return q->heavy && o->heavy[q->role] ? o->heavy[q->role] : o->models[q->role];
 }
 
 /* The run that a crash left behind: of this task, with this very prompt.  (A prompt only ever
@@ -75,7 +75,7 @@ static int call_model(struct step *s, const struct question *q, struct model *m,
         .messages = r->messages, .message_count = r->count, .schema = q->schema,
         .max_tokens = max_tokens, .temperature = q->temperature, .seed = r->occurrence,
         .key = { s->task.ticket, role_names[q->role], q->step, r->occurrence },
-        .cancel = s->cancel, .on_text = on_text, .ctx = &st,
+        .conversation = q->conversation->id, .cancel = s->cancel, .on_text = on_text, .ctx = &st,
     };
     int64_t start_us = clock_steady_us();
     int code = model_chat(m, &request, answer, e);

@@ -120,8 +120,10 @@ static enum trend note_attempt(struct step *s, const struct failed_attempt *f)
     struct ticket *t = &s->ticket;
     bool closer = came_closer(t, f), before = tried_before(s, f);
     enum trend trend = closer ? TREND_CLOSER : before ? TREND_REPEATED : TREND_NONE;
+    int role = role_parse(s->task.role);
+    bool has_heavy = role > ROLE_ENGINE && s->team->options.heavy[role];
     t->attempt++;
-    t->level = attempt_level(t->level, t->attempt, s->team->options.limits.attempts, trend, s->team->options.heavy);
+    t->level = attempt_level(t->level, t->attempt, s->team->options.limits.attempts, trend, has_heavy);
     s->ticket_changed = true;
     return trend;
 }

@@ -168,7 +168,7 @@ static int ask_developer(struct merging *m, const char **ret_tree, const char **
     struct reply reply;
     struct answer_files files;
     struct err violation = { 0 };
-    if (q.heavy && s->team->options.heavy)
+    if (q.heavy && s->team->options.heavy[ROLE_DEVELOPER])
         step_event_of(s, ROLE_DEVELOPER, "attempt.heavier", NULL);
     int r = ask(s, &q, &reply, e);
     if (r < 0)

@@ -62,7 +62,7 @@ struct team_options {
     const char *scratch;              /* NULL: chosen */
     bool network;                     /* a stack's prepare step may use it */
     struct model *models[ROLE_COUNT]; /* borrowed; NULL: a project that needs it stops with a clear error */
-    struct model *heavy;              /* to escalate to; may be NULL */
+    struct model *heavy[ROLE_COUNT];  /* to escalate to; may be NULL */
     struct team_limits limits;
     struct team_watcher watcher;
 };

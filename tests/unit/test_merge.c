@@ -405,7 +405,7 @@ static void the_commit_names_the_model_that_answered(void **state)
     static const struct backend backend = { "renamed", renamed_describe, renamed_chat, renamed_free };
     struct team_fixture *f = *state;
     struct renamed heavy = { { &backend }, f->options.models[ROLE_DEVELOPER] };
-    f->options.heavy = &heavy.base;
+    f->options.heavy[ROLE_DEVELOPER] = &heavy.base;
     make_misunderstanding(f);
     says(f, "T-2/developer/integrate-1/1", "I cannot.");
     says(f, "T-2/developer/integrate-1/2", FILE_BLOCK("b.py", "import core\n\n\ndef b():\n    return core.scale(1, 1)\n"));
