@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 static _Atomic int64_t lead_ms = INT64_MIN, frozen_ms = -1;
 
@@ -79,6 +78,25 @@ int64_t clock_steady_us(void)
 int64_t clock_steady_ms(void)
 {
     return clock_steady_us() / 1000;
+}
+
+void clock_cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+struct timespec clock_steady_in(int64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns = t.tv_nsec + ms % 1000 * 1000000;
+    t.tv_sec += ms / 1000 + ns / 1000000000;
+    t.tv_nsec = ns % 1000000000;
+    return t;
 }
 
 void clock_format(int64_t ms, char *out)

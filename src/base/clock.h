@@ -8,13 +8,20 @@
 #ifndef TANDEM_CLOCK_H
 #define TANDEM_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Milliseconds since 1970-01-01 UTC; at least what it returned before. */
 int64_t clock_wall_ms(void);
 /* Steady time since an arbitrary start. */
 int64_t clock_steady_ms(void);
 int64_t clock_steady_us(void);
+
+/* A condition that waits by the steady clock, and the moment in so many milliseconds, for
+ * pthread_cond_timedwait on it. */
+void clock_cond_init(pthread_cond_t *c);
+struct timespec clock_steady_in(int64_t ms);
 
 /* Later calls of clock_wall_ms return no less than this (the log's last time, so that
  * a clock that was set back does not make history run backwards). */

@@ -19,7 +19,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_STREAMS = 32, TAIL = 400, DRAW_MS = 100 };
 
@@ -322,11 +321,7 @@ static void draw(struct progress *p, bool force)
 /* True: that was it. */
 static bool wait_a_moment(struct progress *p)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += DRAW_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = clock_steady_in(DRAW_MS);
     pthread_mutex_lock(&p->lock);
     while (!p->stop && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
         ;
@@ -362,11 +357,7 @@ struct progress *progress_new(struct session *s, enum progress_style style)
     p->session = s;
     p->style = style;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&p->wake);
     return p;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "store/internal.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
 
@@ -109,11 +110,7 @@ static bool take_wake(struct store *s)
 /* Sleeps until the log may be longer than `seq`, or woken. */
 static void wait_for_more(struct store *s, int64_t seq)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = clock_steady_in(POLL_MS);
     pthread_mutex_lock(&s->mutex);
     int code = 0;
     while (!s->woken && code == 0 && (s->readonly || s->last_seq <= seq))

@@ -68,11 +68,7 @@ int store_open_on(struct store **ret, const struct store_engine *engine, const c
     s->lock_fd = -1;
     s->last = &s->first;
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &steady);
-    pthread_condattr_destroy(&steady);
+    clock_cond_init(&s->changed);
     int code = open_home(s, path, e);
     if (code < 0) {
         store_free(s);

@@ -21,7 +21,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_HELD = 64, MAX_PAUSE_FACTOR = 64 };
 
@@ -127,11 +126,7 @@ static void *beat(void *ctx)
     struct queue *q = ctx;
     pthread_mutex_lock(&q->lock);
     while (!q->stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t beat_ms = q->limits.lease_ms / 3, ns = until.tv_nsec + beat_ms % 1000 * 1000000;
-        until.tv_sec += beat_ms / 1000 + ns / 1000000000;
-        until.tv_nsec = ns % 1000000000;
+        struct timespec until = clock_steady_in(q->limits.lease_ms / 3);
         if (pthread_cond_timedwait(&q->wake, &q->lock, &until) != 0 && !q->stop)
             beat_once(q);
     }
@@ -164,11 +159,7 @@ int queue_open(struct queue **ret, struct store *s, const struct queue_limits *l
         return r;
     }
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&q->wake);
     if (pthread_create(&q->heartbeat, NULL, beat, q) != 0)
         out_of_memory();
     *ret = q;

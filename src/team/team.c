@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_PAIRS = 16 };
 
@@ -56,11 +55,7 @@ static int open_team(struct team **ret, struct store *s, const struct team_optio
                                                  .limits = o->limits.suite, .cache_mib = o->limits.cache_mib };
     t->prepare.limits.timeout_ms = o->limits.prepare_ms;
     pthread_mutex_init(&t->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&t->wake);
     int r = sandbox_open(&t->sandbox, o->sandbox, o->scratch, e);
     if (r == 0 && works)
         r = queue_open(&t->queue, s, &o->limits.queue, e);
@@ -318,11 +313,7 @@ static void wait_for_work(struct team *t, int64_t wait_ms, int64_t changes)
     } else if (!t->ended) {
         if (wait_ms < 0 || wait_ms > 1000)
             wait_ms = 1000;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += wait_ms % 1000 * 1000000;
-        until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = clock_steady_in(wait_ms);
         pthread_cond_timedwait(&t->wake, &t->lock, &until);
     }
     pthread_mutex_unlock(&t->lock);

@@ -144,6 +144,26 @@ static void wall_time_never_goes_back(void **state)
     assert_string_equal(text, "2025-12-31T12:00:00.123Z");
 }
 
+static void a_steady_moment_carries_into_seconds_and_ends_a_wait(void **state)
+{
+    (void)state;
+    struct timespec now = clock_steady_in(0), then = clock_steady_in(61999);
+    assert_in_range(then.tv_nsec, 0, 999999999);
+    int64_t between_ms = (then.tv_sec - now.tv_sec) * 1000 + (then.tv_nsec - now.tv_nsec) / 1000000;
+    assert_true(between_ms >= 61998);
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never;
+    clock_cond_init(&never);
+    int64_t begun_ms = clock_steady_ms();
+    struct timespec until = clock_steady_in(20);
+    pthread_mutex_lock(&lock);
+    while (pthread_cond_timedwait(&never, &lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&lock);
+    assert_true(clock_steady_ms() - begun_ms >= 19); /* by another clock it is over at once */
+    pthread_cond_destroy(&never);
+}
+
 static void errors_are_cut_at_whole_characters(void **state)
 {
     (void)state;
@@ -187,6 +207,7 @@ int main(void)
         cmocka_unit_test(parse_int_takes_whole_numbers_only),
         cmocka_unit_test(digest_is_sha256),
         cmocka_unit_test(wall_time_never_goes_back),
+        cmocka_unit_test(a_steady_moment_carries_into_seconds_and_ends_a_wait),
         cmocka_unit_test(errors_are_cut_at_whole_characters),
         cmocka_unit_test(a_word_of_a_command_can_be_pasted),
     };
