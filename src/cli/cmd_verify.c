@@ -4,9 +4,8 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/text.h"
+#include "os/files.h"
 #include "team/verify.h"
-
-#include <unistd.h>
 
 static const struct option options[] = {
     { .name = "project", .argument = "PROJECT", .doc = "only this project; with T-N, the one begun last without it" },
@@ -29,13 +28,8 @@ static void show_line(struct report *r, const char *text)
     fflush(r->session->in->out);
     str_add(&out, "\r\033[K");
     text_fit(&out, text, strlen(text), (size_t)t->width - 1, term_ellipsis(t->unicode));
-    for (size_t done = 0; done < out.len;) {
-        ssize_t n = write(t->out_fd, out.data + done, out.len - done);
-        if (n <= 0)
-            return;
-        done += (size_t)n;
-    }
-    r->line = *text != '\0';
+    if (fd_write(t->out_fd, out.data, out.len) == 0)
+        r->line = *text != '\0';
 }
 
 static void clear_line(struct report *r)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "os/files.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,23 +47,10 @@ static volatile sig_atomic_t active_fd = -1;
 static volatile sig_atomic_t was_stopped;
 static bool handled[FATAL_COUNT], stop_handled;
 
-static void send_now(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno != EINTR)
-            return;
-        if (n > 0) {
-            bytes += n;
-            len -= (size_t)n;
-        }
-    }
-}
-
 static void restore_cursor(void)
 {
     if (active_fd >= 0)
-        send_now(active_fd, END_UPDATE SHOW_CURSOR, sizeof END_UPDATE SHOW_CURSOR - 1);
+        fd_write(active_fd, END_UPDATE SHOW_CURSOR, sizeof END_UPDATE SHOW_CURSOR - 1);
 }
 
 /* SA_RESETHAND: raised again, the signal does what it would have done. */
@@ -89,7 +77,7 @@ static void on_stop(int signal_number)
     sigaction(signal_number, &ours, NULL);
     was_stopped = 1;
     if (active_fd >= 0)
-        send_now(active_fd, HIDE_CURSOR, sizeof HIDE_CURSOR - 1);
+        fd_write(active_fd, HIDE_CURSOR, sizeof HIDE_CURSOR - 1);
     errno = saved;
 }
 
@@ -133,7 +121,7 @@ struct live *live_open(const struct term *t)
     active_fd = t->out_fd;
     was_stopped = 0;
     watch_signals();
-    send_now(t->out_fd, HIDE_CURSOR, sizeof HIDE_CURSOR - 1);
+    fd_write(t->out_fd, HIDE_CURSOR, sizeof HIDE_CURSOR - 1);
     return l;
 }
 
@@ -215,7 +203,7 @@ static void add_changes(struct live *l, const struct str *fresh, struct str *out
 static void show(struct live *l, struct str *out, struct str *fresh)
 {
     str_add(out, END_UPDATE);
-    send_now(l->term.out_fd, out->data, out->len);
+    fd_write(l->term.out_fd, out->data, out->len);
     str_clear(&l->shown);
     str_add_str(&l->shown, fresh);
 }
@@ -264,7 +252,7 @@ void live_close(struct live *l, bool keep)
         STR_LOCAL(out);
         go_up(&out, shown_rows(l));
         str_add(&out, "\033[J");
-        send_now(l->term.out_fd, out.data, out.len);
+        fd_write(l->term.out_fd, out.data, out.len);
     }
     restore_cursor();
     active_fd = -1;

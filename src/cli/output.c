@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "cli/text.h"
+#include "os/files.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -119,20 +119,6 @@ static void add_byte(struct output *o, char c)
     }
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* stdio calls this at the end of a line, when its buffer is full, and at fflush: all that
  * has come is shown, so that a question stands before its answer is awaited. */
 static ssize_t on_write(void *cookie, const char *data, size_t len)
@@ -144,7 +130,7 @@ static ssize_t on_write(void *cookie, const char *data, size_t len)
     str_addf(&o->ready, "%*s", (int)o->spaces, "");
     o->at += o->spaces;
     o->spaces = 0;
-    int r = write_all(o->fd, o->ready.len ? o->ready.data : "", o->ready.len);
+    int r = fd_write(o->fd, o->ready.len ? o->ready.data : "", o->ready.len);
     str_clear(&o->ready);
     return r < 0 ? 0 : (ssize_t)len;
 }

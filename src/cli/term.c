@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/setting.h"
 #include "base/str.h"
+#include "os/files.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -81,15 +82,7 @@ const char *term_ellipsis(bool unicode)
 
 static void say(const struct term *t, const char *text, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(t->out_fd, text, len);
-        if (n < 0 && errno != EINTR)
-            return; /* the terminal is gone; reading will tell */
-        if (n > 0) {
-            text += n;
-            len -= (size_t)n;
-        }
-    }
+    fd_write(t->out_fd, text, len); /* where the terminal is gone, reading will tell */
 }
 
 /* One byte; 0 at the end of input. */

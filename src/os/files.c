@@ -269,8 +269,7 @@ int file_read_path(const char *path, size_t max, struct str *out, struct err *e)
     return read_all(fd, path, max, out, e);
 }
 
-/* 0, or -1 and errno.  `mode` exactly, whatever the umask is. */
-static int fill(int fd, const void *bytes, size_t len, mode_t mode, bool sync)
+int fd_write(int fd, const void *bytes, size_t len)
 {
     const char *p = bytes;
     while (len) {
@@ -282,7 +281,13 @@ static int fill(int fd, const void *bytes, size_t len, mode_t mode, bool sync)
         p += n;
         len -= (size_t)n;
     }
-    if (fchmod(fd, mode) != 0)
+    return 0;
+}
+
+/* 0, or -1 and errno.  `mode` exactly, whatever the umask is. */
+static int fill(int fd, const void *bytes, size_t len, mode_t mode, bool sync)
+{
+    if (fd_write(fd, bytes, len) < 0 || fchmod(fd, mode) != 0)
         return -1;
     return sync ? fsync(fd) : 0;
 }

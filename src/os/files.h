@@ -59,6 +59,10 @@ int dir_empty(int root_fd, struct err *e);
  * says what is too much, ERR_FULL; what was copied until then stays. */
 int dir_copy(int from_fd, int to_fd, int64_t max_bytes, size_t max_entries, struct err *e);
 
+/* Writes all of it to an open descriptor; -1 and errno when that fails.  May be called in a signal
+ * handler. */
+int fd_write(int fd, const void *bytes, size_t len);
+
 /* Reads a file by ordinary path (what a person named on the command line). */
 int file_read_path(const char *path, size_t max, struct str *out, struct err *e);
 

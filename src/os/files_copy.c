@@ -40,12 +40,8 @@ static int copy_bytes(struct copying *c, const char *name, int from, int to)
         c->bytes_left -= n;
         if (c->bytes_left < 0)
             return err_set(c->err, ERR_LIMIT, "it is too large");
-        for (ssize_t at = 0; at < n;) {
-            ssize_t put = write(to, piece + at, (size_t)(n - at));
-            if (put < 0 && errno != EINTR)
-                return fail(c, name);
-            at += put > 0 ? put : 0;
-        }
+        if (fd_write(to, piece, (size_t)n) < 0)
+            return fail(c, name);
     }
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "os/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,13 +55,8 @@ static int write_file(int dir_fd, const char *name, mode_t mode, const struct ob
     if (fd < 0)
         return -1;
     int bad = set_mode(fd, mode);
-    for (size_t at = 0; at < o->len && bad == 0;) {
-        ssize_t n = write(fd, o->data + at, o->len - at);
-        if (n < 0 && errno != EINTR)
-            bad = -1;
-        else if (n > 0)
-            at += (size_t)n;
-    }
+    if (bad == 0)
+        bad = fd_write(fd, o->data, o->len);
     int saved = errno;
     if (close(fd) < 0 && bad == 0)
         return -1;

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/failpoint.h"
 #include "base/spent.h"
+#include "os/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,20 +54,6 @@ struct loose {
     char temp[TEMP_NAME_MAX];
 };
 
-static int write_all(int fd, const unsigned char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static int deflate_into(z_stream *z, int fd, const void *bytes, size_t len, int flush)
 {
     unsigned char out[16384];
@@ -81,7 +68,7 @@ static int deflate_into(z_stream *z, int fd, const void *bytes, size_t len, int 
             z->next_out = out;
             z->avail_out = sizeof out;
             deflate(z, len ? Z_NO_FLUSH : flush);
-            if (write_all(fd, out, sizeof out - z->avail_out) < 0)
+            if (fd_write(fd, out, sizeof out - z->avail_out) < 0)
                 return -1;
         } while (z->avail_out == 0);
     } while (len);

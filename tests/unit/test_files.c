@@ -337,6 +337,53 @@ static void a_link_planted_meanwhile_leads_nowhere(void **state)
     tmpdir_remove(&outside);
 }
 
+struct pipe_reader {
+    int fd;
+    size_t count;
+    pthread_t writer;
+};
+
+static void nothing(int signal_number) { (void)signal_number; }
+
+/* Interrupts who writes before it takes each piece: once in the midst of one, and once more when
+ * the pipe is full before anything of the next is in it. */
+static void *read_slowly(void *ctx)
+{
+    struct pipe_reader *r = ctx;
+    char piece[1 << 16];
+    for (ssize_t n = 1; n > 0; r->count += (size_t)(n > 0 ? n : 0)) {
+        for (int i = 0; i < 3; i++) {
+            usleep(1000);
+            pthread_kill(r->writer, SIGUSR1);
+        }
+        n = read(r->fd, piece, sizeof piece);
+    }
+    return NULL;
+}
+
+static void a_descriptor_takes_all_bytes_in_pieces_and_through_signals(void **state)
+{
+    (void)state;
+    enum { SIZE = 160 << 10 }; /* more than a pipe holds */
+    static char bytes[SIZE];
+    int ends[2];
+    pthread_t thread;
+    struct sigaction before, quiet = { .sa_handler = nothing };
+    sigaction(SIGUSR1, &quiet, &before);
+    assert_int_equal(pipe(ends), 0);
+    struct pipe_reader r = { ends[0], 0, pthread_self() };
+    assert_int_equal(pthread_create(&thread, NULL, read_slowly, &r), 0);
+    int code = fd_write(ends[1], bytes, SIZE);
+    close(ends[1]);
+    pthread_join(thread, NULL);
+    sigaction(SIGUSR1, &before, NULL);
+    assert_int_equal(code, 0);
+    assert_int_equal(r.count, SIZE);
+    assert_int_equal(fd_write(ends[0], bytes, 1), -1);
+    assert_int_equal(errno, EBADF);
+    close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_lock_ends_with_its_process),
         cmocka_unit_test(dir_open_makes_private_directories),
         cmocka_unit_test(a_link_planted_meanwhile_leads_nowhere),
+        cmocka_unit_test(a_descriptor_takes_all_bytes_in_pieces_and_through_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
