@@ -468,6 +468,14 @@ void texts_add(struct texts *t, struct arena *a, const char *item)
     t->items[t->count++] = arena_strdup(a, item);
 }
 
+json_t *texts_json(const struct texts *t)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < t->count; i++)
+        json_array_append_new(list, json_string(t->items[i]));
+    return list;
+}
+
 const char *texts_join(const struct texts *t, struct arena *a, const char *between, size_t most)
 {
     STR_LOCAL(out);

@@ -105,6 +105,8 @@ bool texts_has(const struct texts *t, const char *item);
 /* Appends; the array is copied into the arena.  For lists that were read or began empty; one
  * pointed at an array of the caller's must have a power of two of items. */
 void texts_add(struct texts *t, struct arena *a, const char *item);
+/* A new JSON array. */
+json_t *texts_json(const struct texts *t);
 /* "one, two and 7 more": the first `most` (0: all) with `between` between them. */
 const char *texts_join(const struct texts *t, struct arena *a, const char *between, size_t most);
 /* By bytes, in place. */

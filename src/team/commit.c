@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/utf8.h"
+#include "team/evidence.h"
 
 static const char *writer_of(const struct step *s)
 {
@@ -41,6 +42,14 @@ static const char *first_lines(struct step *s, const char *verb, const char *tex
         return arena_printf(s->arena, "%s%.*s...\n\n%s", line.data, (int)len, text, text);
     }
     return arena_printf(s->arena, "%s%.*s\n\n%s", line.data, (int)len, text, text + len + strspn(text + len, "\n"));
+}
+
+struct commit_wish commit_on_ticket(struct step *s, const char *tree)
+{
+    return (struct commit_wish){
+        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head, .tree = tree,
+        .parent = s->ticket.head, .second_parent = "", .verb = "",
+    };
 }
 
 int commit_intend(struct step *s, const struct commit_wish *w, struct err *e)
@@ -170,19 +179,17 @@ int commit_to_ticket(struct step *s, const char *event_kind, const char **ret_co
 
 int commit_to_criterion(struct step *s, size_t index, enum criterion_state state, const char *event_kind, struct err *e)
 {
-    const char *commit, *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
+    const char *commit;
     struct evidence ev;
-    int64_t version;
     int r = commit_to_ticket(s, event_kind, &commit, e);
     if (r == 0)
-        r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+        r = evidence_get(s, index, &ev, e);
     if (r < 0)
         return r;
     if (state == CRITERION_RED)
         ev.red_commit = commit;
     else
         ev.green_commit = commit;
-    batch_update(s->batch, &evidence_type, id, version, &ev);
     ticket_criterion(&s->ticket, index)->state = (int)state;
-    return 0;
+    return evidence_put(s, index, &ev, e);
 }

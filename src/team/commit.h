@@ -22,6 +22,10 @@ struct commit_wish {
     json_t *payload;        /* of that event; taken over */
 };
 
+/* A wish for a commit on the ticket's own branch, on top of its head; who wishes adds the verb,
+ * the text and what was witnessed. */
+struct commit_wish commit_on_ticket(struct step *s, const char *tree);
+
 /* The trailers name ticket, functionality, role (of who wrote the tree), and the model that answered in this step.
  * Moment 1: puts event and intent into the step and saves it (with everything else the step
  * has changed so far). */

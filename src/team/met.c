@@ -8,6 +8,7 @@
 #include "team/ask.h"
 #include "team/attempt.h"
 #include "team/commit.h"
+#include "team/evidence.h"
 #include "team/mutate.h"
 #include "team/prompt.h"
 #include "team/render.h"
@@ -182,29 +183,21 @@ static int close_as_met(const struct met *m, const char *met_by, const char *mut
         .tests = m->red->tests, .red_tree = met_by, .red_commit = "", .red_run = "", .green_tree = m->tree,
         .green_commit = "", .green_run = run_id, .met_by = met_by, .mutation = mutation,
     };
-    const char *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, m->index + 1);
-    struct evidence old;
-    int64_t version;
-    if (store_get(s->team->store, s->arena, &evidence_type, id, &old, &version, NULL) == 0)
-        batch_update(s->batch, &evidence_type, id, version, &ev);
-    else
-        batch_insert(s->batch, &evidence_type, id, &ev);
-    json_t *payload = json_object(), *tests = json_array();
-    json_put_int(payload, "criterion", (int64_t)m->index + 1);
-    for (size_t i = 0; i < ev.tests.count; i++)
-        json_array_append_new(tests, json_string(ev.tests.items[i]));
-    json_put(payload, "tests", tests);
-    json_put_text(payload, "failed_on", met_by);
-    json_put_text(payload, "mutation", mutation);
-    struct commit_wish w = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
-        .tree = m->tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = arena_printf(s->arena, "Already met %zu", m->index + 1), .text = c->text,
-        .event_kind = "criterion.met", .payload = payload,
-    };
-    int r = keep_tree(m, met_by, e);
+    int r = evidence_put(s, m->index, &ev, e);
     if (r == 0)
-        r = commit_intend(s, &w, e);
+        r = keep_tree(m, met_by, e);
+    if (r < 0)
+        return r;
+    struct commit_wish w = commit_on_ticket(s, m->tree);
+    w.verb = arena_printf(s->arena, "Already met %zu", m->index + 1);
+    w.text = c->text;
+    w.event_kind = "criterion.met";
+    w.payload = json_object();
+    json_put_int(w.payload, "criterion", (int64_t)m->index + 1);
+    json_put(w.payload, "tests", texts_json(&ev.tests));
+    json_put_text(w.payload, "failed_on", met_by);
+    json_put_text(w.payload, "mutation", mutation);
+    r = commit_intend(s, &w, e);
     return r < 0 ? r : met_complete(s, m->index, e);
 }
 

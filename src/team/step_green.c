@@ -2,6 +2,7 @@
 #include "base/set.h"
 #include "team/attempt.h"
 #include "team/commit.h"
+#include "team/evidence.h"
 #include "team/green.h"
 #include "team/judge.h"
 #include "team/prompt.h"
@@ -116,26 +117,23 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
 
 static int intend(struct step *s, size_t index, const char *tree, const char *run_id, struct err *e)
 {
-    const struct criterion *c = ticket_criterion(&s->ticket, index);
-    const char *id = arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
     struct evidence ev;
-    int64_t version;
-    int r = store_get(s->team->store, s->arena, &evidence_type, id, &ev, &version, e);
+    int r = evidence_get(s, index, &ev, e);
     if (r < 0)
         return r;
     ev.green_tree = tree;
     ev.green_run = run_id;
-    batch_update(s->batch, &evidence_type, id, version, &ev);
-    json_t *payload = json_object();
-    json_put_int(payload, "criterion", (int64_t)index + 1);
-    json_put_text(payload, "run", run_id);
-    json_put_text(payload, "red", ev.red_commit);
-    struct commit_wish w = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
-        .tree = tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = arena_printf(s->arena, "Green %zu", index + 1), .text = c->text,
-        .event_kind = "green.witnessed", .payload = payload,
-    };
+    r = evidence_put(s, index, &ev, e);
+    if (r < 0)
+        return r;
+    struct commit_wish w = commit_on_ticket(s, tree);
+    w.verb = arena_printf(s->arena, "Green %zu", index + 1);
+    w.text = ticket_criterion(&s->ticket, index)->text;
+    w.event_kind = "green.witnessed";
+    w.payload = json_object();
+    json_put_int(w.payload, "criterion", (int64_t)index + 1);
+    json_put_text(w.payload, "run", run_id);
+    json_put_text(w.payload, "red", ev.red_commit);
     return commit_intend(s, &w, e);
 }
 
@@ -159,8 +157,7 @@ int step_green(struct step *s, struct err *e)
     bool fresh;
     int r = tree_of(s, s->ticket.head, &head_tree, e);
     if (r == 0)
-        r = store_get(s->team->store, s->arena, &evidence_type,
-                      arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1), &ev, NULL, e);
+        r = evidence_get(s, index, &ev, e);
     if (r == 0)
         r = attempt_conversation(s, ROLE_DEVELOPER, head_tree, &c, &fresh, e);
     if (r == 0 && (fresh || s->ticket.attempt == 0))

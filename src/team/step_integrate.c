@@ -178,15 +178,13 @@ int step_integrate(struct step *s, struct err *e)
     s->ticket.checked = made.run_id;
     measure(s, &made.run.coverage);
     check_coverage(s, &made.run.coverage);
-    json_t *payload = json_object();
-    json_put_text(payload, "run", made.run_id);
-    json_put_text(payload, "with", tip);
-    struct commit_wish c = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head, .tree = made.tree,
-        .parent = s->ticket.head, .second_parent = tip,
-        .verb = "", .text = arena_printf(s->arena, "Merge %s into %s", s->functionality.branch, s->ticket.branch),
-        .event_kind = "merge.witnessed", .payload = payload,
-    };
+    struct commit_wish c = commit_on_ticket(s, made.tree);
+    c.second_parent = tip;
+    c.text = arena_printf(s->arena, "Merge %s into %s", s->functionality.branch, s->ticket.branch);
+    c.event_kind = "merge.witnessed";
+    c.payload = json_object();
+    json_put_text(c.payload, "run", made.run_id);
+    json_put_text(c.payload, "with", tip);
     r = commit_intend(s, &c, e);
     return r < 0 ? r : complete(s, e);
 }

@@ -6,6 +6,7 @@
 #include "base/set.h"
 #include "team/attempt.h"
 #include "team/commit.h"
+#include "team/evidence.h"
 #include "team/judge.h"
 #include "team/met.h"
 #include "team/prompt.h"
@@ -29,7 +30,7 @@ static int seen_commit(struct step *s, size_t index, const char **ret, struct er
     *ret = "";
     while (index-- > 0 && !**ret) {
         struct evidence ev;
-        int r = store_get(s->team->store, s->arena, &evidence_type, arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1), &ev, NULL, e);
+        int r = evidence_get(s, index, &ev, e);
         if (r == 0)
             *ret = *ev.red_commit ? ev.red_commit : ev.green_commit;
         else if (r != ERR_NOT_FOUND) /* a dropped criterion has none */
@@ -325,11 +326,6 @@ static int red_on(struct step *s, const char *step_name, const char *head_tree, 
 
 /* ---- committing ---- */
 
-static const char *evidence_id(struct step *s, size_t index)
-{
-    return arena_printf(s->arena, "%s/%zu", s->ticket_id, index + 1);
-}
-
 static int intend(struct step *s, size_t index, const char *tree, const struct red_judgement *j, const char *run_id,
                   struct err *e)
 {
@@ -341,26 +337,18 @@ static int intend(struct step *s, size_t index, const char *tree, const struct r
         .reason = j->reason, .absent = j->absent, .red_tree = tree, .red_commit = "", .red_run = run_id,
         .green_tree = "", .green_commit = "", .green_run = "", .met_by = "", .mutation = "",
     };
-    int64_t version;
-    struct evidence old;
-    const char *id = evidence_id(s, index);
-    if (store_get(s->team->store, s->arena, &evidence_type, id, &old, &version, NULL) == 0)
-        batch_update(s->batch, &evidence_type, id, version, &ev);
-    else
-        batch_insert(s->batch, &evidence_type, id, &ev);
-    json_t *payload = json_object(), *tests = json_array();
-    for (size_t i = 0; i < j->tests.count; i++)
-        json_array_append_new(tests, json_string(j->tests.items[i]));
-    json_put_int(payload, "criterion", (int64_t)index + 1);
-    json_put(payload, "tests", tests);
-    json_put_text(payload, "reason", red_reason_names[j->reason]);
-    json_put_text(payload, "run", run_id);
-    struct commit_wish w = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
-        .tree = tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = arena_printf(s->arena, "Red %zu", index + 1), .text = c->text,
-        .event_kind = "red.witnessed", .payload = payload,
-    };
+    int r = evidence_put(s, index, &ev, e);
+    if (r < 0)
+        return r;
+    struct commit_wish w = commit_on_ticket(s, tree);
+    w.verb = arena_printf(s->arena, "Red %zu", index + 1);
+    w.text = c->text;
+    w.event_kind = "red.witnessed";
+    w.payload = json_object();
+    json_put_int(w.payload, "criterion", (int64_t)index + 1);
+    json_put(w.payload, "tests", texts_json(&j->tests));
+    json_put_text(w.payload, "reason", red_reason_names[j->reason]);
+    json_put_text(w.payload, "run", run_id);
     return commit_intend(s, &w, e);
 }
 
@@ -369,8 +357,7 @@ static int after_crash(struct step *s, size_t index, struct err *e)
 {
     if (index > 0 && ticket_criterion(&s->ticket, index - 1)->state == CRITERION_MET) {
         struct evidence ev;
-        const char *id = evidence_id(s, index - 1);
-        if (store_get(s->team->store, s->arena, &evidence_type, id, &ev, NULL, NULL) == 0 && !*ev.green_commit)
+        if (evidence_get(s, index - 1, &ev, NULL) == 0 && !*ev.green_commit)
             return met_complete(s, index - 1, e);
     }
     return commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);

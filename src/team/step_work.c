@@ -46,13 +46,12 @@ static int complete(struct step *s, struct err *e)
 
 static int intend(struct step *s, const struct job *job, const char *tree, const char *run_id, struct err *e)
 {
-    json_t *payload = json_object();
-    json_put_text(payload, "run", run_id);
-    struct commit_wish w = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
-        .tree = tree, .parent = s->ticket.head, .second_parent = "", .verb = job->verb, .text = *job->comment ? job->comment : s->ticket.title,
-        .event_kind = job->event_kind, .payload = payload,
-    };
+    struct commit_wish w = commit_on_ticket(s, tree);
+    w.verb = job->verb;
+    w.text = *job->comment ? job->comment : s->ticket.title;
+    w.event_kind = job->event_kind;
+    w.payload = json_object();
+    json_put_text(w.payload, "run", run_id);
     return commit_intend(s, &w, e);
 }
 

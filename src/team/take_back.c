@@ -38,16 +38,14 @@ int take_back(struct step *s, size_t index, const struct evidence *red, const ch
     c->tests = (struct texts){ NULL, 0 };
     c->objection = objection;
     s->ticket_changed = true;
-    json_t *payload = json_object();
-    json_put_int(payload, "criterion", (int64_t)index + 1);
-    json_put_text(payload, "red", red->red_commit);
-    json_put_text(payload, "why", objection);
-    struct commit_wish w = {
-        .ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), .expected = s->ticket.head,
-        .tree = tree, .parent = s->ticket.head, .second_parent = "",
-        .verb = arena_printf(s->arena, "Take back %zu", index + 1), .text = objection,
-        .event_kind = "red.taken-back", .payload = payload,
-    };
+    struct commit_wish w = commit_on_ticket(s, tree);
+    w.verb = arena_printf(s->arena, "Take back %zu", index + 1);
+    w.text = objection;
+    w.event_kind = "red.taken-back";
+    w.payload = json_object();
+    json_put_int(w.payload, "criterion", (int64_t)index + 1);
+    json_put_text(w.payload, "red", red->red_commit);
+    json_put_text(w.payload, "why", objection);
     r = commit_intend(s, &w, e);
     return r < 0 ? r : take_back_complete(s, e);
 }
