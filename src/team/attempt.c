@@ -216,16 +216,6 @@ int attempt_conversation(struct step *s, enum role role, const char *tree, struc
     return 0;
 }
 
-bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh, int code)
-{
-    if (code != ERR_LIMIT || fresh)
-        return false;
-    conversation_restart(c);
-    step_event(s, "conversation.renewed", NULL);
-    s->end = STEP_AGAIN;
-    return true;
-}
-
 const char *attempt_refuse_path(struct step *s, enum role role, const struct answer_file *f)
 {
     struct err e;
@@ -337,4 +327,31 @@ int attempt_ask_files(struct step *s, const struct question *q, const char *tree
         return 0;
     }
     return attempt_apply(s, q->role, tree, ret_files, ret_tree, ret_fault, e);
+}
+
+/* After an error of asking: whether the conversation was too long for the model and the step
+ * ends with a fresh context instead (which is too long only if even that does not fit). */
+static bool begins_anew(struct step *s, const struct attempt *a, int code)
+{
+    if (code != ERR_LIMIT || a->fresh)
+        return false;
+    conversation_restart(a->conversation);
+    step_event(s, "conversation.renewed", NULL);
+    s->end = STEP_AGAIN;
+    return true;
+}
+
+int attempt_make(struct step *s, struct attempt *a, bool *ret_answered, struct err *e)
+{
+    int r = tree_of(s, s->ticket.head, &a->head_tree, e);
+    if (r == 0)
+        r = attempt_conversation(s, a->role, a->head_tree, &a->conversation, &a->fresh, e);
+    if (r == 0 && (a->fresh || s->ticket.attempt == 0))
+        r = a->request(s, a, e);
+    if (r < 0)
+        return r;
+    struct question q = attempt_question(s, a->role, a->step_name, a->conversation, a->fresh);
+    r = attempt_ask_files(s, &q, a->head_tree, &a->files, &a->tree, &a->fault, e);
+    *ret_answered = r == 0;
+    return r < 0 && begins_anew(s, a, r) ? 0 : r;
 }

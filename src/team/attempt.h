@@ -44,10 +44,6 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
 int attempt_conversation(struct step *s, enum role role, const char *tree, struct conversation_use **ret,
                          bool *ret_new, struct err *e);
 
-/* After an error of asking: whether the conversation was too long for the model and the step
- * ends with a fresh context instead (which is too long only if even that does not fit). */
-bool attempt_begins_anew(struct step *s, struct conversation_use *c, bool fresh, int code);
-
 /* "" or why the role must not write or delete that file. */
 const char *attempt_refuse_path(struct step *s, enum role role, const struct answer_file *f);
 /* Applies an answer's files to a tree.  *ret_fault: "" or why the files are refused. */
@@ -59,6 +55,26 @@ int attempt_apply(struct step *s, enum role role, const char *tree, const struct
 int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
                       struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
                       struct err *e);
+
+/* A role's attempt at the step's ticket: what is on its branch, a request, and files for an answer. */
+struct attempt {
+    enum role role;
+    const char *step_name;
+    /* Adds the request, when it is the first attempt or the conversation begins with it. */
+    int (*request)(struct step *s, const struct attempt *a, struct err *e);
+    const void *ctx; /* the request's */
+
+    const char *head_tree; /* of the ticket's last commit */
+    struct conversation_use *conversation;
+    bool fresh;            /* it begins with this attempt */
+    struct answer_files files;
+    const char *tree;      /* the head's with these files */
+    const char *fault;     /* "" or why they are refused */
+};
+/* Makes it: what stands above the empty line is the caller's, the rest is filled in.
+ * *ret_answered false: the conversation was too long for the model, and the step ends with
+ * STEP_AGAIN for a fresh one. */
+int attempt_make(struct step *s, struct attempt *a, bool *ret_answered, struct err *e);
 
 /* Tree of a commit. */
 int tree_of(struct step *s, const char *commit, const char **ret, struct err *e);

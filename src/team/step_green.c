@@ -82,20 +82,23 @@ static int current_files(struct step *s, const char *tree, const char **ret, str
     return render_files(s, tree, &paths.texts, ret, e);
 }
 
-static int add_request(struct step *s, struct conversation_use *c, size_t index, const struct evidence *ev,
-                       bool fresh, const char *tree, struct err *e)
+static int add_request(struct step *s, const struct attempt *a, struct err *e)
 {
+    size_t index = ticket_current(&s->ticket);
     const char *tests = "", *output = "", *files = "", *text;
-    int r = test_files(s, ev, fresh, &tests, e);
+    struct evidence ev;
+    int r = evidence_get(s, index, &ev, e);
     if (r == 0)
-        r = red_output(s, ev, &output, e);
+        r = test_files(s, &ev, a->fresh, &tests, e);
+    if (r == 0)
+        r = red_output(s, &ev, &output, e);
     /* The first criterion follows the scope answer, whose files were not shown yet. */
-    if (r == 0 && (fresh || index == 0))
-        r = current_files(s, tree, &files, e);
+    if (r == 0 && (a->fresh || index == 0))
+        r = current_files(s, a->head_tree, &files, e);
     if (r < 0)
         return r;
     STR_LOCAL(news);
-    if (fresh && *s->ticket.scope.how)
+    if (a->fresh && *s->ticket.scope.how)
         str_addf(&news, "Scope of this ticket: %s\n\n", s->ticket.scope.how);
     if (*files)
         str_addf(&news, "Files in scope as they are now:\n\n%s\n\n", files);
@@ -109,7 +112,7 @@ static int add_request(struct step *s, struct conversation_use *c, size_t index,
     };
     r = prompt_make(s->arena, "developer-green", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
+        conversation_add(s, a->conversation, TURN_REQUEST, text);
     return r;
 }
 
@@ -137,6 +140,24 @@ static int intend(struct step *s, size_t index, const char *tree, const char *ru
     return commit_intend(s, &w, e);
 }
 
+/* A Developer who holds that a test is wrong says so once; then the Tester's second word stands.
+ * *ret_taken_back: the step is through. */
+static int hear_objection(struct step *s, size_t index, struct attempt *a, bool *ret_taken_back, struct err *e)
+{
+    const char *objection = take_back_asked(s->arena, &a->files);
+    *ret_taken_back = false;
+    if (!*objection)
+        return 0;
+    if (*ticket_criterion(&s->ticket, index)->objection) {
+        a->fault = "the Tester has looked at the tests of this criterion once more because of an objection, and they stand; make them pass";
+        return 0;
+    }
+    struct evidence ev;
+    int r = evidence_get(s, index, &ev, e);
+    *ret_taken_back = true;
+    return r < 0 ? r : take_back(s, index, &ev, objection, e);
+}
+
 int step_green(struct step *s, struct err *e)
 {
     size_t index = ticket_current(&s->ticket);
@@ -150,44 +171,28 @@ int step_green(struct step *s, struct err *e)
     }
     if (attempt_capped(s))
         return 0;
-    const char *step_name = arena_printf(s->arena, "green-%zu", index + 1);
-    const char *head_tree, *tree, *fault;
-    struct conversation_use *c;
-    struct evidence ev;
-    bool fresh;
-    int r = tree_of(s, s->ticket.head, &head_tree, e);
-    if (r == 0)
-        r = evidence_get(s, index, &ev, e);
-    if (r == 0)
-        r = attempt_conversation(s, ROLE_DEVELOPER, head_tree, &c, &fresh, e);
-    if (r == 0 && (fresh || s->ticket.attempt == 0))
-        r = add_request(s, c, index, &ev, fresh, head_tree, e);
-    if (r < 0)
+    struct attempt a = { .role = ROLE_DEVELOPER, .step_name = arena_printf(s->arena, "green-%zu", index + 1), .request = add_request };
+    bool answered, taken_back;
+    int r = attempt_make(s, &a, &answered, e);
+    if (r < 0 || !answered)
         return r;
-    struct question q = attempt_question(s, ROLE_DEVELOPER, step_name, c, fresh);
-    struct answer_files files;
-    r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
-    if (r < 0)
-        return attempt_begins_anew(s, c, fresh, r) ? 0 : r;
-    const char *objection = take_back_asked(s->arena, &files);
-    if (*objection && !*ticket_criterion(&s->ticket, index)->objection)
-        return take_back(s, index, &ev, objection, e);
-    if (*objection)
-        fault = "the Tester has looked at the tests of this criterion once more because of an objection, and they stand; make them pass";
+    r = hear_objection(s, index, &a, &taken_back, e);
+    if (r < 0 || taken_back)
+        return r;
     struct suite_run run = { .output = "" };
     struct green_judgement j = { .failing = "" };
-    if (!*fault) {
+    if (!*a.fault) {
         const char *run_id;
-        r = green_on(s, &(struct green_wish){ step_name, tree, ticket_criterion(&s->ticket, index)->tests, ticket_must_pass(s), 0 }, &run, &j,
-                     &run_id, &fault, e);
+        struct green_wish w = { a.step_name, a.tree, ticket_criterion(&s->ticket, index)->tests, ticket_must_pass(s), 0 };
+        r = green_on(s, &w, &run, &j, &run_id, &a.fault, e);
         if (r < 0)
             return r;
-        if (!*fault) {
-            r = intend(s, index, tree, run_id, e);
+        if (!*a.fault) {
+            r = intend(s, index, a.tree, run_id, e);
             return r < 0 ? r : commit_to_criterion(s, index, CRITERION_GREEN, "green.committed", e);
         }
     }
-    struct failed_attempt f = { .fault = fault, .run = &run, .tree = tree, .failing = j.failing,
+    struct failed_attempt f = { .fault = a.fault, .run = &run, .tree = a.tree, .failing = j.failing,
                                 .template = "developer-retry", .number = "", .criterion = "", .open = j.open, .tests = j.wanted };
-    return attempt_failed(s, c, &f, e);
+    return attempt_failed(s, a.conversation, &f, e);
 }

@@ -147,34 +147,34 @@ static int scope_text(struct step *s, const char *tree, struct texts *ret_shown,
     return prompt_make(s->arena, "scope", s->site->overrides.dirs, values, ret, e);
 }
 
-static int add_request(struct step *s, struct conversation_use *c, size_t index, bool fresh, const char *tree,
-                       struct err *e)
+static int add_request(struct step *s, const struct attempt *a, struct err *e)
 {
     const char *text, *what_is_new;
     struct texts shown = { 0 };
-    if (fresh) {
-        int r = scope_text(s, tree, &shown, &text, e);
+    if (a->fresh) {
+        int r = scope_text(s, a->head_tree, &shown, &text, e);
         if (r < 0)
             return r;
-        conversation_add(s, c, TURN_CONTEXT, text);
+        conversation_add(s, a->conversation, TURN_CONTEXT, text);
     }
-    int r = news(s, fresh ? &shown : NULL, &what_is_new, e);
+    int r = news(s, a->fresh ? &shown : NULL, &what_is_new, e);
     if (r < 0)
         return r;
+    size_t index = ticket_current(&s->ticket);
     const struct criterion *criterion = ticket_criterion(&s->ticket, index);
     if (*criterion->objection)
         what_is_new = arena_printf(s->arena, "%s%sYour tests for criterion %zu were taken back, because the Developer objects:\n\n> %s\n\n"
                                              "Where that is right, write other tests. Where it is not, write the same tests again; they stand then.",
-                                   fresh ? what_is_new : "", fresh && *what_is_new ? "\n\n" : "", index + 1, criterion->objection);
+                                   a->fresh ? what_is_new : "", a->fresh && *what_is_new ? "\n\n" : "", index + 1, criterion->objection);
     if (*s->ticket.hint && s->ticket.attempt == 0)
         what_is_new = arena_printf(s->arena, "%s%sA person adds: %s", what_is_new, *what_is_new ? "\n" : "", s->ticket.hint);
     struct prompt_value values[] = {
         { "news", what_is_new }, { "number", arena_printf(s->arena, "%zu", index + 1) },
-        { "criterion", ticket_criterion(&s->ticket, index)->text }, { NULL, NULL },
+        { "criterion", criterion->text }, { NULL, NULL },
     };
     r = prompt_make(s->arena, "tester-red", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
+        conversation_add(s, a->conversation, TURN_REQUEST, text);
     return r;
 }
 
@@ -298,30 +298,32 @@ int red_adds_only(struct step *s, const char *before, const char *tree, const ch
     return r;
 }
 
+/* Judges the run of an answer, and puts it into the batch. */
+static int judge_run(struct step *s, const struct attempt *a, const struct suite_run *run, struct run *doc, const char *run_id,
+                     struct red_judgement *j, const char **ret_fault, struct err *e)
+{
+    int r = red_judge(s, a->head_tree, a->tree, &a->files, run, j, ret_fault, e);
+    if (r == 0)
+        suite_store(s, run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "red");
+    return r;
+}
+
 /* Runs and judges; twice when tests fail that passed before, which may be flaky. */
-static int red_on(struct step *s, const char *step_name, const char *head_tree, const char *tree,
-                  const struct answer_files *files, struct suite_run *run, struct red_judgement *j, const char **ret_run_id,
+static int red_on(struct step *s, const struct attempt *a, struct suite_run *run, struct red_judgement *j, const char **ret_run_id,
                   const char **ret_fault, struct err *e)
 {
     struct run *doc;
     struct texts flaky;
-    int r = red_adds_only(s, head_tree, tree, ret_fault, e);
+    int r = red_adds_only(s, a->head_tree, a->tree, ret_fault, e);
     if (r < 0 || **ret_fault)
         return r;
-    r = suite_on(s, step_name, tree, 0, run, &doc, ret_run_id, e);
+    r = suite_on(s, a->step_name, a->tree, 0, run, &doc, ret_run_id, e);
     if (r == 0)
-        r = red_judge(s, head_tree, tree, files, run, j, ret_fault, e);
-    if (r < 0)
+        r = judge_run(s, a, run, doc, *ret_run_id, j, ret_fault, e);
+    if (r < 0 || !**ret_fault || !suite_counts(run) || !j->broken.count)
         return r;
-    suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "red");
-    if (!**ret_fault || !suite_counts(run) || !j->broken.count)
-        return 0;
-    r = suite_again(s, step_name, tree, 0, &j->broken, run, &doc, ret_run_id, &flaky, e);
-    if (r == 0)
-        r = red_judge(s, head_tree, tree, files, run, j, ret_fault, e);
-    if (r == 0)
-        suite_store(s, *ret_run_id, doc, **ret_fault ? arena_printf(s->arena, "refused: %s", *ret_fault) : "red");
-    return r;
+    r = suite_again(s, a->step_name, a->tree, 0, &j->broken, run, &doc, ret_run_id, &flaky, e);
+    return r < 0 ? r : judge_run(s, a, run, doc, *ret_run_id, j, ret_fault, e);
 }
 
 /* ---- committing ---- */
@@ -383,41 +385,31 @@ int step_red(struct step *s, struct err *e)
         return after_crash(s, index, e);
     if (attempt_capped(s))
         return 0;
-    const char *step_name = arena_printf(s->arena, "red-%zu", index + 1);
-    const char *head_tree, *tree, *fault;
-    struct conversation_use *c;
-    bool fresh;
-    int r = tree_of(s, s->ticket.head, &head_tree, e);
-    if (r == 0)
-        r = attempt_conversation(s, ROLE_TESTER, head_tree, &c, &fresh, e);
-    if (r == 0 && (fresh || s->ticket.attempt == 0))
-        r = add_request(s, c, index, fresh, head_tree, e);
-    if (r < 0)
+    struct attempt a = { .role = ROLE_TESTER, .step_name = arena_printf(s->arena, "red-%zu", index + 1), .request = add_request };
+    bool answered;
+    int r = attempt_make(s, &a, &answered, e);
+    if (r < 0 || !answered)
         return r;
-    struct question q = attempt_question(s, ROLE_TESTER, step_name, c, fresh);
-    struct answer_files files;
-    r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
-    if (r < 0)
-        return attempt_begins_anew(s, c, fresh, r) ? 0 : r;
     struct suite_run run = { .output = "" };
     struct red_judgement j = { .failing = "" };
     const char *run_id = "";
-    if (!*fault) {
-        r = red_on(s, step_name, head_tree, tree, &files, &run, &j, &run_id, &fault, e);
+    if (!*a.fault) {
+        r = red_on(s, &a, &run, &j, &run_id, &a.fault, e);
         if (r < 0)
             return r;
-        if (!*fault) {
-            r = intend(s, index, tree, &j, run_id, e);
+        if (!*a.fault) {
+            r = intend(s, index, a.tree, &j, run_id, e);
             return r < 0 ? r : commit_to_criterion(s, index, CRITERION_RED, "red.committed", e);
         }
     }
-    note_left_out(s, ticket_criterion(&s->ticket, index), &j);
+    struct criterion *c = ticket_criterion(&s->ticket, index);
+    note_left_out(s, c, &j);
     if (j.passes_at_once && ++s->ticket.passed_at_once >= 2)
-        return met_decide(s, c, index, head_tree, tree, &j, run_id, e);
+        return met_decide(s, a.conversation, index, a.head_tree, a.tree, &j, run_id, e);
     struct suite_run silent = { .output = "" }; /* what passes has nothing to say, and the others fail as they should */
     struct failed_attempt f = {
-        .fault = fault, .run = j.passing.count ? &silent : &run, .tree = tree, .failing = j.failing, .template = "tester-retry",
-        .number = arena_printf(s->arena, "%zu", index + 1), .criterion = ticket_criterion(&s->ticket, index)->text,
+        .fault = a.fault, .run = j.passing.count ? &silent : &run, .tree = a.tree, .failing = j.failing, .template = "tester-retry",
+        .number = arena_printf(s->arena, "%zu", index + 1), .criterion = c->text,
     };
-    return attempt_failed(s, c, &f, e);
+    return attempt_failed(s, a.conversation, &f, e);
 }

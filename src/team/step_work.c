@@ -19,10 +19,11 @@ struct job {
     struct texts files;    /* shown with the request */
 };
 
-static int add_request(struct step *s, struct conversation_use *c, const struct job *job, const char *tree, struct err *e)
+static int add_request(struct step *s, const struct attempt *a, struct err *e)
 {
+    const struct job *job = a->ctx;
     const char *files, *text;
-    int r = render_files(s, tree, &job->files, &files, e);
+    int r = render_files(s, a->head_tree, &job->files, &files, e);
     if (r < 0)
         return r;
     struct prompt_value values[] = {
@@ -31,7 +32,7 @@ static int add_request(struct step *s, struct conversation_use *c, const struct 
     };
     r = prompt_make(s->arena, job->template, s->site->overrides.dirs, values, &text, e);
     if (r == 0)
-        conversation_add(s, c, TURN_REQUEST, text);
+        conversation_add(s, a->conversation, TURN_REQUEST, text);
     return r;
 }
 
@@ -55,37 +56,30 @@ static int intend(struct step *s, const struct job *job, const char *tree, const
     return commit_intend(s, &w, e);
 }
 
-/* *ret_fault "" means that the step is complete. */
-static int attempt(struct step *s, const struct job *job, struct conversation_use **ret_c,
-                   struct failed_attempt *ret_failed, struct err *e)
+/* *ret_failed with a fault of "": the step is through, or goes on with a fresh context. */
+static int try_job(struct step *s, const struct job *job, struct conversation_use **ret_c, struct failed_attempt *ret_failed,
+                   struct err *e)
 {
-    const char *head_tree, *tree, *fault;
-    bool fresh;
-    int r = tree_of(s, s->ticket.head, &head_tree, e);
-    if (r == 0)
-        r = attempt_conversation(s, ROLE_DEVELOPER, head_tree, ret_c, &fresh, e);
-    if (r == 0 && (fresh || s->ticket.attempt == 0))
-        r = add_request(s, *ret_c, job, head_tree, e);
-    if (r < 0)
+    struct attempt a = { .role = ROLE_DEVELOPER, .step_name = job->step_name, .request = add_request, .ctx = job };
+    bool answered;
+    int r = attempt_make(s, &a, &answered, e);
+    *ret_failed = (struct failed_attempt){ .fault = "" };
+    if (r < 0 || !answered)
         return r;
-    struct question q = attempt_question(s, ROLE_DEVELOPER, job->step_name, *ret_c, fresh);
-    struct answer_files files;
     struct suite_run *run = ARENA_NEW(s->arena, struct suite_run); /* outlives this function */
     run->output = "";
     struct green_judgement j = { .failing = "" };
-    r = attempt_ask_files(s, &q, head_tree, &files, &tree, &fault, e);
-    if (r < 0 && attempt_begins_anew(s, *ret_c, fresh, r)) {
-        r = 0;
-        fault = "";
-    } else if (r == 0 && !*fault) {
+    if (!*a.fault) {
         const char *run_id;
-        r = green_on(s, &(struct green_wish){ job->step_name, tree, { NULL, 0 }, ticket_must_pass(s), 0 }, run, &j, &run_id, &fault, e);
-        if (r == 0 && !*fault)
-            r = intend(s, job, tree, run_id, e);
-        if (r == 0 && !*fault)
+        struct green_wish w = { job->step_name, a.tree, { NULL, 0 }, ticket_must_pass(s), 0 };
+        r = green_on(s, &w, run, &j, &run_id, &a.fault, e);
+        if (r == 0 && !*a.fault)
+            r = intend(s, job, a.tree, run_id, e);
+        if (r == 0 && !*a.fault)
             r = complete(s, e);
     }
-    *ret_failed = (struct failed_attempt){ .fault = fault, .run = run, .tree = tree, .failing = j.failing,
+    *ret_c = a.conversation;
+    *ret_failed = (struct failed_attempt){ .fault = a.fault, .run = run, .tree = a.tree, .failing = j.failing,
                                            .template = "developer-retry", .number = "", .criterion = "",
                                            .open = j.open, .tests = j.wanted };
     return r;
@@ -105,7 +99,7 @@ int step_work(struct step *s, struct err *e)
             texts_add(&job.files, s->arena, lists[k]->items[i]);
     struct conversation_use *c;
     struct failed_attempt failed;
-    int r = attempt(s, &job, &c, &failed, e);
+    int r = try_job(s, &job, &c, &failed, e);
     return r < 0 || !*failed.fault ? r : attempt_failed(s, c, &failed, e);
 }
 
@@ -134,7 +128,7 @@ int step_refactor(struct step *s, struct err *e)
         return r;
     struct conversation_use *c;
     struct failed_attempt failed;
-    r = attempt(s, &job, &c, &failed, e);
+    r = try_job(s, &job, &c, &failed, e);
     if (r < 0 || !*failed.fault)
         return r;
     if (s->ticket.attempt + 1 < s->team->options.limits.attempts / 2 + 1) {
