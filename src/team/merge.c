@@ -7,7 +7,7 @@
 #include "team/render.h"
 #include "team/tree_limit.h"
 
-enum { MAX_FILES = 32 * 1024, MAX_OUTPUT = 6000 };
+enum { MAX_FILES = 32 * 1024, MAX_OUTPUT = 6000, MAX_ATTEMPTS = 3 };
 
 struct merging {
     struct step *step;
@@ -233,6 +233,13 @@ static int keeps_tests(struct merging *m, const char *tree, const char **ret_fau
     if (r == 0 && **ret_fault)
         *ret_fault = arena_printf(m->step->arena, "%s. A merge keeps every test of both sides as it is", *ret_fault);
     return r;
+}
+
+void merge_failed(struct step *s, int64_t *attempt, const struct merge_made *made, const char *cannot)
+{
+    s->end = STEP_AGAIN;
+    if (++*attempt >= MAX_ATTEMPTS || made->needs_person)
+        step_block(s, "%s: %s. `tandem resolve %s` opens both sides", cannot, made->fault, s->task.ticket);
 }
 
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e)

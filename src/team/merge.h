@@ -27,6 +27,9 @@ struct merge_made {
  * tests among them (which stay whole: merge_keeps_tests), and may change any other production file: what one side relies on may be
  * what the other changed, without git seeing a conflict. */
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e);
+/* After one that did not succeed: the step once more or, after three attempts or where only a
+ * person can help, blocked.  `attempt` is counted on; `cannot` begins the reason. */
+void merge_failed(struct step *s, int64_t *attempt, const struct merge_made *made, const char *cannot);
 
 /* Whether a text holds conflict markers. */
 bool merge_has_markers(const char *bytes, size_t len);

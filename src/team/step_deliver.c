@@ -85,6 +85,46 @@ static int complete(struct step *s, struct err *e)
     return finish_project(s, e);
 }
 
+/* Both have something that the other has not.  *ret_tree "": that did not succeed, and the step has
+ * its end. */
+static int merge_into_dev(struct step *s, const struct oid *dev, const struct oid *feature, const char **ret_tree,
+                          const char **ret_run_id, struct err *e)
+{
+    struct set must_pass = SET_IN(s->arena);
+    struct merge_made made;
+    struct merge_wish w = {
+        .ours = dev->hex, .theirs = feature->hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
+        .step_name = "deliver", .must_pass = &must_pass.texts, .hint = s->functionality.hint, .attempt = s->functionality.attempt,
+    };
+    int r = deliver_must_pass(s, &must_pass, e);
+    if (r == 0)
+        r = merge_attempt(s, &w, &made, e);
+    if (r < 0)
+        return r;
+    *ret_tree = made.tree;
+    *ret_run_id = made.run_id;
+    if (!*made.tree) {
+        s->functionality_changed = true;
+        merge_failed(s, &s->functionality.attempt, &made, arena_printf(s->arena, "%s cannot be merged into DEV", s->functionality.branch));
+    }
+    return 0;
+}
+
+static int intend(struct step *s, const struct oid *dev, const struct oid *feature, const char *tree, const char *run_id,
+                  struct err *e)
+{
+    json_t *payload = json_object();
+    json_put_text(payload, "run", run_id);
+    json_put_text(payload, "feature", feature->hex);
+    struct commit_wish c = {
+        .ref = dev_ref, .expected = arena_strdup(s->arena, dev->hex), .tree = tree,
+        .parent = arena_strdup(s->arena, dev->hex), .second_parent = arena_strdup(s->arena, feature->hex),
+        .verb = "", .text = arena_printf(s->arena, "Merge %s into DEV\n%s", s->functionality.branch, s->functionality.title),
+        .event_kind = "functionality.merged", .payload = payload,
+    };
+    return commit_intend(s, &c, e);
+}
+
 int step_deliver(struct step *s, struct err *e)
 {
     if (commit_pending(s))
@@ -99,43 +139,12 @@ int step_deliver(struct step *s, struct err *e)
     if (r < 0)
         return r;
     const char *tree, *run_id = "";
-    if (contained) {
-        /* DEV has nothing that the functionality's last run did not see. */
+    if (contained) /* DEV has nothing that the functionality's last run did not see */
         r = tree_of(s, feature.hex, &tree, e);
-        if (r < 0)
-            return r;
-    } else {
-        struct set must_pass = SET_IN(s->arena);
-        struct merge_made made;
-        struct merge_wish w = {
-            .ours = dev.hex, .theirs = feature.hex, .ours_name = "DEV", .theirs_name = s->functionality.branch,
-            .step_name = "deliver", .must_pass = &must_pass.texts, .hint = s->functionality.hint, .attempt = s->functionality.attempt,
-        };
-        r = deliver_must_pass(s, &must_pass, e);
-        if (r == 0)
-            r = merge_attempt(s, &w, &made, e);
-        if (r < 0)
-            return r;
-        if (!*made.tree) {
-            s->functionality_changed = true;
-            s->end = STEP_AGAIN;
-            if (++s->functionality.attempt >= 3 || made.needs_person)
-                step_block(s, "%s cannot be merged into DEV: %s. `tandem resolve F-%lld` opens both sides",
-                           s->functionality.branch, made.fault, (long long)s->functionality.number);
-            return 0;
-        }
-        tree = made.tree;
-        run_id = made.run_id;
-    }
-    json_t *payload = json_object();
-    json_put_text(payload, "run", run_id);
-    json_put_text(payload, "feature", feature.hex);
-    struct commit_wish c = {
-        .ref = dev_ref, .expected = arena_strdup(s->arena, dev.hex), .tree = tree,
-        .parent = arena_strdup(s->arena, dev.hex), .second_parent = arena_strdup(s->arena, feature.hex),
-        .verb = "", .text = arena_printf(s->arena, "Merge %s into DEV\n%s", s->functionality.branch, s->functionality.title),
-        .event_kind = "functionality.merged", .payload = payload,
-    };
-    r = commit_intend(s, &c, e);
+    else
+        r = merge_into_dev(s, &dev, &feature, &tree, &run_id, e);
+    if (r < 0 || !*tree)
+        return r;
+    r = intend(s, &dev, &feature, tree, run_id, e);
     return r < 0 ? r : complete(s, e);
 }

@@ -138,23 +138,9 @@ static int measure_head(struct step *s, struct err *e)
     return 0;
 }
 
-int step_integrate(struct step *s, struct err *e)
+/* What the functionality has meanwhile comes into the ticket's branch, under the suite. */
+static int take_in(struct step *s, const char *tip, struct err *e)
 {
-    if (commit_pending(s))
-        return complete(s, e);
-    const char *tip;
-    struct oid tip_oid, head = oid_of(s->ticket.head);
-    bool contained;
-    int r = feature_tip(s, &tip, e);
-    if (r < 0)
-        return r;
-    tip_oid = oid_of(tip);
-    r = repo_is_ancestor(s->site->repo, &tip_oid, &head, &contained, e);
-    if (r < 0)
-        return r;
-    if (contained)
-        return measure_head(s, e);
-
     struct set must_pass = SET_IN(s->arena);
     struct merge_made made;
     struct merge_wish w = {
@@ -162,17 +148,14 @@ int step_integrate(struct step *s, struct err *e)
         .step_name = arena_printf(s->arena, "integrate-%lld", (long long)s->ticket.review_rounds + 1),
         .must_pass = &must_pass.texts, .hint = s->ticket.hint, .attempt = s->ticket.attempt,
     };
-    r = integrate_must_pass(s, &must_pass, e);
+    int r = integrate_must_pass(s, &must_pass, e);
     if (r == 0)
         r = merge_attempt(s, &w, &made, e);
     if (r < 0)
         return r;
+    s->ticket_changed = true;
     if (!*made.tree) {
-        s->ticket_changed = true;
-        s->end = STEP_AGAIN;
-        if (++s->ticket.attempt >= 3 || made.needs_person)
-            step_block(s, "it cannot be merged with %s: %s. `tandem resolve T-%lld` opens both sides",
-                       s->functionality.branch, made.fault, (long long)s->ticket.number);
+        merge_failed(s, &s->ticket.attempt, &made, arena_printf(s->arena, "it cannot be merged with %s", s->functionality.branch));
         return 0;
     }
     s->ticket.checked = made.run_id;
@@ -187,6 +170,28 @@ int step_integrate(struct step *s, struct err *e)
     json_put_text(c.payload, "with", tip);
     r = commit_intend(s, &c, e);
     return r < 0 ? r : complete(s, e);
+}
+
+/* The tip of the functionality's branch, and whether the ticket has all of it. */
+static int feature_contained(struct step *s, const char **ret_tip, bool *ret_contained, struct err *e)
+{
+    int r = feature_tip(s, ret_tip, e);
+    if (r < 0)
+        return r;
+    struct oid tip = oid_of(*ret_tip), head = oid_of(s->ticket.head);
+    return repo_is_ancestor(s->site->repo, &tip, &head, ret_contained, e);
+}
+
+int step_integrate(struct step *s, struct err *e)
+{
+    if (commit_pending(s))
+        return complete(s, e);
+    const char *tip;
+    bool contained;
+    int r = feature_contained(s, &tip, &contained, e);
+    if (r < 0)
+        return r;
+    return contained ? measure_head(s, e) : take_in(s, tip, e);
 }
 
 /* ---- the merge into the functionality ---- */
@@ -235,12 +240,8 @@ int step_merge(struct step *s, struct err *e)
         return merged(s, e);
     const char *tip, *tree;
     struct oid existing;
-    int r = feature_tip(s, &tip, e);
-    if (r < 0)
-        return r;
-    struct oid tip_oid = oid_of(tip), head = oid_of(s->ticket.head);
     bool contained;
-    r = repo_is_ancestor(s->site->repo, &tip_oid, &head, &contained, e);
+    int r = feature_contained(s, &tip, &contained, e);
     if (r < 0)
         return r;
     if (!contained) {

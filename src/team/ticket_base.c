@@ -137,10 +137,9 @@ int base_merge(struct step *s, const struct oid *base, const struct ticket *othe
     if (r < 0)
         return r;
     if (!*made.tree) {
-        s->end = STEP_AGAIN;
-        if (++s->ticket.attempt >= 3 || made.needs_person)
-            step_block(s, "what it builds on (%s) changes the same places and cannot be merged: %s. `tandem resolve T-%lld` opens "
-                          "both sides", render_list(s->arena, &s->ticket.after, ""), made.fault, (long long)s->ticket.number);
+        merge_failed(s, &s->ticket.attempt, &made,
+                     arena_printf(s->arena, "what it builds on (%s) changes the same places and cannot be merged",
+                                  render_list(s->arena, &s->ticket.after, "")));
         return 0;
     }
     json_t *payload = json_object();
