@@ -8,6 +8,8 @@
 #include "model/backend.h"
 #include "model/recording.h"
 
+enum { MAX_SOCKET_PATH = 107 }; /* the kernel's */
+
 const struct model_options model_default_options = {
     .connect_ms = 5000,
     .first_token_ms = 600000, /* 8,000 tokens of prompt at 15 a second, on a CPU */
@@ -35,6 +37,9 @@ int model_options_parse(const char *word, struct arena *a, struct model_options 
     if (!good || !utf8_valid(word, strlen(word), NULL))
         return err_set(e, ERR_INVALID, "\"%.100s\" is not a model; give an address such as "
                        "http://127.0.0.1:8080/v1#name, or replay:DIRECTORY", word);
+    if (socket && strlen(o.url) - strlen("unix:") > MAX_SOCKET_PATH)
+        return err_set(e, ERR_INVALID, "\"%.200s\" cannot be a socket: its path is longer than %d bytes", word,
+                       MAX_SOCKET_PATH);
     *ret = o;
     return 0;
 }

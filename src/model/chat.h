@@ -25,8 +25,7 @@ enum drift_rule { DRIFT_FAIL, DRIFT_WARN };
 
 /* "http://127.0.0.1:8080/v1#name" (name optional: the only or first one the server lists;
  * an address without a path gets "/v1"), "unix:/run/model.sock#name" for a server on a Unix
- * socket, or "replay:DIR#name" (name optional: the first
- * model recorded). */
+ * socket, or "replay:DIR#name" (name optional: the first model recorded). */
 struct model_options {
     const char *url, *name;
     const char *api_key_env;  /* name of the environment variable that holds the key; NULL: TANDEM_API_KEY */

@@ -1,6 +1,7 @@
 /* Asking models over HTTP: requests, answers, names, keys. */
 #include "chat_fixture.h"
 #include "check.h"
+#include "tmpdir.h"
 
 #include "base/clock.h"
 
@@ -259,6 +260,74 @@ static void addresses_are_understood_as_people_give_them(void **state)
     check_err(model_options_parse("replay:", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "replay:DIR");
 }
 
+static void a_server_on_a_unix_socket_is_asked_like_any_other(void **state)
+{
+    struct fixture *f = *state;
+    struct tmpdir dir = tmpdir_make();
+    const char *path = arena_printf(&f->arena, "%s/model.sock", dir.path);
+    upstream_stop(f->server);
+    f->server = upstream_start_unix(path);
+    upstream_model(f->server, "fake-7b", "over a socket");
+    check_ok(model_options_parse(arena_printf(&f->arena, "unix:%s#fake-7b", path), &f->arena, &f->options, &f->err), &f->err);
+    f->options.refused_patience_ms = 100;
+    check_ok(ask(f), &f->err);
+    assert_string_equal(f->answer.text.data, "over a socket");
+    reply(f, (struct upstream_reply){ .status = 400, .body = "no" });
+    check_err(ask(f), ERR_INVALID, &f->err, path);
+    model_free(f->model);
+    f->model = NULL;
+    f->options.url = arena_printf(&f->arena, "unix:%s/none.sock", dir.path);
+    check_err(ask(f), ERR_UNAVAILABLE, &f->err, "none.sock");
+    tmpdir_remove(&dir);
+}
+
+static void a_path_that_no_socket_can_have_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct model_options o;
+    char word[200] = "unix:/", *at = word + strlen(word);
+    memset(at, 'x', 106);
+    memcpy(at + 106, "#m", 3);
+    check_ok(model_options_parse(word, &f->arena, &o, &f->err), &f->err);
+    assert_string_equal(o.name, "m");
+    memset(at, 'x', 107);
+    memcpy(at + 107, "#m", 3);
+    check_err(model_options_parse(word, &f->arena, &o, &f->err), ERR_INVALID, &f->err, "longer than 107 bytes");
+    check_err(model_options_parse("unix:model.sock", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "not a model");
+}
+
+/* ---- slots and sampling ---- */
+
+static void a_slot_is_asked_of_a_llama_server_only(void **state)
+{
+    struct fixture *f = *state;
+    struct chat_request q = { .conversation = "units/T-1/tester", .slot = 3 };
+    upstream_model(f->server, "fake-7b", "ok");
+    check_ok(ask_with(f, q), &f->err);
+    assert_null(json_object_get(request_body(f, 0), "id_slot"));
+    model_free(f->model);
+    f->model = NULL;
+    upstream_on(f->server, "/v1/models", &(struct upstream_reply){ .body =
+        "{\"data\":[{\"id\":\"fake-7b\",\"owned_by\":\"llamacpp\",\"meta\":{\"n_ctx\":1024}}]}" });
+    check_ok(ask_with(f, q), &f->err);
+    assert_int_equal(json_int_of(request_body(f, 1), "id_slot", -1), 2); /* it counts from 0 */
+    assert_true(json_bool_of(request_body(f, 1), "cache_prompt", false));
+    check_ok(ask(f), &f->err);
+    assert_null(json_object_get(request_body(f, 2), "id_slot")); /* it chooses */
+    assert_null(json_object_get(request_body(f, 1), "conversation"));
+}
+
+static void sampling_is_added_but_replaces_nothing(void **state)
+{
+    struct fixture *f = *state;
+    json_t *sampling = json_pack("{s:f, s:i}", "top_p", 0.9, "seed", 1);
+    upstream_model(f->server, "fake-7b", "ok");
+    check_ok(ask_with(f, (struct chat_request){ .seed = 7, .sampling = sampling }), &f->err);
+    assert_true(json_number_value(json_object_get(request_body(f, 0), "top_p")) == 0.9);
+    assert_int_equal(json_int_of(request_body(f, 0), "seed", 0), 7);
+    json_decref(sampling);
+}
+
 /* ---- keys and certificates ---- */
 
 static void the_key_is_sent_and_never_shown(void **state)
@@ -363,6 +432,10 @@ int main(void)
         CHAT_TEST(ollama_is_made_to_load_the_model_and_tell_its_context),
         CHAT_TEST(a_server_without_a_list_is_taken_at_its_word),
         CHAT_TEST(addresses_are_understood_as_people_give_them),
+        CHAT_TEST(a_server_on_a_unix_socket_is_asked_like_any_other),
+        CHAT_TEST(a_path_that_no_socket_can_have_is_refused),
+        CHAT_TEST(a_slot_is_asked_of_a_llama_server_only),
+        CHAT_TEST(sampling_is_added_but_replaces_nothing),
         CHAT_TEST(the_key_is_sent_and_never_shown),
         CHAT_TEST(a_missing_key_says_where_to_put_it),
         CHAT_TEST(the_key_may_lie_in_a_file),
