@@ -9,25 +9,32 @@ static const struct option options[] = {
     { 0 },
 };
 
-static void print_row(FILE *out, size_t number, const struct run *run)
+/* What the server told; a negative count: it told nothing. */
+static const char *as_told(struct arena *a, int64_t count)
+{
+    return count < 0 ? "?" : arena_printf(a, "%lld", (long long)count);
+}
+
+static void print_row(FILE *out, struct arena *a, size_t number, const struct run *run)
 {
     char time[32];
     clock_format(run->started_ms, time);
     fprintf(out, "%4zu  %.8s  %7.2f s  %-9s %-12s", number, time + 11, (double)run->total_us / 1e6, run->role, run->step);
     if (run->kind == RUN_MODEL)
-        fprintf(out, "  %lld+%lld tokens, %s", (long long)run->prompt_tokens, (long long)run->completion_tokens, run->model);
+        fprintf(out, "  %s+%s tokens, %s", as_told(a, run->prompt_tokens), as_told(a, run->completion_tokens), run->model);
     fprintf(out, "  %s\n", run->outcome);
 }
 
 static void print_whole(struct session *s, const char *id, const struct run *run)
 {
     FILE *out = s->in->out;
+    struct arena *a = &s->in->arena;
     fprintf(out, "%s, %.2f s, %s\n", id, (double)run->total_us / 1e6, run->outcome);
     if (run->kind == RUN_MODEL) {
-        fprintf(out, "%s, %lld tokens in", run->model, (long long)run->prompt_tokens);
-        if (run->cached_tokens)
+        fprintf(out, "%s, %s tokens in", run->model, as_told(a, run->prompt_tokens));
+        if (run->cached_tokens > 0)
             fprintf(out, " (%lld of them cached)", (long long)run->cached_tokens);
-        fprintf(out, ", %lld out, %.2f s to the first, %.2f s in the queue\n", (long long)run->completion_tokens,
+        fprintf(out, ", %s out, %.2f s to the first, %.2f s in the queue\n", as_told(a, run->completion_tokens),
                 (double)run->first_token_us / 1e6, (double)run->queue_us / 1e6);
         print_blob(s, "Prompt:", run->prompt);
         print_blob(s, "Reasoning:", run->reasoning);
@@ -60,7 +67,7 @@ static int print(struct session *s, struct err *e)
     long long number = 0;
     if (words->count < 2) {
         for (size_t i = 0; i < found.count; i++)
-            print_row(s->in->out, i + 1, &runs[i]);
+            print_row(s->in->out, &s->in->arena, i + 1, &runs[i]);
         return 0;
     }
     if (!parse_int(words->items[1], 1, (long long)found.count, &number))

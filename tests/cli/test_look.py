@@ -11,6 +11,7 @@ class Look(greet.Built):
         whole = self.good("runs", "T-1", asked.split()[0])
         self.assertIn("Write the failing tests for criterion 1", whole)
         self.assertIn('self.assertEqual(greet.hello(\'Ann\'), \'Hello, Ann\')', whole)
+        self.assertIn("100 tokens in, 10 out", whole)  # the fake says nothing of a cache
         suite = [row for row in rows if "red-1" in row and "tokens" not in row][0]
         self.assertIn("on the tree ", self.good("runs", "T-1", suite.split()[0]))
 
