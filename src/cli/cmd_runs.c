@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/tickets.h"
+#include "team/render.h"
 
 static const struct option options[] = {
     { .name = "project", .argument = "PROJECT", .doc = "the project; the one begun last without it" },
@@ -25,6 +26,23 @@ static void print_row(FILE *out, struct arena *a, size_t number, const struct ru
     fprintf(out, "  %s\n", run->outcome);
 }
 
+/* Every test with its outcome, then whatever those that did not pass had to say. */
+static void print_results(struct session *s, const struct run *run)
+{
+    struct test_results results;
+    if (stored_results(s->store, &s->in->arena, run, &results, NULL) < 0)
+        return;
+    STR_LOCAL(list);
+    for (size_t i = 0; i < results.count; i++)
+        str_addf(&list, "%-7s  %s\n", test_outcome_names[results.tests[i].outcome], results.tests[i].id);
+    print_part(s, "Tests:", list.data, list.len);
+    for (size_t i = 0; i < results.count; i++) {
+        const struct test_result *t = &results.tests[i];
+        if (t->outcome != TEST_PASSED && t->message)
+            print_part(s, t->id, t->message, strlen(t->message));
+    }
+}
+
 static void print_whole(struct session *s, const char *id, const struct run *run)
 {
     FILE *out = s->in->out;
@@ -41,8 +59,12 @@ static void print_whole(struct session *s, const char *id, const struct run *run
         print_blob(s, "Answer:", run->answer);
     } else {
         fprintf(out, "%s\n", run->model);
-        if (run->kind == RUN_SUITE)
+        if (run->kind == RUN_SUITE) {
             fprintf(out, "on the tree %s\n", run->prompt);
+            print_results(s, run);
+        } else {
+            print_blob(s, "Command:", run->prompt);
+        }
         print_blob(s, "Output:", run->answer);
     }
 }

@@ -82,14 +82,19 @@ const char *ticket_last_failures(struct session *s, const char *project, const c
     return render_failures(a, &results, output, max);
 }
 
+void print_part(struct session *s, const char *title, const char *text, size_t len)
+{
+    if (len)
+        fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
+                term_ink(s->term.colors, INK_PLAIN), text, text[len - 1] == '\n' ? "" : "\n");
+}
+
 void print_blob(struct session *s, const char *title, const char *digest)
 {
     const char *text;
     size_t len;
-    if (!*digest || store_blob(s->store, &s->in->arena, digest, &text, &len, NULL) < 0)
-        return;
-    fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
-            term_ink(s->term.colors, INK_PLAIN), text, len && text[len - 1] == '\n' ? "" : "\n");
+    if (*digest && store_blob(s->store, &s->in->arena, digest, &text, &len, NULL) == 0)
+        print_part(s, title, text, len);
 }
 
 int project_cost(struct store *s, const char *project, struct runs_cost *ret, struct err *e)

@@ -22,7 +22,9 @@ int ticket_last_run(struct session *s, const char *project, const char *ticket, 
  * bytes; "" when there is nothing. */
 const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max);
 
-/* Prints a blob under a title; nothing where there is none. */
+/* Prints a text under a title; nothing where it is empty. */
+void print_part(struct session *s, const char *title, const char *text, size_t len);
+/* The same for a blob. */
 void print_blob(struct session *s, const char *title, const char *digest);
 
 /* What the project's runs cost so far, all of them: also those of no ticket. */

@@ -108,6 +108,7 @@ struct stack_prepared {
 
 struct suite_run {
     struct stack_prepared prepared;
+    const char *command;         /* that ran the tests, as one would type it; "": it did not come to that */
     struct test_results results; /* messages are stripped of what changes from run to run */
     const char *output;          /* stdout, then stderr, stripped; at most 64 KiB kept (head and tail) */
     bool completed;              /* the runner came to its end, no limit was hit, all planned tests reported */

@@ -199,6 +199,16 @@ static void add_built(const struct running *run, struct test_results *results)
     results->count = count;
 }
 
+static const char *command_line(struct arena *a, const char *const *argv)
+{
+    STR_LOCAL(line);
+    for (size_t i = 0; argv[i]; i++) {
+        str_add(&line, i ? " " : "");
+        str_add_shell_word(&line, argv[i]);
+    }
+    return arena_strndup(a, line.data, line.len);
+}
+
 static int run_tests(struct running *run, struct suite_run *ret)
 {
     const struct stack_spec *spec = &run->stack->spec;
@@ -207,10 +217,12 @@ static int run_tests(struct running *run, struct suite_run *ret)
     const struct texts *words = with_coverage ? &spec->coverage.argv : &spec->suite.argv;
     if (o && o->ids && spec->suite.named.count)
         words = &spec->suite.named;
+    const char *const *argv = running_fill(run, words, "{ids}", o ? o->ids : NULL);
     struct sandbox_result done;
-    int r = running_execute(run, running_fill(run, words, "{ids}", o ? o->ids : NULL), running_env(run, with_coverage), &done);
+    int r = running_execute(run, argv, running_env(run, with_coverage), &done);
     if (r < 0)
         return r;
+    ret->command = command_line(run->arena, argv);
     ret->exit_status = done.process.end == PROCESS_EXITED ? done.process.status : -1;
     ret->wall_us += done.process.wall_us;
     ret->limit_hit = done.limit_hit;
@@ -234,7 +246,7 @@ int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const s
               const struct suite_options *options, struct arena *a, struct suite_run *ret, struct err *e)
 {
     struct running run = { .stack = s, .sandbox = sb, .options = options, .arena = a, .err = e };
-    struct suite_run result = { .output = "", .trouble = "", .exit_status = -1, .results = { .incomplete = "" } };
+    struct suite_run result = { .command = "", .output = "", .trouble = "", .exit_status = -1, .results = { .incomplete = "" } };
     int code = running_enter(&run, r, tree);
     if (code < 0)
         return code;

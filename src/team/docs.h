@@ -184,8 +184,8 @@ struct run {
     const char *of;        /* the id without the occurrence */
     const char *task;      /* that made it */
     int64_t occurrence;
-    const char *model;     /* as reported; command line for suites */
-    const char *prompt;    /* digest; for suites the tree's object id */
+    const char *model;     /* as reported; command line for suites, or their stack where none ran */
+    const char *prompt;    /* digest; for suites the tree's object id, for installations the digest of the command */
     const char *answer;    /* digest of the answer or the output */
     const char *reasoning; /* digest; "" */
     const char *outcome;   /* "answered", "cut", "red", "refused: ..." */

@@ -160,6 +160,8 @@ int suite_on(struct step *s, const char *step_name, const char *tree, unsigned f
     r = new_run(s, RUN_SUITE, step_name, &run, ret_run_id, e);
     if (r < 0)
         return r;
+    if (*ret->command)
+        run->model = ret->command;
     run->prompt = arena_strdup(s->arena, tree);
     run->started_ms = started;
     run->total_us = ret->wall_us;

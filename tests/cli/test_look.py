@@ -12,8 +12,13 @@ class Look(greet.Built):
         self.assertIn("Write the failing tests for criterion 1", whole)
         self.assertIn('self.assertEqual(greet.hello(\'Ann\'), \'Hello, Ann\')', whole)
         self.assertIn("100 tokens in, 10 out", whole)  # the fake says nothing of a cache
-        suite = [row for row in rows if "red-1" in row and "tokens" not in row][0]
-        self.assertIn("on the tree ", self.good("runs", "T-1", suite.split()[0]))
+
+    def test_a_run_of_the_tests_is_printed_with_its_command_and_what_failed_and_why(self):
+        suite = [row for row in self.good("runs", "T-1").splitlines() if "red-1" in row and "tokens" not in row][0]
+        whole = self.good("runs", "T-1", suite.split()[0])
+        self.assertRegex(whole, r"\npython3 .*/run_unittest\.py --out /out/results\.tap .*\non the tree [0-9a-f]{40}\n")
+        self.assertRegex(whole, r"\nTests:\n(passed +build::all\n)?error +tests/test_hello\.py\n")
+        self.assertIn("No module named 'greet'", whole)
 
     def test_a_functionality_and_the_project_have_runs_too(self):
         self.assertIn("appraise", self.good("runs", "F-1"))
