@@ -70,6 +70,13 @@ int err_prefix(struct err *e, const char *fmt, ...)
     return e->code;
 }
 
+int err_recode(struct err *e, int code)
+{
+    if (e)
+        e->code = code;
+    return code;
+}
+
 const char *err_name(int code)
 {
     switch (code) {

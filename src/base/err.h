@@ -50,6 +50,9 @@ int err_set_errno(struct err *e, int code, int saved_errno, const char *fmt, ...
 /* Puts "<text>: " before what `e` says already and returns e->code. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same text under another code, which it returns. */
+int err_recode(struct err *e, int code);
+
 /* A one-word name of a code ("conflict"), for logs and JSON.  Never NULL. */
 const char *err_name(int code);
 

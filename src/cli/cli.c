@@ -79,8 +79,17 @@ int invocation_settings(struct invocation *in, struct err *e)
     struct texts assignments = option_values(in, "set");
     for (size_t i = 0; r == 0 && i < assignments.count; i++)
         if (settings_assign(&in->settings, assignments.items[i], e) < 0)
-            r = err_set(e, ERR_USAGE, "%s", arena_strdup(&in->arena, e->text));
+            r = err_recode(e, ERR_USAGE);
     return r;
+}
+
+int invocation_option_setting(struct invocation *in, const char *name, struct err *e)
+{
+    const char *value = option_value(in, name);
+    if (!value)
+        return 0;
+    int r = setting_set(&in->settings, name, value, arena_printf(&in->arena, "--%s", name), e);
+    return r < 0 ? err_recode(e, ERR_USAGE) : 0;
 }
 
 static int run_command(struct invocation *in, struct err *e)

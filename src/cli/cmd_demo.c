@@ -168,12 +168,11 @@ static int run(struct invocation *in, struct err *e)
 {
     const char *dir;
     struct texts names = { 0 };
-    int r = find_examples(in, &dir, e);
+    int r = invocation_option_setting(in, "pairs", e);
+    if (r == 0)
+        r = find_examples(in, &dir, e);
     if (r == 0)
         r = list_examples(in, dir, &names, e);
-    const char *pairs = option_value(in, "pairs");
-    if (r == 0 && pairs)
-        r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         struct work w;
         r = work_open(&w, in, e);

@@ -81,15 +81,11 @@ static int fill_wish(struct invocation *in, struct project_wish *w, struct err *
         return r;
     w->name = option_value(in, "name");
     w->stack = option_value(in, "stack");
+    r = invocation_option_setting(in, "pairs", e);
+    if (r < 0)
+        return r;
     w->pairs = in->settings.pairs;
     w->coverage_target = in->settings.coverage_target;
-    const char *pairs = option_value(in, "pairs");
-    if (pairs) {
-        r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
-        if (r < 0)
-            return r;
-        w->pairs = in->settings.pairs;
-    }
     const char *dev = option_value(in, "dev");
     w->dev = !dev ? DEV_ASK : streq(dev, "continue") ? DEV_CONTINUE : DEV_REPLACE;
     if (option_given(in, "repo")) {

@@ -130,13 +130,7 @@ static void print_summary(struct report *r, const struct verify_count *c)
 static int read_wish(struct session *s, struct verify_wish *w, struct err *e)
 {
     struct invocation *in = s->in;
-    const char *pairs = option_value(in, "pairs");
     struct project p;
-    if (pairs) {
-        int r = setting_set(&in->settings, "pairs", pairs, "--pairs", e);
-        if (r < 0)
-            return r;
-    }
     w->jobs = in->settings.pairs;
     w->ticket = in->operands.count ? in->operands.items[0] : NULL;
     w->project = option_value(in, "project");
@@ -154,7 +148,10 @@ static int run(struct invocation *in, struct err *e)
         report.notes = json_keep(&in->arena, json_array());
     }
     struct verify_watcher watcher = { on_fault, on_note, on_moved, &report };
-    int r = session_look(&s, in, e);
+    int r = invocation_option_setting(in, "pairs", e);
+    if (r < 0)
+        return r;
+    r = session_look(&s, in, e);
     if (r == 0)
         r = read_wish(&s, &wish, e);
     if (r == 0)

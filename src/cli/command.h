@@ -92,6 +92,9 @@ struct texts option_values(struct invocation *in, const char *name);
 int invocation_home(struct invocation *in, const char **ret, struct err *e);
 /* Reads settings.yaml of the home, the environment and --set into in->settings. */
 int invocation_settings(struct invocation *in, struct err *e);
+/* An option that is short for --set with the setting of the same name: puts it into in->settings,
+ * if it was given.  ERR_USAGE. */
+int invocation_option_setting(struct invocation *in, const char *name, struct err *e);
 
 /* By its one or two words; NULL: there is none. */
 const struct command *command_find(const char *name);

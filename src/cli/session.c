@@ -127,8 +127,8 @@ static int split_role(const char *word, int *ret_role, bool *ret_heavy, const ch
     *ret_heavy = streq(name, "heavy");
     *ret_role = role_parse(name);
     if (!*ret_heavy && *ret_role <= ROLE_ENGINE)
-        return err_set(e, ERR_USAGE, "--model %s: there is no role \"%s\"; roles are pm, architect, developer, tester, "
-                                     "and heavy for the one to escalate to", word, name);
+        return err_set(e, ERR_USAGE, "--model %s=...: there is no role \"%s\"; roles are pm, architect, developer, tester, "
+                                     "and heavy for the one to escalate to", name, name);
     return 0;
 }
 
@@ -154,7 +154,7 @@ static int open_address(struct session *s, const char *url, struct model **ret, 
     struct model_options o = model_default_options;
     int r = model_options_parse(url, &s->in->arena, &o, e);
     if (r < 0)
-        return r;
+        return option_given(s->in, "model") ? err_recode(e, ERR_USAGE) : r; /* else it was remembered */
     model_options_from_settings(&s->in->settings, &o);
     const char *drift = option_value(s->in, "drift");
     o.drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN;

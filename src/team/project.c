@@ -167,6 +167,7 @@ int team_create(struct team *t, struct arena *a, const struct project_wish *wish
         struct overrides overrides = team_overrides(a, t->home, id);
         r = stack_load(&check, p.stack, overrides.dirs, e);
         stack_free(check);
+        r = r == ERR_NOT_FOUND ? err_recode(e, ERR_USAGE) : r;
     }
     if (r == 0 && !w->repo && !*p.out)
         p.out = arena_printf(a, "%s/out/%s", t->home, id);

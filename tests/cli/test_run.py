@@ -287,9 +287,15 @@ class WrongInput(home.Home):
             self.assertEqual(json.loads(self.good("status", "--json")), [])
 
     def test_a_stack_that_is_not_there_is_named_with_those_that_are(self):
-        done = self.tandem("run", CRASH / "spec.md", "--yes", "--stack", "cobol", "--model", REPLAY[1])
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cobol", done.stderr)
+        self.refused(2, 'there is no stack "cobol"; known are: c, c-', "run", CRASH / "spec.md", "--yes", "--stack", "cobol", *REPLAY[:2])
+
+    def test_values_that_are_not_allowed_are_wrong_usage(self):
+        for words in (("run", CRASH / "spec.md", *REPLAY), ("demo",), ("verify",)):
+            for wrong in ("0", "99", "two"):
+                self.refused(2, f'pairs is "{wrong}" (--pairs); allowed: 1 to 16', *words, "--pairs", wrong)
+        for wrong in ("ftp://127.0.0.1/v1", "tester=http://"):
+            self.refused(2, "is not a model", "run", CRASH / "spec.md", "--yes", "--model", wrong)
+        self.refused(2, 'there is no model "x"', "run", CRASH / "spec.md", "--yes", "--model", "x")
 
     def test_a_model_must_be_given_and_reachable(self):
         self.refused(2, "no model is given", "run", CRASH / "spec.md", "--yes")
