@@ -246,6 +246,12 @@ static curl_socket_t on_curl_socket(void *ctx, curlsocktype purpose, struct curl
 
 /* ---- setting up ---- */
 
+bool http_has_login(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host && memchr(host + 3, '@', strcspn(host + 3, "/?#"));
+}
+
 void http_origin(const char *url, char *out, size_t size)
 {
     const char *host = strstr(url, "://");

@@ -64,5 +64,7 @@ int http_ask(const struct http_request *q, struct http_result *ret, struct str *
 /* "http://host:port" of a URL: without user, password, path and query, so that it can be
  * shown.  Writes at most `size` bytes with the NUL. */
 void http_origin(const char *url, char *out, size_t size);
+/* Whether a user name or password is in it. */
+bool http_has_login(const char *url);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/utf8.h"
+#include "http/client.h"
 #include "model/backend.h"
 #include "model/recording.h"
 
@@ -34,6 +35,9 @@ int model_options_parse(const char *word, struct arena *a, struct model_options 
     bool good = socket ? true
                 : web ? strstr(o.url, "://")[3] && !strpbrk(word, " \t\r\n")
                       : starts_with(o.url, "replay:") && o.url[7];
+    if (web && http_has_login(o.url))
+        return err_set(e, ERR_INVALID, "the address of a model is stored and shown, so there must be no user name or password in "
+                       "it (before the @); a key goes into TANDEM_API_KEY or a file (setting api_key_file)");
     if (!good || !utf8_valid(word, strlen(word), NULL))
         return err_set(e, ERR_INVALID, "\"%.100s\" is not a model; give an address such as "
                        "http://127.0.0.1:8080/v1#name, or replay:DIRECTORY", word);

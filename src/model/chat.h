@@ -43,7 +43,8 @@ struct model_options {
 };
 extern const struct model_options model_default_options;
 
-/* Reads a word of the command line into the default options. */
+/* Reads a word of the command line into the default options.  An address with a password in it is
+ * refused (and not repeated): it would be stored with the project and shown. */
 int model_options_parse(const char *word, struct arena *a, struct model_options *ret, struct err *e);
 /* Copies the options and reads the API key; asks nothing yet. */
 int model_open(struct model **ret, const struct model_options *o, struct err *e);

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "http/client.h"
 
 #include <stdio.h>
 
@@ -83,6 +84,8 @@ static int check_backend(const struct check *c, const struct backend_entry *b)
         return fault(c, "url", "is missing; %s needs an address such as http://127.0.0.1:8000/v1", backend_kind_names[b->kind]);
     if (wants_url && !starts_with(b->url, "http://") && !starts_with(b->url, "https://") && !starts_with(b->url, "unix:"))
         return fault(c, "url", "is \"%.100s\"; it begins with http://, https:// or unix:", b->url);
+    if (wants_url && http_has_login(b->url))
+        return fault(c, "url", "has a user name or password in it; a key goes into a file (key_file)");
     if (b->kind == BACKEND_ADAPTER && !*b->program)
         return fault(c, "program", "is missing; an adapter's folder goes here");
     for (size_t i = 0; i < b->environment.count; i++)

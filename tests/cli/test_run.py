@@ -317,6 +317,12 @@ class WrongInput(home.Home):
     def test_resume_without_a_project_says_how_to_begin(self):
         self.refused(1, "tandem run begins one", "resume")
 
+    def test_a_password_in_an_address_is_neither_stored_nor_repeated(self):
+        done = self.refused(2, "TANDEM_API_KEY", "run", CRASH / "spec.md", "--yes", "--stack", "python",
+                            "--model", "tester=http://ann:secret-4711@127.0.0.1:1/v1")
+        self.assertNotIn("secret-4711", done.stdout + done.stderr)
+        self.assertEqual(json.loads(self.good("status", "--json")), [])
+
     def test_the_api_key_is_nowhere_in_the_home(self):
         env = {"TANDEM_API_KEY": "secret-4711"}
         (self.room / "spec.md").write_text(greet.SPEC)

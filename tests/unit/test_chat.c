@@ -257,6 +257,9 @@ static void addresses_are_understood_as_people_give_them(void **state)
     check_ok(model_options_parse("replay:some dir", &f->arena, &o, &f->err), &f->err);
     check_err(model_options_parse("gpt-4", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "gpt-4");
     check_err(model_options_parse("http://", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "address");
+    check_err(model_options_parse("http://ann:secret@h:1/v1#a", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "TANDEM_API_KEY");
+    assert_null(strstr(f->err.text, "secret"));
+    check_ok(model_options_parse("http://h:1/v1#team@7b", &f->arena, &o, &f->err), &f->err);
     check_err(model_options_parse("replay:", &f->arena, &o, &f->err), ERR_INVALID, &f->err, "replay:DIR");
 }
 

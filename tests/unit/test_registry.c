@@ -121,6 +121,7 @@ static void a_wrong_file_is_refused_with_its_line_and_what_is_allowed(void **sta
         { "models:\n- {id: m, file: " DIGEST ", edit_format: diff}\n", "allowed: files, blocks" },
         { "backends:\n- {id: b, kind: cloud}\n", "allowed: llama-server, openai, ollama, adapter" },
         { "backends:\n- {id: b, kind: ollama}\n", "models.yaml:2: backends[0].url is missing; ollama needs an address" },
+        { "backends:\n- {id: b, kind: openai, url: \"http://ann:secret@h/v1\"}\n", "url has a user name or password in it" },
         { "backends:\n- {id: b, kind: openai, url: ftp://x}\n", "it begins with http://, https:// or unix:" },
         { "routes:\n- {id: developer, primary: none}\n", "models.yaml:2: routes[0].primary is \"none\", and there is no such model" },
         { "routes:\n- {id: boss, primary: none}\n", "roles are pm, architect, developer" },
