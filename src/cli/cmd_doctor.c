@@ -257,6 +257,23 @@ static bool check_stack(struct examination *x, const char *name, const char *con
     return usable;
 }
 
+static void on_override(const char *what, const char *fault, void *ctx)
+{
+    if (!starts_with(what, "stack ")) /* seen with its tools */
+        report(ctx, *fault ? MISSING : FINE, what, fault, *fault ? "mend the file, or remove it to have ours again" : "");
+}
+
+static void check_overrides(struct examination *x)
+{
+    struct err e;
+    const char *home;
+    if (invocation_home(x->in, &home, &e) < 0)
+        return; /* said already */
+    struct overrides overrides = team_overrides(&x->in->arena, home, NULL);
+    if (overrides_examine(&x->in->arena, overrides.dirs, on_override, x, &e) < 0)
+        report(x, MISSING, "files in place of ours", e.text, "");
+}
+
 static void check_stacks(struct examination *x, struct sandbox *sandbox)
 {
     struct err e;
@@ -289,6 +306,7 @@ static int run_doctor(struct invocation *in, struct err *e)
     check_scratch(&x);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         check_program(&x, &programs[i]);
+    check_overrides(&x);
     struct sandbox *sandbox = check_sandbox(&x);
     if (sandbox)
         check_stacks(&x, sandbox);

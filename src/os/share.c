@@ -57,6 +57,16 @@ int share_read(struct arena *a, const char *path, const char *const *override_di
     return 0;
 }
 
+const char *share_where(struct arena *a, const char *path, const char *const *override_dirs)
+{
+    for (size_t i = 0; override_dirs && override_dirs[i]; i++) {
+        const char *file = arena_printf(a, "%s/%s", override_dirs[i], path);
+        if (access(file, F_OK) == 0)
+            return file;
+    }
+    return path;
+}
+
 /* Adds the files of dir/folder whose path starts with `prefix`; `folder` ends with '/'. */
 static int list_override(struct arena *a, const char *dir, const char *folder, const char *prefix,
                          struct texts *out, struct err *e)

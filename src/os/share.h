@@ -22,6 +22,10 @@ struct err;
 int share_read(struct arena *a, const char *path, const char *const *override_dirs,
                const char **ret, size_t *ret_len, struct err *e);
 
+/* What to call the file that share_read reads, in errors: an override's whole path, of ours the
+ * path below share/. */
+const char *share_where(struct arena *a, const char *path, const char *const *override_dirs);
+
 /* Paths below share/ that start with `prefix`, which names a folder at least ("stacks/",
  * "prompts/te"); overrides included, sorted, each once. */
 int share_list(struct arena *a, const char *prefix, const char *const *override_dirs,

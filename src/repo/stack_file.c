@@ -476,12 +476,12 @@ static int inherit(struct loading *ld)
         return 0;
     if (!is_stack_name(parent))
         return yaml_fault(ld->yaml, "extends", ld->err, "is not the name of a stack");
-    const char *file_name = WHERE(ld, "stacks/%s.yaml", parent), *text;
+    const char *path = WHERE(ld, "stacks/%s.yaml", parent), *text;
     size_t len;
-    int r = read_part(ld, "extends", file_name + strlen("stacks/"), &text, &len);
+    int r = read_part(ld, "extends", path + strlen("stacks/"), &text, &len);
     struct yaml *base;
     if (r == 0)
-        r = yaml_parse(&s->arena, file_name, text, len, &base, ld->err);
+        r = yaml_parse(&s->arena, share_where(&s->arena, path, ld->override_dirs), text, len, &base, ld->err);
     if (r == 0)
         yaml_inherit(ld->yaml, base, &s->arena);
     return r;
@@ -516,7 +516,8 @@ int stack_parse(struct stack **ret, const char *name, const char *text, size_t l
     s->version = ARENA_NEW(&s->arena, struct stack_version);
     pthread_mutex_init(&s->version->lock, NULL);
     struct yaml *yaml;
-    int r = yaml_parse(&s->arena, arena_printf(&s->arena, "stacks/%s.yaml", name), text, len, &yaml, e);
+    const char *where = share_where(&s->arena, arena_printf(&s->arena, "stacks/%s.yaml", name), override_dirs);
+    int r = yaml_parse(&s->arena, where, text, len, &yaml, e);
     if (r == 0) {
         struct loading ld = { .stack = s, .yaml = yaml, .override_dirs = override_dirs, .err = e };
         r = load_all(&ld, name);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/yaml.h"
 #include "os/share.h"
+#include "team/step.h"
 
 static const char *const scopes[] = { "project", "functionality", "ticket", "criterion", NULL };
 static const char *const conditions[] = { "always", "no-behaviour", "asked", NULL };
@@ -39,6 +40,50 @@ static const struct stage *stage_at(const struct playbook *p, size_t i)
     return (const struct stage *)p->stages.items + i;
 }
 
+/* Code knows these by name, or nothing is finished without them. */
+static const struct { const char *step; enum stage_for scope; } needed[] = {
+    { "write-spec", FOR_PROJECT }, { "plan", FOR_PROJECT }, { "start", FOR_TICKET }, { "red", FOR_CRITERION },
+    { "green", FOR_CRITERION }, { "refactor", FOR_TICKET }, { "integrate", FOR_TICKET }, { "merge", FOR_TICKET },
+    { "deliver", FOR_FUNCTIONALITY },
+};
+
+static bool has_step(const struct playbook *p, const char *step, enum stage_for scope)
+{
+    for (size_t i = 0; i < p->stages.count; i++)
+        if (streq(stage_at(p, i)->step, step) && stage_at(p, i)->scope == (int)scope)
+            return true;
+    return false;
+}
+
+static int check_stage(struct arena *a, const struct yaml *y, const struct playbook *p, size_t i, struct err *e)
+{
+    const struct stage *s = stage_at(p, i);
+    if (!step_find(s->step))
+        return yaml_fault(y, arena_printf(a, "stages[%zu].step", i), e, "is \"%s\"; allowed: %s", s->step, step_names(a));
+    if (role_parse(s->role) < 0)
+        return yaml_fault(y, arena_printf(a, "stages[%zu].role", i), e, "is \"%s\"; allowed: engine, pm, architect, developer, tester", s->role);
+    if (playbook_stage(p, s->name) != s)
+        return yaml_fault(y, arena_printf(a, "stages[%zu].name", i), e, "is \"%s\", which is there already; give each its own name", s->name);
+    bool is_called = streq(s->step, "refactor") || streq(s->step, "integrate");
+    if (is_called && !streq(s->name, s->step))
+        return yaml_fault(y, arena_printf(a, "stages[%zu].name", i), e, "is \"%s\"; a stage with the step %s has to be called so too", s->name, s->step);
+    return 0;
+}
+
+static int check_stages(struct arena *a, const struct yaml *y, const struct playbook *p, struct err *e)
+{
+    for (size_t i = 0; i < p->stages.count; i++) {
+        int r = check_stage(a, y, p, i, e);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!has_step(p, needed[i].step, needed[i].scope))
+            return yaml_fault(y, "stages", e, "has none with {step: %s, for: %s}, without which nothing is built", needed[i].step,
+                              scopes[needed[i].scope]);
+    return 0;
+}
+
 int playbook_load(struct arena *a, const char *name, const char *const *override_dirs,
                   struct playbook *ret, struct err *e)
 {
@@ -49,15 +94,15 @@ int playbook_load(struct arena *a, const char *name, const char *const *override
     if (r < 0)
         return err_prefix(e, "playbook \"%s\"", name);
     struct playbook p;
-    r = yaml_read_record(path, text, len, &playbook_record, a, &p, e);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < p.stages.count; i++)
-        if (playbook_stage(&p, stage_at(&p, i)->name) != stage_at(&p, i))
-            return err_set(e, ERR_INVALID, "%s: the stage \"%s\" is there twice; give each its own name",
-                           path, stage_at(&p, i)->name);
-    *ret = p;
-    return 0;
+    struct yaml *yaml;
+    r = yaml_parse(a, share_where(a, path, override_dirs), text, len, &yaml, e);
+    if (r == 0)
+        r = yaml_record(yaml, a, &playbook_record, &p, e);
+    if (r == 0)
+        r = check_stages(a, yaml, &p, e);
+    if (r == 0)
+        *ret = p;
+    return r;
 }
 
 const struct stage *playbook_stage(const struct playbook *p, const char *name)

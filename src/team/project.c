@@ -129,6 +129,8 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
     if (r == 0 && *base.hex && (r = tree_within(repo, &base, &t->options.limits, e)) < 0)
         err_prefix(e, "%s", w->repo);
     if (r == 0)
+        r = overrides_check(a, overrides.dirs, e);
+    if (r == 0)
         r = find_stack(repo, a, overrides.dirs, p, e);
     if (r == 0)
         r = playbook_load(a, p->playbook, overrides.dirs, &playbook, e);

@@ -25,6 +25,14 @@ step_fn *step_find(const char *name)
     return NULL;
 }
 
+const char *step_names(struct arena *a)
+{
+    struct texts names = { 0 };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        texts_add(&names, a, steps[i].name);
+    return texts_join(&names, a, ", ", 0);
+}
+
 /* ---- tasks ---- */
 
 void task_put(struct batch *b, struct arena *a, const char *project, const char *thing, int64_t number,

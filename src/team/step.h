@@ -103,6 +103,8 @@ struct step {
 typedef int step_fn(struct step *s, struct err *e);
 /* The code behind a playbook's step name, NULL when there is none. */
 step_fn *step_find(const char *name);
+/* "write-spec, plan, ...": all there are. */
+const char *step_names(struct arena *a);
 
 /* Does one leased task from loading to "task done". */
 int step_run(struct team *t, struct site *site, const char *task_id, const struct task *task,

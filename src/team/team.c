@@ -124,12 +124,6 @@ const char *project_repo_path(struct arena *a, const char *home, const char *pro
     return arena_printf(a, "%s/projects/%s/repo.git", home, project);
 }
 
-struct overrides team_overrides(struct arena *a, const char *home, const char *project)
-{
-    const char *all = arena_printf(a, "%s/share", home);
-    return project ? (struct overrides){ { arena_printf(a, "%s/projects/%s/share", home, project), all } } : (struct overrides){ { all } };
-}
-
 static int site_open(struct team *t, const char *project, struct site **ret, struct err *e)
 {
     struct site *site = xcalloc(1, sizeof *site);
@@ -139,6 +133,8 @@ static int site_open(struct team *t, const char *project, struct site **ret, str
     int r = store_get(t->store, &site->arena, &project_type, project, &p, NULL, e);
     if (r == ERR_NOT_FOUND)
         r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, t->home);
+    if (r == 0 && t->queue)
+        r = overrides_check(&site->arena, site->overrides.dirs, e);
     if (r == 0)
         r = playbook_load(&site->arena, p.playbook, site->overrides.dirs, &site->playbook, e);
     if (r == 0)

@@ -162,6 +162,12 @@ int team_set_out(struct team *t, const char *project, const char *out, const cha
  * HOME/projects/PROJECT/share, for all in HOME/share. */
 struct overrides { const char *dirs[3]; };
 struct overrides team_overrides(struct arena *a, const char *home, const char *project);
+/* Reads each overriding prompt, playbook and stack as the team will: `what` is "prompt tester",
+ * `fault` "" or a sentence with file and line. */
+typedef void override_seen(const char *what, const char *fault, void *ctx);
+int overrides_examine(struct arena *a, const char *const *dirs, override_seen *seen, void *ctx, struct err *e);
+/* The first fault of them as an error, ERR_SETUP. */
+int overrides_check(struct arena *a, const char *const *dirs, struct err *e);
 
 /* The project's bare repository below `home`. */
 const char *project_repo_path(struct arena *a, const char *home, const char *project);

@@ -1,4 +1,5 @@
 """tandem doctor: finds what is missing, by trying it."""
+import contextlib
 import json
 import os
 import re
@@ -6,6 +7,7 @@ import shutil
 import subprocess
 import unittest
 
+import greet
 import home
 
 
@@ -47,6 +49,31 @@ class Doctor(home.Home):
         self.assertIn("stacks/cobol.yaml:2", row["found"])
         (self.room / "spec.md").write_text("# Greet\n\n- It greets.\n")
         self.refused(1, "stacks/cobol.yaml:2", "run", "spec.md", "--stack", "cobol", "--yes", "--model", "http://127.0.0.1:9/v1#m")
+
+    def test_what_stands_in_place_of_our_files_is_read_before_a_model_is_asked(self):
+        """By the doctor, by a run, and by resume, each time with the whole path and the line."""
+        tester = self.home / "share" / "prompts" / "tester.md"
+        wrong = f"{tester}: line 2: the placeholder {{{{wrong}}}} is not known here; known are {{{{guide}}}}"
+        playbook = self.home / "share" / "playbooks" / "agile.yaml"
+        ours = (home.ROOT / "share" / "playbooks" / "agile.yaml").read_text()
+        misspelt = f'{playbook}:13: stages[4].step is "rad"; allowed: write-spec, plan, start, scope, red, green'
+        (self.room / "spec.md").write_text(greet.SPEC)
+        with contextlib.closing(greet.model()) as fake:
+            run = ("run", "spec.md", "--stack", "python", *fake.words())
+            self.refused(1, "the plan waits for approval", *run)
+            asked = len(fake.asked)
+            for path, text, said in ((tester, "Be short.\n{{wrong}}\n", wrong), (playbook, ours.replace("step: red", "step: rad"), misspelt)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+                what = "prompt tester" if path == tester else "playbook agile"
+                self.assertIn(said, self.rows(status=1)[what]["found"])
+                self.refused(1, said, *run, "--name", "Another")
+                self.refused(1, said, "resume", "--yes")
+                path.unlink()
+            self.assertEqual(len(fake.asked), asked)
+            tester.write_text("Be short.\n{{guide}}\n")
+            self.assertEqual(self.rows()["prompt tester"]["verdict"], "ok")
+            self.assertIn("2 of 2 done", self.good("resume", "--yes", timeout=100))
 
     def on_another_machine(self, *binds):
         """The rows on this machine with some files replaced, by bubblewrap."""
