@@ -18,6 +18,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "project.blocked", "cannot go on" },
     { "project.retried", "started again" },
     { "spec.written", "spec written" },
+    { "spec.doubted", "the specification may leave out what was asked for, it does not speak of" },
     { "spec.approved", "spec approved" },
     { "spec.edited", "spec edited" },
     { "spec.change-asked", "a change of the spec was asked for" },

@@ -104,9 +104,20 @@ static void show_changes(struct work *w, const char *text)
         fprintf(w->out, "Changed since you read it:\n%s\n", shown.data);
 }
 
-/* *ret_stop: the person wants to stop here. */
-static int ask_person(struct work *w, const char *project, bool is_spec, bool *ret_stop, struct err *e)
+/* Whether other words say the same, only the person can tell. */
+static void show_doubt(struct work *w, const char *project, int64_t spec_number)
 {
+    struct arena *a = &w->session.in->arena;
+    struct spec spec;
+    const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)spec_number);
+    if (store_get(w->session.store, a, &spec_type, id, &spec, NULL, NULL) == 0 && *spec.doubt)
+        fprintf(w->out, "Of what you asked for these words do not occur: %s. Look whether it says them in other words.\n\n", spec.doubt);
+}
+
+/* *ret_stop: the person wants to stop here. */
+static int ask_person(struct work *w, const char *project, const struct project *p, bool *ret_stop, struct err *e)
+{
+    bool is_spec = p->state == PROJECT_SPEC_APPROVAL;
     static const struct choice choices[] = { { 'a', "accept" }, { 'e', "edit" }, { 'c', "change" }, { 's', "stop" } };
     const char *text;
     int r = team_under_approval(w->session.team, &w->session.in->arena, project, false, &text, e);
@@ -116,6 +127,8 @@ static int ask_person(struct work *w, const char *project, bool is_spec, bool *r
     fprintf(w->out, "\n%s\n", text);
     if (w->seen && w->seen_spec == is_spec)
         show_changes(w, text);
+    if (is_spec)
+        show_doubt(w, project, p->spec);
     fflush(w->out);
     w->seen = text;
     w->seen_spec = is_spec;
@@ -142,7 +155,7 @@ static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct
         return r;
     if (w->accept)
         return team_approve(w->session.team, project, w->session.person, e);
-    return ask_person(w, project, p.state == PROJECT_SPEC_APPROVAL, ret_stop, e);
+    return ask_person(w, project, &p, ret_stop, e);
 }
 
 /* ---- the loop ---- */

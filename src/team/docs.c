@@ -60,6 +60,7 @@ static const struct field spec_fields[] = {
     INT(spec, number),
     TEXT(spec, text, .required = true, .searched = true),
     TEXT(spec, origin, .doc = "file, pm or person"),
+    TEXT(spec, doubt, .doc = "words of the idea that it does not have"),
     BOOLEAN(spec, approved),
     TEXT(spec, approved_by),
 };

@@ -61,6 +61,7 @@ struct spec {
     int64_t number;
     const char *text;
     const char *origin; /* "file", "pm", "person" */
+    const char *doubt;  /* words of the idea that it does not have: "people, nicely"; "" */
     bool approved;
     const char *approved_by;
 };

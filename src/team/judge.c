@@ -192,25 +192,31 @@ const char *developer_is_satisfactory(struct arena *a, const struct green_questi
 
 /* ---- PM ---- */
 
-const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *spec)
+const char *pm_wrote_specification(struct arena *a, const char *spec)
 {
     struct err e;
     const char *text;
     if (spec_read(a, spec, strlen(spec), &text, &e) < 0)
         return arena_strdup(a, e.text);
-    if (text[strspn(text, " \n")] != '#')
-        return "the specification must begin with a title line (# Name)";
+    return text[strspn(text, " \n")] == '#' ? "" : "the specification must begin with a title line (# Name)";
+}
+
+const char *pm_leaves_out(struct arena *a, const char *idea, const char *spec)
+{
     struct texts missing = { 0 };
     size_t significant = 0;
     const char *word;
     for (const char *p = idea; (word = next_telling_word(a, &p));) {
         significant++;
-        if (!mentions_word(text, word) && !texts_has(&missing, word))
+        if (!mentions_word(spec, word) && !texts_has(&missing, word))
             texts_add(&missing, a, word);
     }
     /* Paraphrase is allowed: a third may be said in other words. */
-    if (missing.count * 3 > significant)
-        return arena_printf(a, "the specification does not speak of: %s. Cover everything the person said",
-                            texts_join(&missing, a, ", ", 12));
-    return "";
+    return missing.count * 3 > significant ? texts_join(&missing, a, ", ", 12) : "";
+}
+
+const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *spec)
+{
+    const char *fault = pm_wrote_specification(a, spec), *missing = *fault ? "" : pm_leaves_out(a, idea, spec);
+    return *missing ? arena_printf(a, "the specification does not speak of: %s. Cover everything the person said", missing) : fault;
 }

@@ -54,7 +54,12 @@ struct green_judgement {
 const char *developer_is_satisfactory(struct arena *a, const struct green_question *q, struct green_judgement *ret);
 
 /* ---- PM ---- */
-/* The spec has clauses and covers what was said: the significant words of the idea occur. */
+/* It has a title and clauses. */
+const char *pm_wrote_specification(struct arena *a, const char *spec);
+/* The significant words of the idea that do not occur, "people, nicely"; "" when at most a third of
+ * them.  Only a person can tell whether other words say the same. */
+const char *pm_leaves_out(struct arena *a, const char *idea, const char *spec);
+/* Both. */
 const char *pm_is_satisfactory(struct arena *a, const char *idea, const char *spec);
 
 /* ---- Architect ---- */

@@ -23,8 +23,10 @@ static const char *strip_fence(struct arena *a, const char *text)
     return text + len - 3 > start ? arena_strndup(a, start, (size_t)(text + len - 3 - start)) : text;
 }
 
+/* *ret_doubt: what the last answer still seems to leave out.  That is for a person to say, who may
+ * see it said in other words. */
 static int ask_spec(struct step *s, struct conversation_use *c, const char *step_name, const char **ret_text,
-                    const char **ret_fault, struct err *e)
+                    const char **ret_fault, const char **ret_doubt, struct err *e)
 {
     int64_t tries = s->team->options.limits.replans;
     for (int64_t nth = 0; nth < tries; nth++) {
@@ -37,6 +39,10 @@ static int ask_spec(struct step *s, struct conversation_use *c, const char *step
         const char *text = strip_fence(s->arena, reply.text);
         *ret_fault = reply.cut ? "it was cut off before its end; be shorter"
                                : pm_is_satisfactory(s->arena, s->project.idea, text);
+        if (nth + 1 == tries && !reply.cut && !*pm_wrote_specification(s->arena, text)) {
+            *ret_doubt = pm_leaves_out(s->arena, s->project.idea, text);
+            *ret_fault = "";
+        }
         if (!**ret_fault)
             return spec_read(s->arena, text, strlen(text), ret_text, e);
         conversation_add(s, c, TURN_OBSERVATION,
@@ -84,8 +90,8 @@ int step_write_spec(struct step *s, struct err *e)
     if (r < 0)
         return r;
     conversation_add(s, c, TURN_REQUEST, text);
-    const char *fault = "", *spec = NULL;
-    r = ask_spec(s, c, arena_printf(s->arena, "spec-%lld", (long long)s->project.spec + 1), &spec, &fault, e);
+    const char *fault = "", *spec = NULL, *doubt = "";
+    r = ask_spec(s, c, arena_printf(s->arena, "spec-%lld", (long long)s->project.spec + 1), &spec, &fault, &doubt, e);
     if (r < 0)
         return r;
     if (*fault) {
@@ -97,9 +103,15 @@ int step_write_spec(struct step *s, struct err *e)
     s->project.wish = "";
     s->project.state = PROJECT_SPEC_APPROVAL;
     s->project_changed = true;
-    struct spec doc = { .project = s->project_id, .number = s->project.spec, .text = spec, .origin = "pm", .approved_by = "" };
+    struct spec doc = { .project = s->project_id, .number = s->project.spec, .text = spec, .origin = "pm", .doubt = doubt,
+                        .approved_by = "" };
     batch_insert(s->batch, &spec_type, arena_printf(s->arena, "%s/spec-%lld", s->project_id, (long long)doc.number), &doc);
     step_event(s, "spec.written", NULL);
+    if (*doubt) {
+        json_t *payload = json_object();
+        json_put_text(payload, "why", doubt);
+        step_event(s, "spec.doubted", payload);
+    }
     s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
     return 0;
 }

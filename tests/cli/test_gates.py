@@ -27,6 +27,25 @@ class Gates(terminal.AtTerminal):
         self.assertEqual(self.project()["name"], "Greeter")
         self.assertTrue((self.room / "greeter" / "greet.py").exists(), out)
 
+    def test_a_specification_that_says_it_in_other_words_is_for_the_person_to_judge(self):
+        """Who cannot be asked (--yes) reads the doubt in what the run prints."""
+        idea, doubt = "It welcomes people nicely", "welcomes, people, nicely"
+        with contextlib.closing(FakeModel([("pm", "", SPEC)] + greet.table())) as fake:
+            status, out = self.at_terminal(["run", idea, "--stack", "python", *fake.words()], ["a", "s"])
+            self.assertEqual(status, 0, out)
+            self.assertIn(f"Of what you asked for these words do not occur: {doubt}. ", out)
+            self.assertEqual(len([role for role, _, _ in fake.asked if role == "pm"]), 3)
+            self.refused(1, "the plan waits for approval", "resume")
+            out = self.good("run", idea, "--stack", "python", "--yes", "--out", "other", *fake.words(), timeout=200)
+        self.assertIn(f"the specification may leave out what was asked for, it does not speak of: {doubt}\n", out)
+        self.assertIn("2 of 2 done", out)
+
+    def test_what_is_no_specification_blocks_the_project(self):
+        with contextlib.closing(FakeModel([("pm", "", "Hello to you, and bye.")])) as fake:
+            done = self.tandem("run", IDEA, "--stack", "python", "--yes", *fake.words())
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("the PM did not write a usable specification: ", done.stdout)
+
     def test_the_name_that_the_person_gave_stays(self):
         status, out, _ = self.run_idea(["a", "s"], words=["--name", "hello", "--out", "there"])
         self.assertEqual(status, 0, out)

@@ -259,6 +259,9 @@ static void a_spec_must_speak_of_what_was_said(void **state)
     assert_non_null(strstr(pm_is_satisfactory(&a, idea, "# Cooking\n\n- It stores recipes.\n"), "temperatures"));
     assert_non_null(strstr(pm_is_satisfactory(&a, idea, "Converts lengths, temperatures, units; rounding."), "title line"));
     assert_non_null(strstr(pm_is_satisfactory(&a, idea, ""), "empty"));
+    assert_string_equal(pm_wrote_specification(&a, "# Cooking\n\n- It stores recipes.\n"), "");
+    assert_non_null(strstr(pm_wrote_specification(&a, "Converts lengths."), "title line"));
+    assert_string_equal(pm_leaves_out(&a, "converts lengths", "# Cooking\n\n- It stores recipes.\n"), "converts, lengths");
 }
 
 int main(void)
