@@ -16,6 +16,9 @@ static int run_help(struct invocation *in, struct err *e)
         manual_settings(in->out, &in->settings);
         return r;
     }
+    const struct command *group = command_find(topic);
+    if (in->operands.count == 2 && group && !group->actions)
+        return err_set(e, ERR_USAGE, "\"%.60s\" is one word too many: tandem %s has no actions", in->operands.items[1], topic);
     if (in->operands.count == 2)
         topic = arena_printf(&in->arena, "%s %s", topic, in->operands.items[1]);
     const struct command *c = command_find(topic);

@@ -59,38 +59,44 @@ static void print_table(FILE *out, const char *const *cells, size_t columns, siz
     }
 }
 
-static int list(struct session *s, struct err *e)
+static int print_json(struct session *s, const struct registry *r)
+{
+    STR_LOCAL(text);
+    json_write(&text, json_keep(&s->in->arena, record_write(&registry_record, r)));
+    fprintf(s->in->out, "%s\n", text.data);
+    return 0;
+}
+
+static int print_models(struct session *s, const struct registry *r)
 {
     struct arena *a = &s->in->arena;
-    struct registry r;
-    int code = registry_load(s->store, a, &r, e);
-    if (code < 0)
-        return code;
-    if (option_given(s->in, "json")) {
-        STR_LOCAL(text);
-        json_t *value = json_keep(a, record_write(&registry_record, &r));
-        json_write(&text, value);
-        fprintf(s->in->out, "%s\n", text.data);
-        return 0;
-    }
-    if (!r.models.count) {
+    if (!r->models.count) {
         fprintf(s->in->out, "There is no model in %s yet. `tandem model import FILE.gguf` takes one in; `tandem model import models.yaml` "
                             "names those of other servers.\n", s->home);
         return 0;
     }
     enum { COLUMNS = 7 };
-    const struct model_entry *m = r.models.items;
-    const char **cells = ARENA_ARRAY(a, const char *, (r.models.count + 1) * COLUMNS);
+    const struct model_entry *m = r->models.items;
+    const char **cells = ARENA_ARRAY(a, const char *, (r->models.count + 1) * COLUMNS);
     const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "CONTEXT", "SLOTS", "SIZE", "USED BY" };
     memcpy(cells, head, sizeof head);
-    for (size_t i = 0; i < r.models.count; i++) {
+    for (size_t i = 0; i < r->models.count; i++) {
         const char *row[COLUMNS] = { m[i].id, number_text(a, m[i].version), *m[i].backend ? m[i].backend : "llama-server",
                                      number_text(a, m[i].context), number_text(a, m[i].slots), size_text(a, m[i].bytes),
-                                     used_by(a, &r, m[i].id) };
+                                     used_by(a, r, m[i].id) };
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }
-    print_table(s->in->out, cells, COLUMNS, r.models.count + 1);
+    print_table(s->in->out, cells, COLUMNS, r->models.count + 1);
     return 0;
+}
+
+static int list(struct session *s, struct err *e)
+{
+    struct registry r;
+    int code = registry_load(s->store, &s->in->arena, &r, e);
+    if (code < 0)
+        return code;
+    return option_given(s->in, "json") ? print_json(s, &r) : print_models(s, &r);
 }
 
 static int run_list(struct invocation *in, struct err *e)
@@ -121,10 +127,13 @@ static int import(struct session *s, struct err *e)
     if (!ends_with(path, ".yaml") && !ends_with(path, ".yml"))
         return models_import_file(s, path, option_value(s->in, "id"), option_value(s->in, "sha256"), e);
     STR_LOCAL(text);
+    struct registry all;
     int r = file_read_path(path, MAX_YAML, &text, e);
     if (r == 0)
         r = registry_import_yaml(s->store, path, text.data, text.len, session_login(&s->in->arena), e);
-    return r < 0 ? r : list(s, e);
+    if (r == 0)
+        r = registry_load(s->store, &s->in->arena, &all, e);
+    return r < 0 ? r : print_models(s, &all);
 }
 
 static int run_import(struct invocation *in, struct err *e)

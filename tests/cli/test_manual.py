@@ -98,6 +98,13 @@ class Manual(home.Home):
         (self.room / "a folder").mkdir()
         self.assertEqual(self.complete("help", "--home", "a"), ["a folder"])
 
+    def test_bash_completes_the_actions_of_a_group(self):
+        self.assertIn("import", self.complete("model", ""))
+        self.assertEqual(self.complete("model", "rou"), ["route"])
+        self.assertEqual(self.complete("model", "route", "--f"), ["--fallback"])
+        self.assertIn("--id", self.complete("model", "import", "--"))
+        self.assertNotIn("--id", self.complete("model", "list", "--"))
+
     def test_the_other_shells_accept_their_scripts(self):
         seen = 0
         for shell in ("zsh", "fish"):
@@ -121,6 +128,16 @@ class CommandLine(home.Home):
     def test_a_mistyped_command_gets_a_suggestion(self):
         self.refused(2, 'no command "hlep"; did you mean help?', "hlep")
         self.refused(2, 'no command "frobnicate"; see tandem help', "frobnicate")
+
+    def test_a_group_lists_its_actions_and_each_explains_itself(self):
+        done = self.tandem("model")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, r"Actions:\n  list +show the models")
+        self.assertIn("Usage: tandem model route [OPTIONS] [ROLE [MODEL]]", self.good("help", "model", "route"))
+        self.assertEqual(self.good("help", "model", "route"), self.good("model", "route", "--help"))
+        self.refused(2, 'no command "model lst"; did you mean model list?', "model", "lst")
+        self.refused(2, 'no command "model frobnicate"; see tandem help model', "model", "frobnicate")
+        self.assertIn(".SS tandem model import", self.good("man"))
 
     def test_a_mistyped_option_gets_a_suggestion(self):
         self.refused(2, "no option --hom; did you mean --home?", "help", "--hom=x")
