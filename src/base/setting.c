@@ -62,6 +62,8 @@ static const struct setting table[] = {
     INT(patience_s, 0, 604800, "300", "seconds", "how long a busy or loading server is waited for, or one that answered before and is away; else 3 s"),
     TEXT(api_key_file, 4096, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
     TEXT(ca_file, 4096, "", "PEM file of the company's certificate authority"),
+    TEXT(nearby, 4096, "http://127.0.0.1:8080/v1 http://127.0.0.1:11434/v1 http://127.0.0.1:8000/v1 http://127.0.0.1:1234/v1",
+         "where a running model server is looked for when none is given and no route is set"),
 #undef GROUP
 #define GROUP "Running models"
     TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),

@@ -39,7 +39,7 @@ struct settings {
     /* talking to models */
     int64_t context_tokens, answer_tokens, map_tokens, answer_kib;
     int64_t connect_s, first_token_s, stall_s, total_s, patience_s;
-    const char *api_key_file, *ca_file;
+    const char *api_key_file, *ca_file, *nearby;
     /* running models */
     const char *models_dir, *llama_server;
     int64_t model_memory_mib, model_vram_mib, model_queue, model_load_s, model_ageing_s;

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/wanted.h"
 #include "cli/work.h"
+#include "model/nearby.h"
 #include "os/files.h"
 #include "team/spec.h"
 #include "team/words.h"
@@ -121,6 +122,19 @@ static int ask_models(void *session, struct err *e)
     return session_ask_models(session, e);
 }
 
+/* Nothing was said: a server that runs on this machine is taken, and said. */
+static int find_nearby(struct invocation *in, struct texts *models, struct err *e)
+{
+    const char *word;
+    if (!model_nearby(&in->arena, in->settings.nearby, &word))
+        return err_set(e, ERR_USAGE, "no model is given, none of the usual addresses answers, and no route is set: "
+                                     "--model http://127.0.0.1:8080/v1#NAME (llama-server), http://127.0.0.1:11434/v1#NAME (Ollama) "
+                                     "or any OpenAI-compatible address; or `tandem model import` one and `tandem model route` it");
+    texts_add(models, &in->arena, word);
+    fprintf(option_given(in, "json") ? stderr : in->out, "No model was given; %s runs here and is used.\n", word);
+    return 0;
+}
+
 static int run_run(struct invocation *in, struct err *e)
 {
     struct project_wish wish = { 0 };
@@ -128,14 +142,14 @@ static int run_run(struct invocation *in, struct err *e)
     int r = fill_wish(in, &wish, e);
     if (r < 0)
         return r;
-    if (!option_given(in, "model") && !home_has_routes(in))
-        return err_set(e, ERR_USAGE, "no model is given: --model http://127.0.0.1:8080/v1#NAME (llama-server), "
-                                     "http://127.0.0.1:11434/v1#NAME (Ollama), or any OpenAI-compatible endpoint; or "
-                                     "`tandem model import` one and `tandem model route` it");
     wish.models = option_values(in, "model");
+    if (!wish.models.count && !home_has_routes(in))
+        r = find_nearby(in, &wish.models, e);
+    if (r < 0)
+        return r;
     r = work_open(&w, in, e);
     if (r == 0)
-        r = work_begin(&w, NULL, e);
+        r = work_begin(&w, &wish.models, e);
     wish.before = ask_models;
     wish.ctx = &w.session;
     const char *id = NULL;

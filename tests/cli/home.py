@@ -25,7 +25,7 @@ class Home(unittest.TestCase):
     def environment(self, **more):
         """Nothing of the user's settings or terminal; sanitizers keep their options."""
         env = {k: v for k, v in os.environ.items() if k in ("PATH", "TMPDIR") or k.endswith("SAN_OPTIONS")}
-        env.update(HOME=str(self.room), TANDEM_HOME=str(self.home), LANG="C.UTF-8", TERM="dumb")
+        env.update(HOME=str(self.room), TANDEM_HOME=str(self.home), LANG="C.UTF-8", TERM="dumb", TANDEM_NEARBY="")
         env.update(more)
         return {k: v for k, v in env.items() if v is not None}
 

@@ -1,0 +1,60 @@
+"""A run without --model: the home's routes serve the roles, or a server that runs here is found."""
+import contextlib
+import json
+
+import greet
+import home
+from fake_model import ROLES, FakeModel, files
+
+
+def entries(fake, *more):
+    """models.yaml for it: each role has a model of its own name there."""
+    models = "".join(f"- {{id: m-{role}, backend: fake, name: {role}}}\n" for role in ROLES)
+    routes = "".join(f"- {{id: {role}, primary: m-{role}}}\n" for role in ROLES)
+    return f"backends:\n- {{id: fake, kind: openai, url: '{fake.url}'}}\nmodels:\n{models}{''.join(more)}routes:\n{routes}"
+
+
+class Routes(greet.Made):
+    def setUp(self):
+        super().setUp()
+        (self.room / "spec.md").write_text(greet.SPEC)
+
+    def test_roles_are_served_by_their_routes(self):
+        with contextlib.closing(FakeModel(greet.table())) as fake:
+            (self.room / "models.yaml").write_text(entries(fake))
+            self.good("model", "import", "models.yaml")
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", timeout=200)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual({who for who, _, _ in fake.asked}, {"architect", "developer", "tester"})
+        self.assertIn("m-developer", self.good("runs", "T-1"))
+
+    def test_a_model_of_the_registry_is_named_like_an_address(self):
+        with contextlib.closing(FakeModel(greet.table())) as fake:
+            (self.room / "models.yaml").write_text(entries(fake))
+            self.good("model", "import", "models.yaml")
+            self.refused(2, 'there is no model "m-nobody"', "run", "spec.md", "--yes", "--model", "m-nobody")
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", "--model", "m-tester", "--model", f"developer={fake.url}#developer",
+                               "--model", "architect=m-architect", timeout=200)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(self.good("status", "--json"))[0]["models"][0], "m-tester")
+
+    def test_the_fallback_of_a_role_is_asked_when_its_model_gets_nowhere(self):
+        table = [("developer", "> hello('Ann')", "I would rather not."), ("developer", "holds no file", "Nor now."),
+                 ("architect", "holds no file", files(greet_py=greet.HELLO)), *greet.table()]
+        with contextlib.closing(FakeModel(table)) as fake:
+            (self.room / "models.yaml").write_text(entries(fake).replace("{id: developer, primary: m-developer}",
+                                                                        "{id: developer, primary: m-developer, fallback: architect}"))
+            self.good("model", "import", "models.yaml")
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", "--set", "attempts=5", timeout=200)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("m-architect", self.good("runs", "T-1"))
+
+    def test_a_server_that_runs_here_is_found_and_said(self):
+        with contextlib.closing(FakeModel([])) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", env={"TANDEM_NEARBY": f"http://127.0.0.1:1/v1 {fake.url}"})
+        self.assertIn(f"No model was given; {fake.url}#pm runs here and is used.", done.stdout)
+        self.assertEqual(json.loads(self.good("status", "--json"))[0]["models"], [f"{fake.url}#pm"])
+
+
+if __name__ == "__main__":
+    home.tap.main()
