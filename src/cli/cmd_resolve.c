@@ -86,8 +86,8 @@ static int open_clone(struct resolving *w, struct err *e)
     const struct resolve *m = &w->merge;
     struct stat st;
     if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0 && !repo_clone_unfinished(w->dir))
-        return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run tandem resolve %s --done, or delete the directory to "
-                                      "open it anew", w->dir, m->thing);
+        return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run %s --done, or delete the directory to "
+                                      "open it anew", w->dir, project_command(&w->session.in->arena, "resolve", m->project, m->thing));
     int r = team_resolve_open(w->session.team, m, w->dir, w->session.person, e);
     if (r == ERR_EXISTS)
         return err_set(e, r, "%s; name another directory with --dir", arena_strdup(&w->session.in->arena, e->text));
@@ -100,7 +100,8 @@ static int open_clone(struct resolving *w, struct err *e)
     for (size_t i = 0; i < m->conflicts.count; i++)
         fprintf(out, "  %s%s\n", m->conflicts.items[i],
                 texts_has(&m->unmarked, m->conflicts.items[i]) ? "  (without markers: git checkout --ours or --theirs chooses a side)" : "");
-    fprintf(out, "\nEdit them with your own tools (git status, git mergetool, any editor), then:\n  tandem resolve %s --done\n", m->thing);
+    fprintf(out, "\nEdit them with your own tools (git status, git mergetool, any editor), then:\n  %s --done\n",
+            project_command(&w->session.in->arena, "resolve", m->project, m->thing));
     return 0;
 }
 

@@ -93,7 +93,8 @@ static int print(struct session *s, struct err *e)
         return 0;
     }
     if (!parse_int(words->items[1], 1, (long long)found.count, &number))
-        return err_set(e, ERR_USAGE, "there is no run %s; tandem runs %s lists 1 to %zu", words->items[1], words->items[0], found.count);
+        return err_set(e, ERR_USAGE, "there is no run %s; %s lists 1 to %zu", words->items[1],
+                       project_command(&s->in->arena, "runs", project, words->items[0]), found.count);
     print_whole(s, found.ids[number - 1], &runs[number - 1]);
     return 0;
 }

@@ -32,7 +32,8 @@ static void print_blocked_tickets(struct session *s, const char *project, const 
         if (*behind)
             fprintf(out, "  Waiting for it: %s\n", behind);
         print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
-        fprintf(out, "  tandem show %s tells all; tandem retry %s --hint \"...\" starts it again\n", name, name);
+        fprintf(out, "  %s tells all; %s --hint \"...\" starts it again\n", project_command(a, "show", project, name),
+                project_command(a, "retry", project, name));
     }
 }
 
@@ -46,7 +47,7 @@ static void print_blocked_functionalities(struct session *s, const char *project
         const char *name = arena_printf(&s->in->arena, "F-%lld", (long long)f[i].number);
         fprintf(out, "\n%s is blocked: %s\n", name, f[i].blocked);
         print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
-        fprintf(out, "  tandem retry %s --hint \"...\" starts it again\n", name);
+        fprintf(out, "  %s --hint \"...\" starts it again\n", project_command(&s->in->arena, "retry", project, name));
     }
 }
 
@@ -144,7 +145,8 @@ int summary_print(struct session *s, const char *project, struct err *e)
     print_blocked_tickets(s, m.id, &m.tickets);
     print_blocked_functionalities(s, m.id, &m.functionalities);
     if (*m.project.blocked)
-        fprintf(out, "\nThe project is blocked: %s\n  tandem retry --project %s starts it again where it stands\n", m.project.blocked, m.id);
+        fprintf(out, "\nThe project is blocked: %s\n  %s starts it again where it stands\n", m.project.blocked,
+                project_command(&s->in->arena, "retry", m.id, ""));
     fprintf(out, "\n");
     return 0;
 }

@@ -40,10 +40,16 @@ void work_close(struct work *w)
 
 /* ---- gates ---- */
 
+/* Where nobody can be asked. */
+static const char *elsewhere(struct work *w, const char *project)
+{
+    return arena_printf(&w->session.in->arena, "use tandem resume %s on a terminal", project);
+}
+
 static int change(struct work *w, const char *project, struct err *e)
 {
     STR_LOCAL(wish);
-    int r = term_ask_line(&w->session.term, "What should be different?", "use tandem resume on a terminal", &wish, e);
+    int r = term_ask_line(&w->session.term, "What should be different?", elsewhere(w, project), &wish, e);
     if (r == 0 && wish.len)
         r = team_change(w->session.team, project, wish.data, w->session.person, e);
     return r;
@@ -73,7 +79,7 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
         str_add_str(&draft, &edited);
         fprintf(w->out, "\nNot taken: %s\n", e->text);
         fflush(w->out);
-        r = term_ask(&w->session.term, "What now?", again, 2, "use tandem resume on a terminal", &answer, e);
+        r = term_ask(&w->session.term, "What now?", again, 2, elsewhere(w, project), &answer, e);
     }
     return r;
 }
@@ -134,8 +140,8 @@ static int ask_person(struct work *w, const char *project, const struct project 
     w->seen_spec = is_spec;
     char answer;
     r = term_ask(&w->session.term, arena_printf(&w->session.in->arena, "This is the %s.", what), choices, 4,
-                 arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume` on a terminal, or "
-                              "`tandem resume --yes` to accept it", what), &answer, e);
+                 arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume %s` on a terminal, or "
+                              "`tandem resume %s --yes` to accept it", what, project, project), &answer, e);
     if (r < 0)
         return r;
     switch (answer) {
@@ -197,10 +203,10 @@ static int hand_over(struct work *w, const char *project, bool all, struct err *
     if (handed.nothing)
         fprintf(out, "Nothing is finished yet, so nothing is handed over.\n");
     else if (!handed.waits && all)
-        fprintf(out, "The result is in %s, branch DEV. `tandem release` takes it into %s.\n", place, p.branch);
+        fprintf(out, "The result is in %s, branch DEV. `tandem release %s` takes it into %s.\n", place, project, p.branch);
     else if (!handed.waits)
-        fprintf(out, "What is finished so far %s is in %s, branch DEV. `tandem release --partial` takes it into %s.\n", finished, place,
-                p.branch);
+        fprintf(out, "What is finished so far %s is in %s, branch DEV. `tandem release %s --partial` takes it into %s.\n", finished, place,
+                project, p.branch);
     return 0;
 }
 
@@ -226,7 +232,7 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
     if (r < 0)
         return r;
     if (stop || end == TEAM_STOPPED || atomic_load(&session_interrupted)) {
-        fprintf(w->out, "Stopped; nothing is lost. `tandem resume` goes on from here.\n");
+        fprintf(w->out, "Stopped; nothing is lost. `tandem resume %s` goes on from here.\n", project);
         r = tell_programs(w, project, "stopped", e);
         return r < 0 ? r : stop ? STATUS_OK : STATUS_FAILED;
     }

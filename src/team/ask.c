@@ -157,8 +157,8 @@ static int no_model(struct step *s, int code, struct err *e)
 {
     if (code != ERR_NOT_FOUND && code != ERR_REFUSED && code != ERR_UNAVAILABLE)
         return code;
-    return err_set(e, ERR_SETUP, "%.800s. Nothing is lost: `tandem resume%s` goes on from here",
-                   arena_strdup(s->arena, e->text), code == ERR_UNAVAILABLE ? "" : " --model URL#NAME");
+    return err_set(e, ERR_SETUP, "%.800s. Nothing is lost: `tandem resume %s%s` goes on from here",
+                   arena_strdup(s->arena, e->text), s->project_id, code == ERR_UNAVAILABLE ? "" : " --model URL#NAME");
 }
 
 static int room_of(struct step *s, struct model *m, struct conversation_room *ret, struct err *e)

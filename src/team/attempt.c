@@ -34,8 +34,8 @@ bool attempt_capped(struct step *s)
     const struct team_limits *l = &s->team->options.limits;
     const struct ticket *t = &s->ticket;
     if (t->attempt >= l->attempts)
-        step_block(s, "%s did not succeed in %lld attempts; see `tandem show T-%lld`, then `tandem retry T-%lld --hint \"...\"`",
-                   s->stage->name, (long long)t->attempt, (long long)t->number, (long long)t->number);
+        step_block(s, "%s did not succeed in %lld attempts; see `%s`, then `%s --hint \"...\"`",
+                   s->stage->name, (long long)t->attempt, step_command(s, "show"), step_command(s, "retry"));
     else if (l->ticket_tokens > 0 && t->prompt_tokens + t->completion_tokens > l->ticket_tokens)
         step_block(s, "the ticket has used %lld tokens, its cap is %lld (setting ticket_tokens)",
                    (long long)(t->prompt_tokens + t->completion_tokens), (long long)l->ticket_tokens);

@@ -35,7 +35,7 @@ static const char *known_ref(struct handing *h, const char *branch)
 static void note_left_alone(struct handing *h, const char *branch, const char *why, const char *checked_out)
 {
     bool can_pull = *checked_out == '/'; /* not "a rebase or bisect" */
-    str_addf(&h->note, "%s was left alone: %s.\n  `tandem resume` tries again; this %s:\n  git -C ", branch, why,
+    str_addf(&h->note, "%s was left alone: %s.\n  `tandem resume %s` tries again; this %s:\n  git -C ", branch, why, h->k.id,
              can_pull ? "merges what is new there" : "brings what is new as FETCH_HEAD");
     str_add_shell_word(&h->note, can_pull ? checked_out : h->place);
     str_add(&h->note, can_pull ? " pull --no-rebase " : " fetch ");

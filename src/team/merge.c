@@ -239,7 +239,7 @@ void merge_failed(struct step *s, int64_t *attempt, const struct merge_made *mad
 {
     s->end = STEP_AGAIN;
     if (++*attempt >= MAX_ATTEMPTS || made->needs_person)
-        step_block(s, "%s: %s. `tandem resolve %s` opens both sides", cannot, made->fault, s->task.ticket);
+        step_block(s, "%s: %s. `%s` opens both sides", cannot, made->fault, step_command(s, "resolve"));
 }
 
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e)

@@ -277,7 +277,8 @@ static int give(struct step *s, const struct release *w, const struct oid *commi
     }
     if (*w->target) {
         int r = repo_export(s->site->repo, w->target, w->branch, w->in_target ? &w->from : &none, commit, e);
-        return r < 0 ? err_prefix(e, "the release is made, but %s did not take it (`tandem release` tries again)", w->target) : 0;
+        return r < 0 ? err_prefix(e, "the release is made, but %s did not take it (`tandem release %s` tries again)", w->target,
+                                  s->project_id) : 0;
     }
     if (is_there(s->project.out)) {
         *ret_note = arena_printf(s->arena, "%s is not a clone any more; the release is in %s, branch %s.\n", s->project.out,

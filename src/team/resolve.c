@@ -186,8 +186,8 @@ int team_resolve_open(struct team *t, const struct resolve *w, const char *dir, 
         return r;
     struct oid theirs = oid_of(w->theirs);
     const char *message = arena_printf(&a, "Merge %s into %s\n\n# %s, by Tandem. In the files, \"ours\" is %s and \"theirs\" is %s.\n"
-                                           "# Committing here is not needed: tandem resolve %s --done takes the files as they are.\n",
-                                       w->theirs_name, w->ours_name, w->thing, w->ours_name, w->theirs_name, w->thing);
+                                           "# Committing here is not needed: %s --done takes the files as they are.\n",
+                                       w->theirs_name, w->ours_name, w->thing, w->ours_name, w->theirs_name, step_command(&s, "resolve"));
     r = repo_clone_conflict(s.site->repo, dir, w->ours_name, &theirs, message, e);
     if (r == 0) {
         json_t *payload = json_object();
@@ -264,12 +264,14 @@ int team_resolve_read(struct team *t, struct arena *a, const struct resolve *w, 
     struct texts left_out = { 0 };
     int fd;
     if (!*w->dir || repo_clone_unfinished(w->dir))
-        return err_set(e, ERR_NOT_FOUND, "%s was not opened yet: tandem resolve %s opens it", w->thing, w->thing);
+        return err_set(e, ERR_NOT_FOUND, "%s was not opened yet: %s opens it", w->thing,
+                       project_command(a, "resolve", w->project, w->thing));
     int r = site_get(t, w->project, &site, e);
     if (r == 0)
         r = dir_open(w->dir, false, &fd, e);
     if (r == ERR_NOT_FOUND)
-        return err_set(e, r, "%s was opened in %s, which is gone: tandem resolve %s opens it anew", w->thing, w->dir, w->thing);
+        return err_set(e, r, "%s was opened in %s, which is gone: %s opens it anew", w->thing, w->dir,
+                       project_command(a, "resolve", w->project, w->thing));
     if (r < 0)
         return r;
     list_left_out(site->repo, a, w, fd, &left_out);

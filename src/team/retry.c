@@ -61,7 +61,7 @@ static int retry_functionality(struct talk *k, const char *name, const char *hin
 static int retry_project(struct talk *k, const char *hint, const char *person, struct err *e)
 {
     if (!*k->project.blocked)
-        return err_set(e, ERR_REFUSED, "project %s is not blocked; `tandem resume` goes on with it", k->id);
+        return err_set(e, ERR_REFUSED, "project %s is not blocked; `tandem resume %s` goes on with it", k->id, k->id);
     k->project.blocked = "";
     if (hint)
         k->project.wish = hint;

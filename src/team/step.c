@@ -121,6 +121,11 @@ void step_event(struct step *s, const char *kind, json_t *payload)
     step_event_of(s, s->role, kind, payload);
 }
 
+const char *step_command(const struct step *s, const char *verb)
+{
+    return project_command(s->arena, verb, s->project_id, s->task.ticket);
+}
+
 void step_block(struct step *s, const char *fmt, ...)
 {
     va_list ap;

@@ -131,6 +131,8 @@ static inline struct oid oid_of(const char *hex)
 void step_event(struct step *s, const char *kind, json_t *payload); /* takes over the payload; may be NULL */
 /* The same, of another role than the step's. */
 void step_event_of(struct step *s, enum role role, const char *kind, json_t *payload);
+/* project_command for what the step is about. */
+const char *step_command(const struct step *s, const char *verb);
 void step_block(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void step_pulse_text(int stream, const char *bytes, size_t len, void *step);
 /* Forgets attempts and escalation: a new stage or criterion begins. */

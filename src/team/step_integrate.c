@@ -98,8 +98,8 @@ static void leave(struct step *s)
     s->end = STEP_GOTO;
     s->go = "refactor";
     if (s->ticket.coverage_rounds > 1)
-        step_block(s, "%s `tandem retry T-%lld --hint` asks the Developer again; with a lower coverage_target it goes on as it is",
-                   s->ticket.comment, (long long)s->ticket.number);
+        step_block(s, "%s `%s --hint \"...\"` asks the Developer again; with a lower coverage_target it goes on as it is",
+                   s->ticket.comment, step_command(s, "retry"));
 }
 
 static int complete(struct step *s, struct err *e)

@@ -124,6 +124,11 @@ const char *project_repo_path(struct arena *a, const char *home, const char *pro
     return arena_printf(a, "%s/projects/%s/repo.git", home, project);
 }
 
+const char *project_command(struct arena *a, const char *verb, const char *project, const char *thing)
+{
+    return arena_printf(a, "tandem %s%s%s --project %s", verb, *thing ? " " : "", thing, project);
+}
+
 static int site_open(struct team *t, const char *project, struct site **ret, struct err *e)
 {
     struct site *site = xcalloc(1, sizeof *site);

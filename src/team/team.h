@@ -172,4 +172,8 @@ int overrides_check(struct arena *a, const char *const *dirs, struct err *e);
 /* The project's bare repository below `home`. */
 const char *project_repo_path(struct arena *a, const char *home, const char *project);
 
+/* What a person types about a ticket or functionality ("": the project itself), the same when
+ * another project was begun since: "tandem retry T-3 --project units". */
+const char *project_command(struct arena *a, const char *verb, const char *project, const char *thing);
+
 #endif

@@ -83,7 +83,7 @@ class Clone(Partly):
             done = self.tandem("resume", "--yes", *fake.words())
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertEqual(done.stdout.splitlines()[-1], f"What is finished so far (1 of 2 functionalities) is in {self.clone}, branch DEV. "
-                         "`tandem release --partial` takes it into main.")
+                         "`tandem release greet --partial` takes it into main.")
         self.assertEqual(self.handed(), 1)
 
     def test_it_can_be_released(self):

@@ -27,7 +27,7 @@ class Look(greet.Built):
 
     def test_what_is_not_there_is_said(self):
         self.refused(1, "has no runs of T-9; tandem status", "runs", "T-9")
-        self.refused(2, "there is no run 99; tandem runs T-1 lists 1 to", "runs", "T-1", "99")
+        self.refused(2, "there is no run 99; tandem runs T-1 --project greet lists 1 to", "runs", "T-1", "99")
         self.refused(2, "there is no run x", "runs", "T-1", "x")
 
     def test_columns_are_words(self):

@@ -104,7 +104,7 @@ class Resolve(greet.Built, terminal.AtTerminal):
                 if done.returncode == 0:
                     self.skipTest("built without failpoints")
                 self.assertEqual(done.returncode, -9)
-                self.untaken("T-2 was not opened yet: tandem resolve T-2 opens it")
+                self.untaken("T-2 was not opened yet: tandem resolve T-2 --project greet opens it")
                 self.open()
                 self.assertEqual(self.git(self.work, "status", "--porcelain", "greet.py"), "AA greet.py")
                 self.assertFalse(list(self.work.glob(".tandem*")))
@@ -156,10 +156,10 @@ class Resolve(greet.Built, terminal.AtTerminal):
         (self.room / "T-2-conflict" / "mine").write_text("")
         self.refused(1, "not empty; name another directory with --dir", "resolve", "T-2")
         self.open("--dir", "other")
-        self.refused(1, "edit there and run tandem resolve T-2 --done", "resolve", "T-2")
+        self.refused(1, "edit there and run tandem resolve T-2 --project greet --done", "resolve", "T-2")
         self.refused(2, "--done takes it from there", "resolve", "T-2", "--done", "--dir", "T-2-conflict")
         shutil.rmtree(self.room / "other")
-        self.refused(1, "which is gone: tandem resolve T-2 opens it anew", "resolve", "T-2", "--done")
+        self.refused(1, "which is gone: tandem resolve T-2 --project greet opens it anew", "resolve", "T-2", "--done")
         self.open()
 
     def test_what_is_missing_is_named(self):
@@ -286,7 +286,7 @@ class Misunderstanding(greet.Built):
 
     def test_a_person_changes_a_file_without_conflict(self):
         blocked = self.status_of()["tickets"][1]["blocked"]
-        self.assertIn("tandem resolve T-2", blocked)
+        self.assertIn("`tandem resolve T-2 --project greet` opens", blocked)
         out = self.good("resolve", "T-2")
         self.assertIn("Git merges them without conflict, but then tests fail.", out)
         work = self.room / "T-2-conflict"
@@ -309,7 +309,7 @@ class Delivery(greet.Built):
     def test_a_person_merges_and_the_functionality_goes_into_DEV(self):
         blocked = self.status_of()["functionalities"][1]["blocked"]
         self.assertIn("feature/partings cannot be merged into DEV", blocked)
-        self.assertIn("tandem resolve F-2", blocked)
+        self.assertIn("`tandem resolve F-2 --project greet` opens", blocked)
         out = self.good("resolve", "F-2")
         self.assertIn("ours    feature/partings", out)
         self.assertIn("theirs  DEV", out)

@@ -69,7 +69,7 @@ class Run(home.Home):
         (self.room / "spec").mkdir()
         words = ["run", CRASH / "spec.md", "--yes", "--out", "spec/../there/", *REPLAY]
         out = self.good(*words)
-        self.assertIn(f"The result is in {self.room}/there, branch DEV. `tandem release` takes it into main.\n", out)
+        self.assertIn(f"The result is in {self.room}/there, branch DEV. `tandem release numbers` takes it into main.\n", out)
         self.assertNotIn("tandem resume", self.good("status"))
 
     def test_an_idea_becomes_a_spec_first(self):
@@ -84,7 +84,7 @@ class Run(home.Home):
 
     def test_without_terminal_and_yes_it_stops_at_the_plan_and_resume_goes_on(self):
         done = self.refused(1, "the plan waits for approval", "run", CRASH / "spec.md", *REPLAY)
-        self.assertIn("tandem resume --yes", done.stderr)
+        self.assertIn("`tandem resume numbers --yes`", done.stderr)
         self.assertIn("double(21) gives 42", done.stdout)
         self.assertEqual(self.project()["state"], "plan-approval")
         self.assertIn("nobody is at work on it; tandem resume numbers goes on\n", self.good("status"))
@@ -102,7 +102,7 @@ class Run(home.Home):
         self.assertEqual(json.loads(process.stdout.readline())["kind"], "plan.approved")
         process.send_signal(signal.SIGINT)
         out, words = process.communicate(timeout=30)
-        self.assertIn("Stopped; nothing is lost", words)
+        self.assertIn("Stopped; nothing is lost. `tandem resume numbers` goes on from here.", words)
         self.assertTrue(all(json.loads(line) for line in out.splitlines()))
 
     def test_an_end_by_signal_loses_nothing(self):
@@ -153,7 +153,7 @@ class Run(home.Home):
         self.assertIn("green did not succeed in 1 attempts", end)
         self.assertIn("Waiting for it: T-2\n", end)
         self.assertIn("'Good day' != 'Hello, Ann'", end)
-        self.assertIn("tandem retry T-1", end)
+        self.assertIn("\n  tandem show T-1 --project greet tells all; tandem retry T-1 --project greet --hint", end)
         self.assertLess(len(end.splitlines()), 30)
 
     def test_a_finished_ticket_says_what_its_merge_waits_for(self):
