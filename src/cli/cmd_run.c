@@ -111,7 +111,7 @@ static int create(struct work *w, struct project_wish *wish, const char **ret_id
     r = term_ask(&w->session.term, "The repository has a DEV branch already.", choices, 3,
                  "say --dev continue or --dev replace", &answer, e);
     if (r < 0)
-        return r;
+        return r == ERR_CANCELLED ? err_set(e, r, "stopped; nothing was begun") : r;
     *ret_stop = answer == 's';
     wish->dev = answer == 'c' ? DEV_CONTINUE : DEV_REPLACE;
     return *ret_stop ? 0 : team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);

@@ -89,8 +89,10 @@ static void say(const struct term *t, const char *text, size_t len)
 static int read_byte(const struct term *t, char *ret, struct err *e)
 {
     for (;;) {
-        if (t->cancel && atomic_load(t->cancel))
+        if (t->cancel && atomic_load(t->cancel)) {
+            say(t, "\n", 1); /* behind the question and ^C */
             return err_set(e, ERR_CANCELLED, "stopped");
+        }
         struct pollfd ready = { .fd = t->in_fd, .events = POLLIN };
         int n = poll(&ready, 1, POLL_MS);
         if (n == 0 || (n < 0 && errno == EINTR))

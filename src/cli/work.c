@@ -229,6 +229,8 @@ int work_on(struct work *w, const char *project, int64_t after_seq, struct err *
             break;
         r = pass_gate(w, project, &stop, e);
     }
+    if (r == ERR_CANCELLED && atomic_load(&session_interrupted))
+        r = 0; /* at a question */
     if (r < 0)
         return r;
     if (stop || end == TEAM_STOPPED || atomic_load(&session_interrupted)) {

@@ -11,7 +11,8 @@ class AtTerminal(home.Home):
     def at_terminal(self, words, answers, editor="exit 1", **environment):
         """Runs `tandem WORDS`; each time it asks something, the next of `answers` is typed.
 
-        A question is a line that ends with one of `QUESTIONS`.  `editor` is the body of a
+        A question is a line that ends with one of `QUESTIONS`; an answer that is no text but a
+        signal is what Ctrl-C or the like sends.  `editor` is the body of a
         shell script.  Returns the exit status and all that was shown.
         """
         script = self.room / "editor"
@@ -33,7 +34,11 @@ class AtTerminal(home.Home):
                 return child.wait(10), out
             out += piece.decode()
             if answers and out.rstrip(" >").endswith(self.QUESTIONS):
-                os.write(main, answers.pop(0).encode() + b"\n")
+                answer = answers.pop(0)
+                if isinstance(answer, str):
+                    os.write(main, answer.encode() + b"\n")
+                else:
+                    child.send_signal(answer)
         self.fail(out)
 
     QUESTIONS = ("[s]top", "[d]rop the changes", "What should be different?")

@@ -1,6 +1,7 @@
 """Spec and plan before a person at a terminal: accept, edit, change, stop."""
 import contextlib
 import json
+import signal
 
 import greet
 import home
@@ -55,6 +56,11 @@ class Gates(terminal.AtTerminal):
         status, out, _ = self.run_idea(["what?", "s"])
         self.assertEqual(status, 0, out)
         self.assertIn("Please type one of the letters in brackets", out)
+
+    def test_an_interrupt_at_a_question_says_how_it_goes_on(self):
+        status, out, _ = self.run_idea(["a", signal.SIGINT])
+        self.assertEqual(status, 1, out)
+        self.assertRegex(out, r"\[s\]top +\r\nStopped; nothing is lost\. `tandem resume \S+` goes on from\s+here\.\r\n$")
 
     def test_a_change_goes_to_the_pm_and_to_the_architect(self):
         wish = "say good night too"
