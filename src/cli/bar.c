@@ -25,36 +25,36 @@ size_t bar_columns(size_t count)
     return count * segment + (segment > 1 ? count - 1 : 0);
 }
 
-static void add_segment(struct str *out, enum bar_segment state, size_t columns, bool colors, bool unicode)
+static void add_segment(struct str *out, enum bar_segment state, size_t columns, const char *const *inks, bool unicode)
 {
     static const char *const full[] = { "=", "━" }, *const thin[] = { "-", "─" };
-    static const enum ink inks[] = { [BAR_OPEN] = INK_QUIET, [BAR_RED] = INK_RED, [BAR_GREEN] = INK_GREEN };
+    static const enum ink ink_of[] = { [BAR_OPEN] = INK_QUIET, [BAR_RED] = INK_RED, [BAR_GREEN] = INK_GREEN };
     size_t filled = state == BAR_GREEN ? columns : state == BAR_RED ? (columns + 1) / 2 : 0;
     const char *red = unicode ? (columns == 1 ? "╸" : "━") : "x";
-    str_add(out, term_ink(colors, inks[state]));
+    str_add(out, inks[ink_of[state]]);
     for (size_t i = 0; i < columns; i++)
         str_add(out, i >= filled ? thin[unicode] : state == BAR_RED ? red : full[unicode]);
-    str_add(out, term_ink(colors, INK_PLAIN));
+    str_add(out, inks[INK_PLAIN]);
 }
 
-size_t bar_add(struct str *out, const enum bar_segment *segments, size_t count, bool colors, bool unicode)
+size_t bar_add(struct str *out, const enum bar_segment *segments, size_t count, const char *const *inks, bool unicode)
 {
     size_t columns = segment_columns(count);
     if (columns == 0) {
         size_t green = 0, before;
         for (size_t i = 0; i < count; i++)
             green += segments[i] == BAR_GREEN;
-        str_add(out, term_ink(colors, INK_GREEN));
+        str_add(out, inks[INK_GREEN]);
         before = out->len;
         str_addf(out, "%zu/%zu", green, count);
         columns = out->len - before;
-        str_add(out, term_ink(colors, INK_PLAIN));
+        str_add(out, inks[INK_PLAIN]);
         return columns;
     }
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && columns > 1)
             str_add_char(out, ' ');
-        add_segment(out, segments[i], columns, colors, unicode);
+        add_segment(out, segments[i], columns, inks, unicode);
     }
     return bar_columns(count);
 }

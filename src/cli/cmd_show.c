@@ -49,8 +49,8 @@ static void print_criterion(struct session *s, const char *ticket_id, const stru
     const struct criterion *c = ticket_criterion(t, i);
     FILE *out = s->in->out;
     bool proven = criterion_proven(c), red = c->state == CRITERION_RED;
-    fprintf(out, "\n%s%zu. %s%s  (%s%s", term_ink(s->term.colors, proven ? INK_GREEN : red ? INK_RED : INK_PLAIN), i + 1,
-            c->text, term_ink(s->term.colors, INK_PLAIN), criterion_state_names[c->state],
+    fprintf(out, "\n%s%zu. %s%s  (%s%s", session_inks(s)[proven ? INK_GREEN : red ? INK_RED : INK_PLAIN], i + 1,
+            c->text, session_inks(s)[INK_PLAIN], criterion_state_names[c->state],
             streq(c->origin, "review") ? ", from the review" : "");
     if (c->clause)
         fprintf(out, ", clause %lld", (long long)c->clause);
@@ -104,7 +104,7 @@ static int show(struct session *s, struct err *e)
             t.column == COLUMN_INPROGRESS ? t.stage : "", ticket_kind_names[t.kind], t.branch);
     print_list(out, "after", &t.after);
     if (*t.blocked)
-        fprintf(out, "%sblocked:%s %s\n", term_ink(s->term.colors, INK_STRONG), term_ink(s->term.colors, INK_PLAIN), t.blocked);
+        fprintf(out, "%sblocked:%s %s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN], t.blocked);
     if (*t.description)
         fprintf(out, "\n%s\n", t.description);
     if (*t.scope.how) {
@@ -127,7 +127,7 @@ static int show(struct session *s, struct err *e)
     fprintf(out, "\n");
     const char *failures = *t.blocked ? ticket_last_failures(s, project, name_of(s->in), MAX_FAILURES) : "";
     if (*failures)
-        fprintf(out, "\n%sIts last test run:%s\n%s\n", term_ink(s->term.colors, INK_STRONG), term_ink(s->term.colors, INK_PLAIN),
+        fprintf(out, "\n%sIts last test run:%s\n%s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN],
                 failures);
     if (option_given(s->in, "prompt") && ticket_last_run(s, project, name_of(s->in), RUN_MODEL, &run, &run_id, NULL) == 0) {
         print_blob(s, arena_printf(&s->in->arena, "Prompt (%s):", run_id), run.prompt);

@@ -15,9 +15,9 @@ static const struct option options[] = {
 /* A process at work renews its leases more often than this (setting lease_s). */
 enum { SILENCE_MS = 120000 };
 
-static void add_proof(struct str *out, struct arena *a, const struct ticket *t, size_t columns, const struct term *term)
+static void add_proof(struct str *out, struct session *s, const struct ticket *t, size_t columns)
 {
-    size_t used = bar_add(out, ticket_segments(a, t), t->criteria.count, term->colors, term->unicode);
+    size_t used = bar_add(out, ticket_segments(&s->in->arena, t), t->criteria.count, session_inks(s), s->term.unicode);
     str_addf(out, "%*s", (int)(used < columns ? columns - used : 0), "");
 }
 
@@ -53,7 +53,7 @@ static int one_project(struct session *s, const char *id, const struct project *
             if (t[k].functionality != f[i].number)
                 continue;
             STR_LOCAL(proof);
-            add_proof(&proof, &s->in->arena, &t[k], columns, &s->term);
+            add_proof(&proof, s, &t[k], columns);
             fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title,
                     ticket_standing(&s->in->arena, t, tickets.count, k));
             if (*t[k].blocked)

@@ -67,7 +67,7 @@ static json_t *as_json(const struct verify_finding *f)
 static void print_finding(struct report *r, const struct verify_finding *f, enum ink ink, const char *mark)
 {
     FILE *out = r->session->in->out;
-    bool colors = r->session->term.colors;
+    const char *const *inks = session_inks(r->session);
     STR_LOCAL(text);
     str_addf(&text, "%s%s%s", f->project, *f->project && *f->ticket ? " " : "", f->ticket);
     if (f->criterion)
@@ -76,7 +76,7 @@ static void print_finding(struct report *r, const struct verify_finding *f, enum
     STR_LOCAL(shown);
     text_fit(&shown, text.data, text.len, text.len + 1, ""); /* makes it harmless */
     clear_line(r);
-    fprintf(out, "%s%s%s  %s\n", term_ink(colors, ink), mark, term_ink(colors, INK_PLAIN), shown.data);
+    fprintf(out, "%s%s%s  %s\n", inks[ink], mark, inks[INK_PLAIN], shown.data);
     fflush(out);
 }
 

@@ -103,7 +103,7 @@ static const char *dot(const struct page *p)
 static void put_bar(struct line *l, const struct live_ticket *t)
 {
     const struct page *p = l->page;
-    size_t used = bar_add(p->out, t->criteria, t->criterion_count, p->size->colors, p->size->unicode);
+    size_t used = bar_add(p->out, t->criteria, t->criterion_count, term_inks(p->size->colors), p->size->unicode);
     l->left -= used;
     if (used < p->bar_columns)
         put_spaces(l, p->bar_columns - used);

@@ -12,8 +12,10 @@
 #include "cli/text.h"
 #include "os/files.h"
 
-#include <stdint.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* A word that grows beyond this is passed on in pieces. */
@@ -30,26 +32,52 @@ struct output {
     struct str ready;
 };
 
-/* The length of a colour sequence (ESC [ digits and semicolons m) at `text`, 0 if it is none. */
-static size_t color_len(const char *text, size_t len)
+/* ---- inks ---- */
+
+/* ESC, a number drawn for this process, and the digit of an ink. */
+enum { MARK_LEN = 1 + 16 + 1 };
+static char marks[INK_COUNT][MARK_LEN + 1];
+
+static void make_marks(void)
 {
-    if (len < 3 || text[0] != '\033' || text[1] != '[')
-        return 0;
-    size_t i = 2;
-    while (i < len && i < 16 && (text[i] == ';' || (text[i] >= '0' && text[i] <= '9')))
-        i++;
-    return i < len && text[i] == 'm' ? i + 1 : 0;
+    uint64_t number;
+    if (*marks[0])
+        return;
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        abort(); /* not since Linux 3.17 */
+    for (int i = 0; i < INK_COUNT; i++)
+        snprintf(marks[i], sizeof marks[i], "\033%016" PRIx64 "%d", number, i);
 }
 
-/* Appends the word as a terminal may see it, and to `text` without its colours. */
+/* The ink whose mark stands at `text`; INK_COUNT: none. */
+static enum ink ink_at(const char *text, size_t len)
+{
+    int i = 0;
+    while (i < INK_COUNT && (len < MARK_LEN || memcmp(text, marks[i], MARK_LEN) != 0))
+        i++;
+    return (enum ink)i;
+}
+
+const char *const *output_inks(FILE *out, bool colors)
+{
+    static const char *const marked[] = { marks[0], marks[1], marks[2], marks[3], marks[4], marks[5] };
+    _Static_assert(sizeof marked / sizeof *marked == INK_COUNT, "a mark for each ink");
+    bool is_ours = out != stdout && out != stderr;
+    return colors && is_ours ? marked : term_inks(colors);
+}
+
+/* ---- words ---- */
+
+/* Appends the word as a terminal may see it, and to `text` without its inks. */
 static void add_safe(struct str *out, struct str *text, const char *word, size_t len)
 {
     for (size_t i = 0, end; i < len; i = end) {
-        size_t color = color_len(word + i, len - i);
-        str_add_bytes(out, word + i, color);
-        end = i + (color ? color : 1);
-        if (color)
+        enum ink ink = ink_at(word + i, len - i);
+        end = i + (ink < INK_COUNT ? MARK_LEN : 1);
+        if (ink < INK_COUNT) {
+            str_add(out, term_ink(true, ink));
             continue;
+        }
         while (end < len && word[end] != '\033')
             end++;
         text_fit(out, word + i, end - i, SIZE_MAX, "");
@@ -146,6 +174,7 @@ static int on_close(void *cookie)
 
 FILE *output_open_fd(int fd, size_t width)
 {
+    make_marks();
     struct output *o = xcalloc(1, sizeof *o);
     o->fd = fd;
     o->width = width;

@@ -8,12 +8,13 @@
 #ifndef TANDEM_CLI_OUTPUT_H
 #define TANDEM_CLI_OUTPUT_H
 
-#include <stddef.h>
+#include "cli/term.h"
+
 #include <stdio.h>
 
 /* `plain` itself where it is no terminal: what goes into a file or a pipe stays byte for
  * byte.  Otherwise a stream of its own to the same descriptor that shows other controls than
- * newlines, tabs and colours as '?' and breaks lines between words, the rest behind the
+ * newlines and tabs as '?', colours too unless they are ours (output_inks), and breaks lines between words, the rest behind the
  * column where the line's text began ("- " and "12  " stand out).  Needs text_init. */
 FILE *output_open(FILE *plain);
 
@@ -22,5 +23,10 @@ FILE *output_open_fd(int fd, size_t width);
 
 /* Writes out what is left and ends the stream, unless it is `plain`. */
 void output_close(FILE *out, FILE *plain);
+
+/* The inks (by enum ink) to be written to `out`.  A stream of ours is given marks that nobody can
+ * guess in place of the terminal's sequences, which a model may have written as well: they would
+ * paint a failed test green or hide words. */
+const char *const *output_inks(FILE *out, bool colors);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/output.h"
 #include "os/files.h"
 #include "repo/git.h"
 
@@ -76,6 +77,11 @@ static int begin(struct session *s, struct invocation *in, struct err *e)
     s->term.cancel = &session_interrupted;
     int r = invocation_home(in, &s->home, e);
     return r < 0 ? r : check_whole(&in->arena, s->home, e);
+}
+
+const char *const *session_inks(const struct session *s)
+{
+    return output_inks(s->in->out, s->term.colors);
 }
 
 int session_look(struct session *s, struct invocation *in, struct err *e)

@@ -59,6 +59,9 @@ int session_team_by_hand(struct session *s, struct err *e);
 int session_team_look(struct session *s, struct err *e);
 void session_close(struct session *s);
 
+/* The inks of what is printed to in->out. */
+const char *const *session_inks(const struct session *s);
+
 /* The project an operand or --project names, or the home's only one, or the one last
  * created.  ERR_NOT_FOUND says what there is.  Where the session may write, `person` is from
  * then on who speaks: "Name <email>" as git has it in the project's repository, or the login

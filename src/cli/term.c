@@ -63,14 +63,20 @@ void term_measure(struct term *t)
     }
 }
 
-const char *term_ink(bool colors, enum ink ink)
+const char *const *term_inks(bool colors)
 {
     /* The terminal's own palette: the person chose it, and it fits dark and light. */
     static const char *const sequences[INK_COUNT] = {
         [INK_PLAIN] = "\033[0m", [INK_QUIET] = "\033[2m", [INK_STRONG] = "\033[1m",
         [INK_ACCENT] = "\033[34m", [INK_RED] = "\033[31m", [INK_GREEN] = "\033[32m",
     };
-    return colors ? sequences[ink] : "";
+    static const char *const none[INK_COUNT] = { "", "", "", "", "", "" };
+    return colors ? sequences : none;
+}
+
+const char *term_ink(bool colors, enum ink ink)
+{
+    return term_inks(colors)[ink];
 }
 
 const char *term_ellipsis(bool unicode)

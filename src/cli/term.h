@@ -33,6 +33,8 @@ void term_measure(struct term *t);
 enum ink { INK_PLAIN, INK_QUIET, INK_STRONG, INK_ACCENT, INK_RED, INK_GREEN, INK_COUNT };
 /* The escape sequence that starts an ink (INK_PLAIN ends any), "" without colours. */
 const char *term_ink(bool colors, enum ink ink);
+/* All of them, by enum ink. */
+const char *const *term_inks(bool colors);
 /* "…" or "...". */
 const char *term_ellipsis(bool unicode);
 

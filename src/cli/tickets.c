@@ -85,8 +85,8 @@ const char *ticket_last_failures(struct session *s, const char *project, const c
 void print_part(struct session *s, const char *title, const char *text, size_t len)
 {
     if (len)
-        fprintf(s->in->out, "\n%s%s%s\n%s%s", term_ink(s->term.colors, INK_STRONG), title,
-                term_ink(s->term.colors, INK_PLAIN), text, text[len - 1] == '\n' ? "" : "\n");
+        fprintf(s->in->out, "\n%s%s%s\n%s%s", session_inks(s)[INK_STRONG], title,
+                session_inks(s)[INK_PLAIN], text, text[len - 1] == '\n' ? "" : "\n");
 }
 
 void print_blob(struct session *s, const char *title, const char *digest)

@@ -119,11 +119,13 @@ class Gates(terminal.AtTerminal):
         self.assertEqual(out.count("Say hello"), 2, out)
 
     def test_a_terminal_does_not_obey_what_a_model_wrote(self):
-        evil = SPEC + "- It prints \033]0;owned\007 and \033[2J.\n"
+        evil = SPEC + "- It prints \033]0;owned\007 and \033[2J, \033[31mred\033[8m.\n"
         status, out, _ = self.run_idea(["s"], table=[("pm", "idea", evil)])
         self.assertEqual(status, 0, out)
         self.assertIn("It prints ", out)
         self.assertNotIn("\033]0;owned", out)
+        self.assertIn("?[31mred?[8m", out)
+        self.assertNotIn("\033[8m", out)
 
 
 if __name__ == "__main__":

@@ -48,12 +48,28 @@ static void the_rest_hangs_below_where_the_text_began(void **state)
     check_shown("16  09:30  one two three four\n", 24, "16  09:30  one two three\n           four\n");
 }
 
-static void nothing_is_obeyed_but_colours(void **state)
+static void our_own_inks_come_through_and_take_no_room(void **state)
 {
     (void)state;
-    check_shown("a\033[31mred\033[0m b\n", 7, "a\033[31mred\033[0m b\n");
-    check_shown("a\033[31m\033[1mb\033[0m\033[2mc\n", 7, "a\033[31m\033[1mb\033[0m\033[2mc\n");
-    check_shown("\033[1m1.\033[0m one two\n", 9, "\033[1m1.\033[0m one\n   two\n");
+    FILE *ours = output_open_fd(STDERR_FILENO, 80);
+    const char *const *inks = output_inks(ours, true);
+    char text[400];
+    snprintf(text, sizeof text, "a%sred%s b\n", inks[INK_RED], inks[INK_PLAIN]);
+    check_shown(text, 7, "a\033[31mred\033[0m b\n");
+    snprintf(text, sizeof text, "a%s%sb%s%sc\n", inks[INK_RED], inks[INK_STRONG], inks[INK_PLAIN], inks[INK_QUIET]);
+    check_shown(text, 7, "a\033[31m\033[1mb\033[0m\033[2mc\n");
+    snprintf(text, sizeof text, "%s1.%s one two\n", inks[INK_STRONG], inks[INK_PLAIN]);
+    check_shown(text, 9, "\033[1m1.\033[0m one\n   two\n");
+    assert_string_equal(output_inks(ours, false)[INK_RED], "");
+    assert_string_equal(output_inks(stdout, true)[INK_RED], "\033[31m");
+    output_close(ours, NULL);
+}
+
+static void nothing_that_others_wrote_is_obeyed(void **state)
+{
+    (void)state;
+    check_shown("a\033[31mred\033[8m b\033[0m\n", 80, "a?[31mred?[8m b?[0m\n");
+    check_shown("a\03300000000000000004 b\n", 80, "a?00000000000000004 b\n");
     check_shown("a\033[2Jb\033]0;title\007c\rd\033", 80, "a?[2Jb?]0;title?c d?");
     check_shown("abc\xe2\x80\xae" "def \xff\n", 80, "abc?def ?\n");
 }
@@ -81,7 +97,8 @@ int main(void)
         cmocka_unit_test(lines_break_between_words),
         cmocka_unit_test(what_is_longer_than_a_line_is_left_to_the_terminal),
         cmocka_unit_test(the_rest_hangs_below_where_the_text_began),
-        cmocka_unit_test(nothing_is_obeyed_but_colours),
+        cmocka_unit_test(our_own_inks_come_through_and_take_no_room),
+        cmocka_unit_test(nothing_that_others_wrote_is_obeyed),
         cmocka_unit_test(wide_characters_count_twice),
         cmocka_unit_test(a_file_gets_the_bytes_as_they_are),
     };

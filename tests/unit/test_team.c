@@ -149,7 +149,7 @@ static void a_server_that_is_away_ends_the_run_and_costs_no_attempt(void **state
     begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
     script_unreachable(f);
     for (int i = 0; i < 4; i++) /* a task has three attempts */
-        check_err(team_run(f->team, f->id, &end, &f->e), ERR_SETUP, &f->e, "`tandem resume doubling` goes on");
+        check_err(team_run(f->team, f->id, &end, &f->e), ERR_SETUP, &f->e, "`tandem resume numbers` goes on");
     assert_int_equal(count_events(f, "task.failed"), 0);
     script_context(f, 16384);
     run_team(f, TEAM_DONE);
