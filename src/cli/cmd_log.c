@@ -4,12 +4,12 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/sentence.h"
-#include "cli/session.h"
+#include "cli/tickets.h"
 
 #include <unistd.h>
 
 static const struct option options[] = {
-    { .name = "project", .argument = "PROJECT", .doc = "only this project" },
+    { .name = "project", .argument = "PROJECT", .doc = "only this project; with T-N, the one begun last without it" },
     { .name = "all", .letter = 'a', .doc = "also what only matters to the machinery (leases, stored answers)" },
     { .name = "follow", .letter = 'f', .doc = "go on printing what happens, until interrupted" },
     { .name = "json", .doc = "print the events as they are stored, one a line" },
@@ -51,9 +51,23 @@ static void print_line(struct session *s, struct arena *a, const struct event *e
             sentence, *ev->actor ? "  by " : "", name_of_actor(a, ev->actor));
 }
 
-static int print_from(struct session *s, int64_t *seq, const char *ticket, struct err *e)
+/* Which events are wanted: of all projects (NULL), of one, or of one's ticket.  What is named is
+ * there. */
+static int read_wish(struct session *s, const char **ret_project, const char **ret_thing, struct err *e)
 {
-    const char *project = option_value(s->in, "project");
+    const char *named = option_value(s->in, "project"), *thing = s->in->operands.count ? s->in->operands.items[0] : NULL;
+    struct project p;
+    if (!named && !thing)
+        return 0;
+    int r = session_project(s, named, ret_project, &p, e);
+    if (r == 0 && thing)
+        r = find_thing(s, *ret_project, thing, e);
+    *ret_thing = thing;
+    return r;
+}
+
+static int print_from(struct session *s, int64_t *seq, const char *project, const char *ticket, struct err *e)
+{
     int64_t projects = 0;
     int r = project ? 0 : store_count(s->store, &project_type, NULL, &projects, e);
     if (r < 0)
@@ -82,11 +96,13 @@ static int print(struct session *s, struct err *e)
 {
     struct invocation *in = s->in;
     int64_t seq = 0;
-    const char *ticket = in->operands.count ? in->operands.items[0] : NULL;
-    int r = print_from(s, &seq, ticket, e);
+    const char *project = NULL, *ticket = NULL;
+    int r = read_wish(s, &project, &ticket, e);
+    if (r == 0)
+        r = print_from(s, &seq, project, ticket, e);
     while (r == 0 && option_given(in, "follow") && fflush(in->out) == 0) {
         usleep(200000);
-        r = print_from(s, &seq, ticket, e);
+        r = print_from(s, &seq, project, ticket, e);
     }
     return r;
 }

@@ -52,6 +52,19 @@ const char *tickets_behind(struct arena *a, const struct ticket *all, size_t cou
     return arena_strndup(a, out.data, out.len);
 }
 
+int find_thing(struct session *s, const char *project, const char *name, struct err *e)
+{
+    struct arena *a = &s->in->arena;
+    bool is_functionality = starts_with(name, "F-");
+    union { struct ticket t; struct functionality f; } doc;
+    int r = store_get(s->store, a, is_functionality ? &functionality_type : &ticket_type, arena_printf(a, "%s/%s", project, name),
+                      &doc, NULL, e);
+    if (r == ERR_NOT_FOUND)
+        return err_set(e, r, "project %s has no %s %s; tandem status %s lists them", project,
+                       is_functionality ? "functionality" : "ticket", name, project);
+    return r;
+}
+
 int ticket_last_run(struct session *s, const char *project, const char *ticket, enum run_kind kind, struct run *ret,
                     const char **ret_id, struct err *e)
 {

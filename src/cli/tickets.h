@@ -14,6 +14,9 @@ const char *ticket_standing(struct arena *a, const struct ticket *all, size_t co
 /* The tickets that cannot begin because of this one: "T-4, T-5"; "" for none. */
 const char *tickets_behind(struct arena *a, const struct ticket *all, size_t count, size_t which);
 
+/* ERR_NOT_FOUND unless the project has this ticket ("T-3") or functionality ("F-1"). */
+int find_thing(struct session *s, const char *project, const char *name, struct err *e);
+
 /* The newest run of a ticket ("T-3") or functionality, whose output tells why it stands where it
  * stands.  ERR_NOT_FOUND. */
 int ticket_last_run(struct session *s, const char *project, const char *ticket, enum run_kind kind, struct run *ret,

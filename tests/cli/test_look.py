@@ -30,6 +30,13 @@ class Look(greet.Built):
         self.refused(2, "there is no run 99; tandem runs T-1 --project greet lists 1 to", "runs", "T-1", "99")
         self.refused(2, "there is no run x", "runs", "T-1", "x")
 
+    def test_the_log_of_what_is_not_there_is_refused(self):
+        self.refused(1, "project greet has no ticket T-77; tandem status greet lists them", "log", "T-77")
+        self.refused(1, "project greet has no functionality F-9", "log", "F-9")
+        self.refused(1, "project greet has no ticket xyz", "log", "xyz")
+        self.refused(1, 'there is no project "nope"', "log", "--project", "nope")
+        self.assertIn("F-1 functionality merged into DEV", self.good("log", "F-1"))
+
     def test_columns_are_words(self):
         self.assertIn("\ndone, behaviour, branch ticket/T-1\n", self.good("show", "T-1"))
 
