@@ -21,45 +21,91 @@ static void add_proof(struct str *out, struct session *s, const struct ticket *t
     str_addf(out, "%*s", (int)(used < columns ? columns - used : 0), "");
 }
 
+/* Whether a sitting could do anything without a person's help first. */
+static bool can_go_on(struct arena *a, const struct project *p, const struct store_found *tickets, const struct store_found *functionalities)
+{
+    const struct ticket *t = tickets->docs;
+    const struct functionality *f = functionalities->docs;
+    const bool *stuck = tickets_stuck(a, t, tickets->count);
+    if (*p->blocked || !tickets->count)
+        return !*p->blocked;
+    for (size_t i = 0; i < tickets->count; i++)
+        if (t[i].column != COLUMN_DONE && !stuck[i])
+            return true;
+    for (size_t i = 0; i < functionalities->count; i++) {
+        bool waits = f[i].state == FUNCTIONALITY_DONE || *f[i].blocked;
+        for (size_t k = 0; k < tickets->count && !waits; k++)
+            waits = t[k].functionality == f[i].number && t[k].column != COLUMN_DONE;
+        if (!waits)
+            return true;
+    }
+    return false;
+}
+
+/* What the person can do about a project that nobody is at work on. */
+static void print_next(struct session *s, const char *id, const struct project *p, bool goes_on)
+{
+    FILE *out = s->in->out;
+    if (p->state == PROJECT_SPEC_APPROVAL || p->state == PROJECT_PLAN_APPROVAL)
+        fprintf(out, "  the %s waits for your approval: tandem resume %s shows it, tandem resume %s --yes accepts it\n",
+                p->state == PROJECT_SPEC_APPROVAL ? "specification" : "plan", id, id);
+    else if (*p->blocked)
+        fprintf(out, "  %s starts it again\n", project_command(&s->in->arena, "retry", id, ""));
+    else if (goes_on)
+        fprintf(out, "  nobody is at work on it; tandem resume %s goes on\n", id);
+    else
+        fprintf(out, "  nobody is at work on it, and all that is left waits for what is blocked\n");
+}
+
+static void print_blocked(struct session *s, const char *id, int indent, const char *thing, const char *why)
+{
+    fprintf(s->in->out, "%*s%s\n%*s%s --hint \"...\" starts it again\n", indent, "", why, indent, "",
+            project_command(&s->in->arena, "retry", id, thing));
+}
+
+static void print_functionality(struct session *s, const char *id, const struct functionality *f, const struct ticket *t, size_t count,
+                                size_t columns)
+{
+    FILE *out = s->in->out;
+    struct arena *a = &s->in->arena;
+    fprintf(out, "\nF-%lld %s%s\n", (long long)f->number, f->title, f->state == FUNCTIONALITY_DONE ? " (in DEV)" : "");
+    if (*f->blocked)
+        print_blocked(s, id, 2, arena_printf(a, "F-%lld", (long long)f->number), arena_printf(a, "blocked: %s", f->blocked));
+    for (size_t k = 0; k < count; k++) {
+        if (t[k].functionality != f->number)
+            continue;
+        STR_LOCAL(proof);
+        add_proof(&proof, s, &t[k], columns);
+        fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title, ticket_standing(a, t, count, k));
+        if (*t[k].blocked)
+            print_blocked(s, id, 8, arena_printf(a, "T-%lld", (long long)t[k].number), t[k].blocked);
+    }
+}
+
 static int one_project(struct session *s, const char *id, const struct project *p, struct err *e)
 {
     struct store_found tickets, functionalities;
+    struct project_work work;
     int r = project_tickets(s->store, &s->in->arena, id, &tickets, e);
     if (r == 0)
         r = project_functionalities(s->store, &s->in->arena, id, &functionalities, e);
+    if (r == 0)
+        r = project_work(s->store, id, &work, e);
     if (r < 0)
         return r;
     FILE *out = s->in->out;
     fprintf(out, "%s (%s): %s\n", p->name, id, project_state_names[p->state]);
     if (*p->blocked)
         fprintf(out, "  blocked: %s\n", p->blocked);
-    struct project_work work;
-    r = project_work(s->store, id, &work, e);
-    if (r < 0)
-        return r;
     bool at_work = work.is_open && clock_wall_ms() - work.last_ms < SILENCE_MS;
     if (p->state != PROJECT_DONE && !at_work)
-        fprintf(out, "  nobody is at work on it; tandem resume %s goes on\n", id);
-    const struct functionality *f = functionalities.docs;
+        print_next(s, id, p, can_go_on(&s->in->arena, p, &tickets, &functionalities));
     const struct ticket *t = tickets.docs;
     size_t columns = 0;
     for (size_t k = 0; k < tickets.count; k++)
         columns = bar_columns(t[k].criteria.count) > columns ? bar_columns(t[k].criteria.count) : columns;
-    for (size_t i = 0; i < functionalities.count; i++) {
-        fprintf(out, "\nF-%lld %s%s\n", (long long)f[i].number, f[i].title, f[i].state == FUNCTIONALITY_DONE ? " (in DEV)" : "");
-        if (*f[i].blocked)
-            fprintf(out, "  blocked: %s\n", f[i].blocked);
-        for (size_t k = 0; k < tickets.count; k++) {
-            if (t[k].functionality != f[i].number)
-                continue;
-            STR_LOCAL(proof);
-            add_proof(&proof, s, &t[k], columns);
-            fprintf(out, "  T-%-3lld %s  %s  %s\n", (long long)t[k].number, proof.data, t[k].title,
-                    ticket_standing(&s->in->arena, t, tickets.count, k));
-            if (*t[k].blocked)
-                fprintf(out, "        %s\n", t[k].blocked);
-        }
-    }
+    for (size_t i = 0; i < functionalities.count; i++)
+        print_functionality(s, id, (const struct functionality *)functionalities.docs + i, t, tickets.count, columns);
     return 0;
 }
 

@@ -87,7 +87,8 @@ class Run(home.Home):
         self.assertIn("`tandem resume numbers --yes`", done.stderr)
         self.assertIn("double(21) gives 42", done.stdout)
         self.assertEqual(self.project()["state"], "plan-approval")
-        self.assertIn("nobody is at work on it; tandem resume numbers goes on\n", self.good("status"))
+        self.assertIn("\n  the plan waits for your approval: tandem resume numbers shows it, tandem resume numbers --yes accepts it\n",
+                      self.good("status"))
         # resume remembers the models.
         self.assertIn("2 of 2 done", self.good("resume", "--yes"))
 
@@ -155,6 +156,10 @@ class Run(home.Home):
         self.assertIn("'Good day' != 'Hello, Ann'", end)
         self.assertIn("\n  tandem show T-1 --project greet tells all; tandem retry T-1 --project greet --hint", end)
         self.assertLess(len(end.splitlines()), 30)
+        status = self.good("status")
+        self.assertIn("\n  nobody is at work on it, and all that is left waits for what is blocked\n", status)
+        self.assertIn("\n        tandem retry T-1 --project greet --hint \"...\" starts it again\n", status)
+        self.assertNotIn("resume", status)
 
     def test_a_finished_ticket_says_what_its_merge_waits_for(self):
         answer = {"wait": True}
@@ -201,6 +206,10 @@ class Run(home.Home):
         self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
         self.good("run", CRASH / "spec.md", "--yes", "--out", "second", *REPLAY)
         self.assertEqual([p["id"] for p in json.loads(self.good("status", "--json"))], ["numbers", "numbers-2"])
+        for words, project in ((), "numbers-2"), (("--project", "numbers"), "numbers"):
+            events = [json.loads(line) for line in self.good("log", "T-1", "--json", *words).splitlines()]
+            self.assertEqual({(e["project"], e["ticket"]) for e in events}, {(project, "T-1")})
+        self.assertIn("numbers: ", self.good("log"))
 
     def test_a_second_writer_is_refused_and_readers_are_not(self):
         answer = {"wait": True}
