@@ -25,7 +25,7 @@ struct stack_suite {
 };
 struct stack_coverage { struct texts argv, env; const char *path; int format; };
 struct stack_build { struct texts argv; };
-struct stack_prepare { struct texts lock, vendored, version, run, online, env; };
+struct stack_prepare { struct texts lock, reads, vendored, version, run, online, env; };
 struct stack_rule {
     int means, absent, owner;
     const char *pattern, *defined, *say;

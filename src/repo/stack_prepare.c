@@ -1,9 +1,10 @@
 /* stack_prepare.c - a project's dependencies: installed once, kept by what they come from.
  *
- * The command sees the lock files and what is vendored, and no other file of the project, so
- * that the digest of those (and of the command, and of what prints its version) says all that
- * its result depends on.  It runs in the sandbox like a test.  What it wrote lies in the home's cache, from where it is put on
- * the sandbox's shelf once in each process; runs mount it read-only.
+ * The command sees the lock files, what is vendored, what else the stack names, and no other
+ * file of the project, so that the digest of those (and of the command, and of what prints its
+ * version) says all that its result depends on.  It runs in the sandbox like a test.  What it
+ * wrote lies in the home's cache, from where it is put on the sandbox's shelf once in each
+ * process; runs mount it read-only.
  *
  * A result is copied under a temporary name, synced, and renamed, and renamed back before it is
  * removed: what has a digest for a name is whole.  One process writes a cache; another one that
@@ -63,7 +64,7 @@ static bool choose(struct preparing *p, const struct tree *all)
     for (size_t i = 0; i < all->count; i++) {
         const struct tree_file *f = &all->files[i];
         bool lock = stack_fits(&data->lock, f->path), vendored = stack_fits(&data->vendored, f->path);
-        if (f->symlink || (!lock && !vendored))
+        if (f->symlink || (!lock && !vendored && !stack_fits(&data->reads, f->path)))
             continue;
         is_locked = is_locked || lock;
         is_vendored = is_vendored || vendored;

@@ -12,7 +12,7 @@
 
 /* Installs by writing what the lock file says, and who could be seen meanwhile. */
 static const char own_stack[] =
-    "name: own\nextends: python\nprepare:\n  lock: [deps.lock]\n  vendored: ['parts/**']\n"
+    "name: own\nextends: python\nprepare:\n  lock: [deps.lock]\n  reads: [about]\n  vendored: ['parts/**']\n"
     "  run: [sh, -c, 'mkdir {out}/lib && cat deps.lock parts/* >{out}/lib/text && find . -type f | sort >{out}/seen && "
     "readlink /proc/self/ns/net >{out}/net && echo installed']\n"
     "  online: [sh, -c, 'mkdir {out}/lib && echo online >{out}/lib/text && readlink /proc/self/ns/net >{out}/net']\n"
@@ -110,7 +110,7 @@ static void the_digest_is_of_what_the_command_can_see(void **state)
 {
     struct stage st;
     open_stage(&st, state, own_stack);
-    struct oid tree = tree_of(&st, "lock "), changed, other;
+    struct oid tree = tree_of(&st, "lock "), changed, other, about;
     struct suite_run first = run_on(&st, &tree);
     assert_string_equal(scratch_sh(&st.f->s, "cat cache/*/seen"), "./deps.lock\n./parts/a");
     other = TREE(st.f, &tree, "other.py", "x = 2\n");
@@ -120,7 +120,11 @@ static void the_digest_is_of_what_the_command_can_see(void **state)
     assert_true(second.prepared.ran);
     assert_string_not_equal(second.prepared.digest, first.prepared.digest);
     assert_int_equal(results_find(&second.results, "tests/test_dep.py::Dependency::test_text")->outcome, TEST_FAILED);
-    assert_string_equal(cached(&st), "2");
+    about = TREE(st.f, &tree, "about", "x");
+    struct suite_run third = run_on(&st, &about);
+    assert_string_not_equal(third.prepared.digest, first.prepared.digest);
+    assert_non_null(strstr(scratch_sh(&st.f->s, "cat cache/*/seen"), "./about"));
+    assert_string_equal(cached(&st), "3");
     close_stage(&st);
 }
 
@@ -152,6 +156,8 @@ static void without_a_lock_file_nothing_is_done(void **state)
     struct oid tree = tree_of(&st, "lock "), bare = TREE(st.f, &tree, "deps.lock", NULL), unvendored = TREE(st.f, &tree, "parts/a", NULL);
     assert_string_equal(run_on(&st, &bare).prepared.digest, "");
     assert_string_equal(run_on(&st, &unvendored).prepared.digest, "");
+    bare = TREE(st.f, &bare, "about", "x");
+    assert_string_equal(run_on(&st, &bare).prepared.digest, "");
     assert_string_equal(cached(&st), "0");
     close_stage(&st);
 }
