@@ -177,6 +177,8 @@ static const struct record strip_record = RECORD("strip", struct stack_strip_rul
 static const struct field tool_fields[] = {
     FIELD(struct stack_tool, name, FIELD_TEXT, .required = true, .max = 60, .doc = "the tool"),
     FIELD(struct stack_tool, package, FIELD_TEXT, .required = true, .max = 60, .doc = "the Debian package that has it"),
+    FIELD(struct stack_tool, install, FIELD_TEXT, .max = 200,
+          .doc = "what to do to have it, where installing that package is not all"),
     FIELD(struct stack_tool, check, FIELD_TEXTS, .required = true, .min = 1, .max = 20,
           .doc = "a command that ends with status 0 where it is there"),
     FIELD(struct stack_tool, optional, FIELD_BOOL, .doc = "tests run without it"),
@@ -267,6 +269,11 @@ const char *stack_fill(struct arena *a, const char *text, const char *const *pai
         }
     }
     return arena_strndup(a, out.data, out.len);
+}
+
+const char *stack_tool_install(struct arena *a, const struct stack_tool *tool)
+{
+    return *tool->install ? tool->install : arena_printf(a, "apt-get install %s", tool->package);
 }
 
 /* ---- loading ---- */

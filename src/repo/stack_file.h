@@ -32,10 +32,10 @@ struct stack_rule {
     struct texts in;
     bool in_program;
 };
-struct stack_failures { const char *diagnostic, *frame; int take; struct records rules; };
+struct stack_failures { const char *diagnostic, *frame; int frames, take; struct records rules; };
 struct stack_symbols { struct texts sources, provides; const char *separator, *defined, *foreign; };
 struct stack_strip_rule { const char *pattern, *with; };
-struct stack_tool { const char *name, *package, *purpose; struct texts check; bool optional; };
+struct stack_tool { const char *name, *package, *install, *purpose; struct texts check; bool optional; };
 struct stack_guide_texts { const char *layout, *tester, *developer; };
 
 enum stack_results_format { RESULTS_TAP, RESULTS_JUNIT };
@@ -93,6 +93,9 @@ bool stack_is_source(const struct stack *s, const char *path);
 
 /* `text` with {name} replaced by `value`, for each pair of `pairs` (NULL-terminated). */
 const char *stack_fill(struct arena *a, const char *text, const char *const *pairs);
+
+/* What a person types to have it. */
+const char *stack_tool_install(struct arena *a, const struct stack_tool *tool);
 
 /* stack_prepare.c: finds or makes what the tree depends on.  That it cannot be made is a
  * result (`trouble`). */

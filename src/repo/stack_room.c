@@ -108,7 +108,7 @@ static int say_package(const struct running *run, const char *program, int code)
     for (size_t i = 0; i < run->stack->spec.tools.count; i++) {
         const struct stack_tool *tool = (const struct stack_tool *)run->stack->spec.tools.items + i;
         if (streq(tool->name, program) || streq(tool->check.items[0], program))
-            return err_set(run->err, ERR_UNAVAILABLE, "%s is missing: apt-get install %s", tool->name, tool->package);
+            return err_set(run->err, ERR_UNAVAILABLE, "%s is missing: %s", tool->name, stack_tool_install(run->arena, tool));
     }
     return err_set(run->err, ERR_UNAVAILABLE, "%s is missing on this machine", program);
 }

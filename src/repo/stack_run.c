@@ -301,8 +301,8 @@ int stack_doctor(const struct stack *s, struct sandbox *sb, struct arena *a, con
         if (code < 0 || is_there)
             continue;
         is_usable = is_usable && tool->optional;
-        str_addf(&missing, "%s is missing%s%s%s%s: apt-get install %s\n", tool->name, *tool->purpose ? " (" : "",
-                 tool->purpose, *tool->purpose ? ")" : "", tool->optional ? "; tests run without it" : "", tool->package);
+        str_addf(&missing, "%s is missing%s%s%s%s: %s\n", tool->name, *tool->purpose ? " (" : "", tool->purpose,
+                 *tool->purpose ? ")" : "", tool->optional ? "; tests run without it" : "", stack_tool_install(a, tool));
     }
     sandbox_room_remove(sb, &run.room);
     if (code < 0)

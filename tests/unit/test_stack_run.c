@@ -598,11 +598,13 @@ static void doctor_finds_this_machine_complete_and_names_what_another_lacks(void
     struct stage st = { .f = *state, .a = &((struct fixture *)*state)->s.arena };
     const char *text = "name: odd\nextends: python\ntools:\n- {name: cobc, package: gnucobol, check: [cobc, --version], purpose: compiles}\n"
                        "- {name: nice, package: nice-lib, check: [sh, -c, exit 1], optional: true}\n"
+                       "- {name: new, package: new-lib, install: get new from its makers, check: [sh, -c, exit 1], purpose: tests}\n"
                        "suite: {argv: [cobc], results: {path: r, format: tap}}\n";
     check_ok(stack_parse(&st.stack, "odd", text, strlen(text), NULL, &st.f->e), &st.f->e);
     check_ok(stack_doctor(st.stack, fixture_sandbox, st.a, &said, &usable, &st.f->e), &st.f->e);
     assert_string_equal(said, "cobc is missing (compiles): apt-get install gnucobol\n"
-                              "nice is missing; tests run without it: apt-get install nice-lib");
+                              "nice is missing; tests run without it: apt-get install nice-lib\n"
+                              "new is missing (tests): get new from its makers");
     assert_false(usable);
     struct oid tree = scaffolded(&st, (const char *const[]){ NULL });
     struct suite_run run;
