@@ -188,26 +188,45 @@ static bool says_nothing(const json_t *tag)
            !*json_text_of(tag, "signature", "");
 }
 
+/* What a function without a name holds is its own business: JavaScript's callbacks. */
+static bool is_in_callback(const json_t *tag)
+{
+    return strstr(json_text_of(tag, "name", ""), "nonymousFunction") || strstr(json_text_of(tag, "scope", ""), "nonymousFunction");
+}
+
+/* The last line; of what has a body and no end, since ctags tells none in this language, 0. */
+static int64_t end_of(const json_t *tag, int64_t line)
+{
+    static const char *const with_body[] = { "function", "method", "class", "generator", "getter", "setter" };
+    int64_t end = json_int_of(tag, "end", 0);
+    for (size_t i = 0; end <= 0 && i < sizeof with_body / sizeof *with_body; i++)
+        if (streq(json_text_of(tag, "kind", ""), with_body[i]))
+            return 0;
+    return end > line ? end : line;
+}
+
 static void add_tag(struct building *b, const json_t *tag)
 {
     struct map_file *file = (struct map_file *)(uintptr_t)map_find(&b->map, json_text_of(tag, "path", ""));
     const char *kind = json_text_of(tag, "kind", "");
-    if (!file || !b->is_new[file - b->map.files] || file->count == MAX_SYMBOLS || !is_kind_of_interest(kind) || says_nothing(tag))
+    if (!file || !b->is_new[file - b->map.files] || file->count == MAX_SYMBOLS || !is_kind_of_interest(kind) || says_nothing(tag) ||
+        is_in_callback(tag))
         return;
     if (!file->symbols)
         file->symbols = ARENA_ARRAY(b->arena, struct map_symbol, MAX_SYMBOLS);
     const char *type = short_text(b->arena, tag, "typeref");
     if (starts_with(type, "typename:"))
         type += strlen("typename:");
-    int64_t line = json_int_of(tag, "line", 0), end = json_int_of(tag, "end", 0);
+    int64_t line = json_int_of(tag, "line", 0);
+    line = line > 0 ? line : 1;
     file->symbols[file->count++] = (struct map_symbol){
         .name = short_text(b->arena, tag, "name"),
         .kind = short_text(b->arena, tag, "kind"),
         .type = type,
         .signature = short_text(b->arena, tag, "signature"),
         .scope = short_text(b->arena, tag, "scope"),
-        .line = line > 0 ? line : 1,
-        .end_line = end > line ? end : line > 0 ? line : 1,
+        .line = line,
+        .end_line = end_of(tag, line),
         .is_private = json_is_true(json_object_get(tag, "file")),
     };
 }
@@ -240,16 +259,18 @@ static const char *rename_scope(struct arena *a, const char *scope, const char *
 
 /* ctags makes up names for types without one ("__anon40c021760103", a hash of the path).  The
  * type takes over the name of its typedef or variable; without one it goes, and its members
- * belong to what surrounds it, if anything. */
+ * belong to what surrounds it, if anything.  A class of JavaScript without a name is what its
+ * file exports as "default". */
 static void name_anonymous(struct arena *a, struct map_file *f)
 {
     for (size_t i = 0; i < f->count; i++) {
         struct map_symbol *s = &f->symbols[i];
         const char *anonymous = s->name;
-        if (!starts_with(anonymous, "__anon"))
+        bool is_class = starts_with(anonymous, "AnonymousClass") || starts_with(anonymous, "anonymousClass");
+        if (!is_class && !starts_with(anonymous, "__anon"))
             continue;
         struct map_symbol *user = user_of(f, anonymous);
-        const char *name = user ? user->name : "";
+        const char *name = user ? user->name : is_class ? "default" : "";
         s->name = name;
         if (user) {
             s->kind = user->kind;

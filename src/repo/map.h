@@ -16,7 +16,7 @@ struct map_symbol {
     const char *type;        /* "double", "" where the language has none */
     const char *signature;   /* "(double value,char unit)", "" */
     const char *scope;       /* "Table", "Outer.Table"; "" */
-    int64_t line, end_line;  /* from 1; equal where the end is not known */
+    int64_t line, end_line;  /* from 1; end_line 0: it ends somewhere behind line */
     bool is_private;         /* of its file alone: static in C */
 };
 struct map_file {

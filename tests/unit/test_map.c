@@ -105,6 +105,29 @@ static void types_without_a_name_are_called_as_what_they_declare(void **state)
     assert_int_equal(s->end_line, 9);
 }
 
+static void javascript_is_told_by_its_exports_and_their_signatures(void **state)
+{
+    struct fixture *f = *state;
+    struct oid empty = { "" };
+    struct oid tree = TREE(f, &empty, "src/table.js",
+        "import fs from 'node:fs';\n\nexport const LIMIT = 3;\nexport default async function load(path, { strict = true } = {}) {\n"
+        "  return fs.promises.readFile(path).then(function (text) {\n    function inner() {}\n    return text;\n  });\n}\n\n"
+        "export class Table {\n  constructor(size) {\n    this.size = size;\n  }\n\n  add(row, ...more) {}\n\n  get width() {}\n\n"
+        "  static from(list) {}\n}\n\nexport const twice = (n) => 2 * n;\n",
+        "src/plain.js", "export default class {\n  run(argv) {}\n}\n",
+        "tests/table.test.js", "test('a', () => {});\ntest('b', function () {});\nfunction helper(x) {}\n");
+    struct map m = built(f, &tree);
+    assert_string_equal(map_render(&m, &f->s.arena, "", 2000),
+        "src/plain.js\n  class default\n    run(argv)\n"
+        "src/table.js\n  LIMIT\n  load(path, { strict = true } = {})\n  class Table\n    constructor(size)\n    add(row, ...more)\n"
+        "    width()\n    from(list)\n  twice\n"
+        "tests/table.test.js\n  helper(x)\n");
+    const struct map_symbol *s = map_symbol_find(&m, "src/table.js", "Table.add");
+    assert_int_equal(s->line, 16);
+    assert_int_equal(s->end_line, 0);
+    assert_int_equal(map_symbol_find(&m, "src/table.js", "LIMIT")->end_line, 3);
+}
+
 static void what_says_nothing_is_left_out(void **state)
 {
     struct fixture *f = *state;
@@ -189,6 +212,7 @@ int main(void)
         with_repo(the_language_is_part_of_what_is_cached),
         with_repo(the_whole_map_reads_well),
         with_repo(types_without_a_name_are_called_as_what_they_declare),
+        with_repo(javascript_is_told_by_its_exports_and_their_signatures),
         with_repo(what_says_nothing_is_left_out),
         cmocka_unit_test(the_relevant_file_is_kept_within_the_budget),
         cmocka_unit_test(rendering_is_the_same_each_time),
