@@ -104,29 +104,38 @@ bool pattern_find(const struct pattern *p, const char *text, size_t len, size_t 
     return true;
 }
 
-static const char *group_text(const struct pattern *p, struct arena *a, pcre2_match_data *data, const char *text,
-                              const char *name)
+static struct pattern_match group_place(const struct pattern *p, pcre2_match_data *data, const char *name)
 {
     int number = pcre2_substring_number_from_name(p->code, (PCRE2_SPTR)name);
-    if (number <= 0)
-        return "";
-    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data) + 2 * number;
-    if (ends[0] == PCRE2_UNSET || ends[1] < ends[0])
-        return "";
-    return arena_strndup(a, text + ends[0], ends[1] - ends[0]);
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data) + 2 * (number > 0 ? number : 0);
+    if (number <= 0 || ends[0] == PCRE2_UNSET || ends[1] < ends[0])
+        return (struct pattern_match){ PATTERN_NOWHERE, PATTERN_NOWHERE };
+    return (struct pattern_match){ ends[0], ends[1] };
 }
 
-bool pattern_find_groups(const struct pattern *p, struct arena *a, const char *text, size_t len, size_t from,
-                         bool anchored, struct pattern_match *ret, const char *const *groups,
-                         const char **ret_groups, size_t group_count)
+bool pattern_find_places(const struct pattern *p, const char *text, size_t len, size_t from, bool anchored,
+                         struct pattern_match *ret, const char *const *groups, struct pattern_match *ret_places,
+                         size_t group_count)
 {
     pcre2_match_data *data = match(p, text, len, from, anchored);
     if (!data)
         return false;
     *ret = bounds_of(data);
     for (size_t i = 0; i < group_count; i++)
-        ret_groups[i] = group_text(p, a, data, text, groups[i]);
+        ret_places[i] = group_place(p, data, groups[i]);
     pcre2_match_data_free(data);
+    return true;
+}
+
+bool pattern_find_groups(const struct pattern *p, struct arena *a, const char *text, size_t len, size_t from,
+                         bool anchored, struct pattern_match *ret, const char *const *groups,
+                         const char **ret_groups, size_t group_count)
+{
+    struct pattern_match places[MAX_GROUPS];
+    if (group_count > MAX_GROUPS || !pattern_find_places(p, text, len, from, anchored, ret, groups, places, group_count))
+        return false;
+    for (size_t i = 0; i < group_count; i++)
+        ret_groups[i] = places[i].start == PATTERN_NOWHERE ? "" : arena_strndup(a, text + places[i].start, places[i].end - places[i].start);
     return true;
 }
 

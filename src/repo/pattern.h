@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 struct pattern;
@@ -25,8 +26,14 @@ struct pattern_match { size_t start, end; };
 /* The first match at or behind `from` (`anchored`: at `from` only). */
 bool pattern_find(const struct pattern *p, const char *text, size_t len, size_t from, bool anchored,
                   struct pattern_match *ret);
-/* As pattern_find; the named groups' texts go to ret_groups ("" where a group took no
- * part), copied into the arena. */
+/* As pattern_find; ret_places says where the named groups are (PATTERN_NOWHERE twice where a
+ * group took no part). */
+#define PATTERN_NOWHERE SIZE_MAX
+bool pattern_find_places(const struct pattern *p, const char *text, size_t len, size_t from, bool anchored,
+                         struct pattern_match *ret, const char *const *groups, struct pattern_match *ret_places,
+                         size_t group_count);
+/* The same; the groups' texts go to ret_groups ("" where a group took no part), copied into
+ * the arena. */
 bool pattern_find_groups(const struct pattern *p, struct arena *a, const char *text, size_t len, size_t from,
                          bool anchored, struct pattern_match *ret, const char *const *groups,
                          const char **ret_groups, size_t group_count);

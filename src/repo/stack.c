@@ -18,6 +18,7 @@ enum {
     MAX_STRIPPED = 1 << 20,
     MAX_LOOKED_INTO = 50, /* files per rule of detection */
     MAX_PROJECT_NAME = 60,
+    MAX_SCOPES = 10, /* in each other */
 };
 
 const char *stack_name(const struct stack *s)
@@ -163,11 +164,14 @@ int stack_scaffold(const struct stack *s, struct arena *a, const char *project, 
 /* A copy in which what is not code is blank; newlines stay, so that lines stay. */
 char *stack_blank(const struct stack *s, struct arena *a, const char *blank, const char *bytes, size_t len)
 {
+    static const char *const groups[] = { "text" };
     char *copy = arena_strndup(a, bytes, len);
     const struct pattern *p = stack_pattern(s, blank);
-    struct pattern_match m;
-    for (size_t at = 0; p && at <= len && pattern_find(p, bytes, len, at, false, &m);) {
-        for (size_t i = m.start; i < m.end; i++)
+    struct pattern_match m, gone;
+    for (size_t at = 0; p && at <= len && pattern_find_places(p, bytes, len, at, false, &m, groups, &gone, 1);) {
+        if (gone.start == PATTERN_NOWHERE)
+            gone = m;
+        for (size_t i = gone.start; i < gone.end; i++)
             if (copy[i] != '\n')
                 copy[i] = ' ';
         at = m.end > m.start ? m.end : m.end + 1;
@@ -175,46 +179,90 @@ char *stack_blank(const struct stack *s, struct arena *a, const char *blank, con
     return copy;
 }
 
-/* The scope that is open at an offset; offsets only grow. */
-struct scope {
-    const char *name; /* "": none */
-    size_t from;      /* behind what opened it */
+const char *stack_name_at(struct arena *a, const char *bytes, const char *code, struct pattern_match place, bool *ret_is_literal)
+{
+    size_t len = place.start == PATTERN_NOWHERE ? 0 : place.end - place.start;
+    const char *text = len ? bytes + place.start : "";
+    *ret_is_literal = len && memcmp(text, code + place.start, len) != 0;
+    if (!*ret_is_literal)
+        return arena_strndup(a, text, len);
+    STR_LOCAL(name);
+    for (size_t i = 0; i < len; i++) {
+        i += text[i] == '\\' && i + 1 < len && strchr("\\\"'`", text[i + 1]);
+        str_add_char(&name, text[i]);
+    }
+    return arena_strndup(a, name.data, name.len);
+}
+
+/* The scopes that are open at an offset, the outermost first; offsets only grow. */
+struct scopes {
+    struct { const char *name; size_t indent; } open[MAX_SCOPES];
+    size_t depth;
+    size_t from; /* behind what opened the last one */
 };
 
-static void scope_advance(const struct stack *s, struct arena *a, const struct stack_listing *l, const char *text,
-                          size_t len, size_t offset, struct scope *scope)
+static size_t indent_of_line(const char *text, size_t at)
+{
+    while (at && text[at - 1] != '\n' && text[at - 1] != '\r')
+        at--;
+    return strspn(text + at, " \t");
+}
+
+/* What stands at this indentation is in none that begins there. */
+static void scopes_close(struct scopes *scopes, size_t indent)
+{
+    while (scopes->depth && scopes->open[scopes->depth - 1].indent >= indent)
+        scopes->depth--;
+}
+
+struct listed_file { const char *path, *bytes, *code; size_t len; };
+
+static void scopes_advance(const struct stack *s, struct arena *a, const struct stack_listing *l, const struct listed_file *f,
+                           size_t offset, struct scopes *scopes)
 {
     static const char *const groups[] = { "scope" };
     const struct pattern *begin = stack_pattern(s, l->scope), *end = stack_pattern(s, l->scope_end);
-    struct pattern_match m;
-    const char *name;
-    while (begin && pattern_find_groups(begin, a, text, len, scope->from, false, &m, groups, &name, 1)
-           && m.start < offset) {
-        scope->name = name;
-        scope->from = m.end > m.start ? m.end : m.end + 1;
+    struct pattern_match m, place;
+    while (begin && pattern_find_places(begin, f->code, f->len, scopes->from, false, &m, groups, &place, 1) && m.start < offset) {
+        bool is_literal;
+        size_t indent = indent_of_line(f->code, m.start);
+        scopes_close(scopes, indent);
+        if (scopes->depth < MAX_SCOPES) {
+            scopes->open[scopes->depth].name = stack_name_at(a, f->bytes, f->code, place, &is_literal);
+            scopes->open[scopes->depth++].indent = indent;
+        }
+        scopes->from = m.end > m.start ? m.end : m.end + 1;
     }
-    if (end && pattern_find(end, text, len, scope->from, false, &m) && m.start < offset)
-        scope->name = "";
+    if (end && pattern_find(end, f->code, f->len, scopes->from, false, &m) && m.start < offset)
+        scopes->depth = 0;
 }
 
-static void list_by(const struct stack *s, const struct stack_listing *l, const char *path,
-                    const char *bytes, size_t len, struct set *out)
+static const char *scopes_name(struct arena *a, const struct scopes *scopes)
+{
+    STR_LOCAL(name);
+    for (size_t i = 0; i < scopes->depth; i++)
+        str_addf(&name, "%s%s", i ? "::" : "", scopes->open[i].name);
+    return arena_strndup(a, name.data, name.len);
+}
+
+static void list_by(const struct stack *s, const struct stack_listing *l, struct listed_file *f, struct set *out)
 {
     static const char *const groups[] = { "name" };
     const struct pattern *test = stack_pattern(s, l->test);
-    bool wants_scope = strstr(l->id, "{scope}") != NULL;
+    bool wants_scope = strstr(l->id, "{scope}") != NULL, is_literal;
     ARENA_LOCAL(scratch);
-    const char *text = stack_blank(s, &scratch, l->blank, bytes, len);
-    struct scope scope = { .name = "" };
-    struct pattern_match m;
-    const char *name;
+    f->code = stack_blank(s, &scratch, l->blank, f->bytes, f->len);
+    struct scopes scopes = { .depth = 0 };
+    struct pattern_match m, place;
     for (size_t at = 0; out->texts.count < MAX_LISTED; at = m.end > m.start ? m.end : m.end + 1) {
-        if (!pattern_find_groups(test, &scratch, text, len, at, false, &m, groups, &name, 1))
+        if (!pattern_find_places(test, f->code, f->len, at, false, &m, groups, &place, 1))
             break;
-        scope_advance(s, &scratch, l, text, len, m.start, &scope);
-        if (!*name || (wants_scope && !*scope.name))
+        scopes_advance(s, &scratch, l, f, m.start, &scopes);
+        scopes_close(&scopes, indent_of_line(f->code, m.start));
+        const char *name = stack_name_at(&scratch, f->bytes, f->code, place, &is_literal);
+        if (!*name || (wants_scope && !scopes.depth))
             continue;
-        const char *const pairs[] = { "{path}", path, "{scope}", scope.name, "{name}", name, NULL };
+        const char *const pairs[] = { "{path}", f->path, "{scope}", scopes_name(&scratch, &scopes), "{name}", name, NULL };
         const char *id = stack_fill(&scratch, l->id, pairs);
         set_add(out, text_clean(&scratch, id, strlen(id), RESULTS_MAX_ID, true));
     }
@@ -229,7 +277,7 @@ int stack_list_tests(const struct stack *s, struct arena *a, const char *path, c
     for (size_t i = 0; i < s->spec.listing.count; i++) {
         const struct stack_listing *l = (const struct stack_listing *)s->spec.listing.items + i;
         if (stack_fits(&l->files, path) && !(len && memchr(bytes, '\0', len)))
-            list_by(s, l, path, bytes, len, &all);
+            list_by(s, l, &(struct listed_file){ .path = path, .bytes = bytes, .len = len }, &all);
     }
     *ret = all.texts;
     return 0;

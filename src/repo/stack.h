@@ -128,7 +128,8 @@ struct suite_run {
 int stack_run(const struct stack *s, struct sandbox *sb, struct repo *r, const struct oid *tree,
               const struct suite_options *options, struct arena *a, struct suite_run *ret, struct err *e);
 
-/* What the host lacks for this stack, a line each with what to install ("" when complete).  *ret_usable: tests can be run all the same. */
+/* What the host lacks for this stack, a line each with what to install ("" when complete).
+ * *ret_usable: tests can be run all the same. */
 int stack_doctor(const struct stack *s, struct sandbox *sb, struct arena *a, const char **ret, bool *ret_usable,
                  struct err *e);
 

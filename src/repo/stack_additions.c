@@ -30,7 +30,7 @@ struct piece {
     size_t len, head_len;    /* head: what the pattern fits */
     size_t indent;
     const char *name, *scope; /* what it defines, and in what ("Outer.Inner"); "" */
-    bool is_scope;
+    bool is_scope, is_titled; /* titled: its name is text, which no code can mention */
 };
 struct pieces {
     struct piece *items;
@@ -123,20 +123,20 @@ static size_t next_line_at(const struct cutting *c, size_t at)
 }
 
 /* A method ends where a line stands as far left as it does, though no pattern fits it: otherwise
- * what follows a new method in an old class would pass as a part of it. */
+ * what follows a new method in an old class would pass as a part of it.  A bracket there closes
+ * the method, one further left what the method is in. */
 static void cut_behind_body(struct cutting *c, size_t end)
 {
-    size_t indent = c->now.indent;
-    while (indent && c->body < end && c->all.count + 2 < c->cap) {
-        size_t line = c->body, next = next_line_at(c, line), blanks = indent_at(c->code, next, line);
+    while (c->now.indent && c->body < end && c->all.count + 2 < c->cap) {
+        size_t indent = c->now.indent, line = c->body, next = next_line_at(c, line), blanks = indent_at(c->code, next, line);
         if (next > end)
             return;
         c->body = next;
-        if (is_blank(c->code + line, next - line) || blanks > indent || strchr(")]}", c->code[line + blanks]))
+        bool is_closing = blanks == indent && strchr(")]}", c->code[line + blanks]);
+        if (is_blank(c->code + line, next - line) || blanks > indent || is_closing)
             continue;
         cut_at(c, line);
         enter_scope(c, false);
-        return;
     }
 }
 
@@ -151,18 +151,17 @@ static struct pieces cut(const struct stack *s, struct arena *a, const char *byt
     c.all = (struct pieces){ ARENA_ARRAY(a, struct piece, c.cap), 0, c.code, len };
     c.now = (struct piece){ .text = bytes, .code = c.code, .indent = SIZE_MAX, .name = "", .scope = "" };
     c.body = len;
-    const char *found[2];
-    struct pattern_match m;
-    for (size_t at = 0; c.all.count + 2 < c.cap && pattern_find_groups(begin, a, c.code, len, at, false, &m, groups, found, 2);
+    struct pattern_match m, found[2];
+    for (size_t at = 0; c.all.count + 2 < c.cap && pattern_find_places(begin, c.code, len, at, false, &m, groups, found, 2);
          at = m.end > m.start ? m.end : m.end + 1) {
         cut_behind_body(&c, m.start);
         if (indent_at(c.code, len, m.start) > c.now.indent && !c.now.is_scope)
             continue; /* in a function */
         cut_at(&c, m.start);
-        c.now.name = found[0];
+        c.now.name = stack_name_at(a, bytes, c.code, found[0], &c.now.is_titled);
         c.now.head_len = m.end - m.start;
         c.body = next_line_at(&c, m.end);
-        enter_scope(&c, *found[1] != '\0');
+        enter_scope(&c, found[1].start < found[1].end && found[1].start != PATTERN_NOWHERE);
     }
     cut_behind_body(&c, len);
     cut_at(&c, len);
@@ -180,9 +179,11 @@ static const char *first_line(struct arena *a, const struct piece *piece)
 
 static bool defines(const struct pieces *pieces, const struct piece *again)
 {
-    for (size_t i = 0; *again->name && i < pieces->count; i++)
-        if (streq(pieces->items[i].name, again->name) && streq(pieces->items[i].scope, again->scope))
+    for (size_t i = 0; *again->name && i < pieces->count; i++) {
+        const struct piece *p = &pieces->items[i];
+        if (p->is_titled == again->is_titled && streq(p->name, again->name) && streq(p->scope, again->scope))
             return true;
+    }
     return false;
 }
 
@@ -282,7 +283,7 @@ static const char *judge_piece(const struct stack *s, struct arena *a, const str
         return judge_plain(s, a, old, p);
     if (hooks && pattern_find(hooks, p->code, p->head_len, 0, false, &m))
         return arena_printf(a, "defines `%s`, which acts on the tests that are there", p->name);
-    if (*s->spec.additions.binds && uses(old, p->name, *p->scope != '\0'))
+    if (*s->spec.additions.binds && !p->is_titled && uses(old, p->name, *p->scope != '\0'))
         return arena_printf(a, "defines `%s`, a name that the tests that are there use", p->name);
     return "";
 }

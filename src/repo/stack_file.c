@@ -20,6 +20,7 @@ static const char *const coverage_formats[] = { "lcov", "gcov", NULL };
 static const char *const absent_kinds[] = { "symbol", "file", "signature", NULL };
 static const char *const owner_kinds[] = { "none", "symbol", "file", NULL };
 static const char *const take_kinds[] = { "last", "all", NULL };
+static const char *const frames_places[] = { "before", "after", NULL };
 const char *const failure_kind_names[] = { "assertion", "absence", "error", "exception", "fault", NULL };
 static const char *const rule_kinds[] = { "assertion", "absence", "error", "exception", "fault", "companion", NULL };
 
@@ -47,14 +48,16 @@ static const struct field listing_fields[] = {
     FIELD(struct stack_listing, files, FIELD_TEXTS, .required = true, .min = 1, .max = 20,
           .doc = "path patterns of the files this is for"),
     FIELD(struct stack_listing, blank, FIELD_TEXT, .max = 1000,
-          .doc = "what is not code (comments, string literals) and is blanked first"),
+          .doc = "what is not code (comments, string literals) and is blanked first; of a match that has the group "
+                 "(?<text>...) only that"),
     FIELD(struct stack_listing, scope, FIELD_TEXT, .max = 500,
-          .doc = "begins a scope, whose name is the group (?<scope>...)"),
-    FIELD(struct stack_listing, scope_end, FIELD_TEXT, .max = 500, .doc = "ends the scope"),
+          .doc = "begins a scope, whose name is the group (?<scope>...); it ends where one or a test stands as far left"),
+    FIELD(struct stack_listing, scope_end, FIELD_TEXT, .max = 500, .doc = "ends all scopes"),
     FIELD(struct stack_listing, test, FIELD_TEXT, .required = true, .max = 500,
           .doc = "a test, whose name is the group (?<name>...)"),
     FIELD(struct stack_listing, id, FIELD_TEXT, .required = true, .max = 200,
-          .doc = "the test's id, from {path}, {scope} and {name}; tests that need a scope and have none are left out"),
+          .doc = "the test's id, from {path}, {scope} (scopes in each other by \"::\") and {name}; tests that need a scope and "
+                 "have none are left out"),
 };
 static const struct record listing_record = RECORD("listing", struct stack_listing, listing_fields);
 
@@ -139,7 +142,7 @@ static const struct field rule_fields[] = {
           .doc = "finds the definition of {name}; otherwise symbols.defined"),
     FIELD(struct stack_rule, in, FIELD_TEXTS, .max = 20, .doc = "path patterns of where to look; otherwise symbols.sources"),
     FIELD(struct stack_rule, in_program, FIELD_BOOL,
-          .doc = "only where the last of failures.frame before it that is a file of the project is production code"),
+          .doc = "only where the innermost of failures.frame that is a file of the project is production code"),
     FIELD(struct stack_rule, say, FIELD_TEXT, .max = 300, .doc = "advice for the Tester"),
 };
 static const struct record rule_record = RECORD("rules", struct stack_rule, rule_fields);
@@ -148,7 +151,9 @@ static const struct field failures_fields[] = {
     FIELD(struct stack_failures, diagnostic, FIELD_TEXT, .required = true, .max = 1000,
           .doc = "each thing that a failure's message complains of"),
     FIELD(struct stack_failures, frame, FIELD_TEXT, .max = 500,
-          .doc = "a line of a traceback, whose file is the group (?<path>...); the innermost comes last"),
+          .doc = "a line of a traceback, whose file is the group (?<path>...)"),
+    FIELD(struct stack_failures, frames, FIELD_ENUM, .choices = frames_places,
+          .doc = "where they stand: before the diagnostic, the innermost last, or after it, the innermost first"),
     FIELD(struct stack_failures, take, FIELD_ENUM, .choices = take_kinds, .doc = "which of them count"),
     FIELD(struct stack_failures, rules, FIELD_RECORDS, .of = &rule_record, .required = true, .min = 1, .max = 60,
           .doc = "the first that fits decides; none: an exception"),

@@ -43,6 +43,7 @@ enum stack_coverage_format { COVERAGE_LCOV, COVERAGE_GCOV };
 enum stack_absent { ABSENT_SYMBOL, ABSENT_FILE, ABSENT_SIGNATURE };
 enum stack_owner { OWNER_NONE, OWNER_SYMBOL, OWNER_FILE };
 enum stack_take { TAKE_LAST, TAKE_ALL };
+enum stack_frames { FRAMES_BEFORE, FRAMES_AFTER };
 
 struct stack_spec {
     const char *name, *extends, *title;
@@ -85,8 +86,14 @@ const struct pattern *stack_pattern(const struct stack *s, const char *text);
 /* Whether one of the path patterns fits. */
 bool stack_fits(const struct texts *globs, const char *path);
 
-/* `bytes` with what the pattern `blank` of a listing finds turned into spaces. */
+/* `bytes` with what the pattern `blank` of a listing finds turned into spaces: its group
+ * (?<text>...) where that takes part, else all of it. */
 char *stack_blank(const struct stack *s, struct arena *a, const char *blank, const char *bytes, size_t len);
+
+/* The name that a pattern found in the blanked `code`, as the file has it.  *ret_is_literal: it
+ * was blank there, that is, a string literal and no word of the language; less the backslashes
+ * before quotes. */
+const char *stack_name_at(struct arena *a, const char *bytes, const char *code, struct pattern_match place, bool *ret_is_literal);
 
 /* Production code that may define a symbol. */
 bool stack_is_source(const struct stack *s, const char *path);

@@ -228,12 +228,12 @@ static struct verdict absent_symbol(const struct judging *j)
     const char *where = j->rule->owner == OWNER_SYMBOL ? NULL : defined_at(j, j->name, path);
     if (where)
         return fault(arena_printf(j->arena, "%s is there, in %s; the test reaches for it in the wrong way", j->name, where));
-    const char *separator = *j->stack->spec.symbols.separator ? j->stack->spec.symbols.separator : ".";
-    return (struct verdict){
-        .means = FAILURE_ABSENCE,
-        .absent = j->rule->owner == OWNER_NONE ? j->name
-                                               : arena_printf(j->arena, "%s%s%s", j->owner, separator, j->name),
-    };
+    const char *separator = j->stack->spec.symbols.separator, *absent = j->name;
+    if (j->rule->owner == OWNER_FILE && !*separator) /* it is named by its path */
+        absent = arena_printf(j->arena, "%s in %s", j->name, path);
+    else if (j->rule->owner != OWNER_NONE)
+        absent = arena_printf(j->arena, "%s%s%s", j->owner, *separator ? separator : ".", j->name);
+    return (struct verdict){ .means = FAILURE_ABSENCE, .absent = absent };
 }
 
 /* A function of the project that does not take the arguments yet that the test gives it. */
@@ -244,19 +244,24 @@ static struct verdict absent_signature(const struct judging *j)
     return (struct verdict){ .means = FAILURE_ABSENCE, .absent = arena_printf(j->arena, "%s(...)", j->name) };
 }
 
-/* Whether the innermost file of the project in the traceback before `at` is production code. */
+/* Whether the innermost file of the project in the traceback of the diagnostic at `at` is production code. */
 static bool is_in_program(const struct stack *s, const struct stack_sources *sources, struct arena *a,
-                          const char *message, size_t at)
+                          const char *message, size_t len, size_t at)
 {
     static const char *const groups[] = { "path" };
     const struct pattern *frame = stack_pattern(s, s->spec.failures.frame);
-    bool is_program = false;
+    bool is_after = s->spec.failures.frames == FRAMES_AFTER, is_program = false;
+    size_t from = is_after ? at : 0, to = is_after ? len : at;
     struct pattern_match m;
     const char *path;
-    for (size_t from = 0; pattern_find_groups(frame, a, message, at, from, false, &m, groups, &path, 1);
-         from = m.end > m.start ? m.end : m.end + 1)
-        if (set_has(&sources->paths, path))
-            is_program = stack_is_source(s, path);
+    for (; pattern_find_groups(frame, a, message, to, from, false, &m, groups, &path, 1);
+         from = m.end > m.start ? m.end : m.end + 1) {
+        if (!set_has(&sources->paths, path))
+            continue;
+        is_program = stack_is_source(s, path);
+        if (is_after)
+            break;
+    }
     return is_program;
 }
 
@@ -271,7 +276,7 @@ static struct verdict judge_one(const struct stack *s, const struct stack_source
         struct pattern_match m;
         if (!pattern_find_groups(stack_pattern(s, rule->pattern), a, message, len, at, true, &m, groups, found, 2))
             continue;
-        if (rule->in_program && !is_in_program(s, sources, a, message, at))
+        if (rule->in_program && !is_in_program(s, sources, a, message, len, at))
             continue;
         if (rule->means != FAILURE_ABSENCE)
             return (struct verdict){ .means = rule->means, .advice = rule->say, .is_rule = true };

@@ -23,14 +23,18 @@ const char *__lsan_default_suppressions(void)
 
 static void use(const struct stack *s, struct arena *a)
 {
-    static const char text[] = "class T:\n    def test_a(self): pass  # '\"x\"'\nTEST(a) { }\nAssertionError: 1 != 2\n";
+    static const char text[] = "class T:\n    def test_a(self): pass  # '\"x\"'\nTEST(a) { }\nAssertionError: 1 != 2\n"
+                               "describe('a \\'b\\'', () => {\n  it(`c`, () => {});\n});\n    at a.py:1\n";
+    static const char *const paths[] = { "tests/test_a.py", "tests/a.test.js" };
     struct err e;
     struct texts ids;
     struct failure failure;
     struct tree_change file = { .path = "a.py", .bytes = text, .len = sizeof text - 1 };
-    if (stack_list_tests(s, a, "tests/test_a.py", text, sizeof text - 1, &ids, &e) < 0)
-        abort();
-    stack_added_only(s, a, "tests/test_a.py", text, sizeof text / 2, text, sizeof text - 1);
+    for (size_t i = 0; i < 2; i++) {
+        if (stack_list_tests(s, a, paths[i], text, sizeof text - 1, &ids, &e) < 0)
+            abort();
+        stack_added_only(s, a, paths[i], text, sizeof text / 2, text, sizeof text - 1);
+    }
     stack_judge(s, stack_sources_make(s, a, &file, 1), a, text, &failure);
     if (failure.kind < 0 || failure.kind > FAILURE_FAULT || !failure.reason || !failure.advice)
         abort();

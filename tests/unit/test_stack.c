@@ -75,13 +75,14 @@ static void every_stack_that_ships_loads(void **state)
     struct err e;
     struct texts names;
     check_ok(stack_names(&a, NULL, &names, &e), &e);
-    static const char *const wanted[] = { "c", "c-meson", "python", "python-pytest", NULL };
+    static const char *const wanted[] = { "c", "c-meson", "javascript", "python", "python-pytest", NULL };
     check_list(&names, wanted);
     for (size_t i = 0; i < names.count; i++) {
         struct stack *s = loaded(names.items[i]);
         assert_string_equal(stack_name(s), names.items[i]);
-        assert_non_null(strstr(stack_guide(s, &a, true), "tests/test_words"));
-        assert_null(strstr(stack_guide(s, &a, false), "tests/test_words.py::"));
+        const char *test = streq(names.items[i], "javascript") ? "tests/words.test" : "tests/test_words";
+        assert_non_null(strstr(stack_guide(s, &a, true), test));
+        assert_null(strstr(stack_guide(s, &a, false), arena_printf(&a, "Example, %s", test)));
         assert_true(strlen(stack_guide(s, &a, true)) < 2400); /* it is part of every prompt */
         stack_free(s);
     }
@@ -122,6 +123,7 @@ static void wrong_files_give_name_line_and_what_is_allowed(void **state)
         { "means: fault", "means: oops", "failures.rules[0].means is \"oops\"; allowed: assertion, absence, error, exception, fault, companion" },
         { "means: fault", "in_program: true, means: error", "failures.rules[0].in_program needs failures.frame" },
         { "rules: [", "frame: 'File', rules: [", "failures.frame has no group (?<path>...)" },
+        { "rules: [", "frames: behind, rules: [", "failures.frames is \"behind\"; allowed: before, after" },
         { "means: fault", "means: absence", "failures.rules[0].pattern has no group (?<name>...)" },
         { "def {name}", "def", "stacks/mine.yaml:10: symbols.defined does not say {name}" },
         { "def {name}", "def {name}(", "symbols.defined is not a pattern" },
@@ -143,7 +145,7 @@ static void wrong_files_give_name_line_and_what_is_allowed(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_err(parse_changed(&a, cases[i].from, cases[i].to, &e), ERR_INVALID, &e, cases[i].words);
     struct stack *s;
-    check_err(stack_load(&s, "cobol", NULL, &e), ERR_NOT_FOUND, &e, "no stack \"cobol\"; known are: c, c-meson, python");
+    check_err(stack_load(&s, "cobol", NULL, &e), ERR_NOT_FOUND, &e, "no stack \"cobol\"; known are: c, c-meson, javascript, python");
     check_err(stack_load(&s, "../python", NULL, &e), ERR_INVALID, &e, "not the name of a stack");
     check_err(stack_parse(&s, "mine", "\xff", 1, NULL, &e), ERR_INVALID, &e, "stacks/mine.yaml:1: a byte that is not UTF-8");
     check_err(stack_parse(&s, "mine", "", 0, NULL, &e), ERR_INVALID, &e, "must describe a stack");
@@ -215,6 +217,8 @@ static void trees_are_recognised_by_their_files(void **state)
     assert_string_equal(detected((const char *const[]){ "units.py", NULL }), "python");
     assert_string_equal(detected((const char *const[]){ "units.py", "tests/conftest.py", NULL }), "python-pytest");
     assert_string_equal(detected((const char *const[]){ "Makefile", "src/units.c", NULL }), "c");
+    assert_string_equal(detected((const char *const[]){ "package.json", "src/units.js", NULL }), "javascript");
+    assert_string_equal(detected((const char *const[]){ "package.json", "static/menu.js", "units.py", NULL }), "python");
 }
 
 static void the_scaffold_carries_the_projects_name(void **state)

@@ -634,6 +634,8 @@ static void contents_decide_between_stacks(void **state)
         { "meson.build", "project('x', 'c')\n", "c-meson" },
         { "Makefile", "all:\n\t$(CC) -o x x.c\n", "c" },
         { "Makefile", "doc:\n\tsphinx\n", NULL },
+        { "package.json", "{\n  \"scripts\": { \"test\": \"node --test\" }\n}\n", "javascript" },
+        { "lib/x.test.mjs", "import { test } from 'node:test';\n", "javascript" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct oid empty = { "" }, id = TREE(st.f, &empty, cases[i].path, cases[i].text);
