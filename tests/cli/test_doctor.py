@@ -11,6 +11,12 @@ import greet
 import home
 
 
+def place(program):
+    """Of the program on the fixed PATH of the sandbox; None."""
+    path = shutil.which(program, path="/usr/local/bin:/usr/bin:/bin")
+    return path and os.path.realpath(path)
+
+
 class Doctor(home.Home):
     def rows(self, *words, status=0, **more):
         done = self.tandem("doctor", "--json", *words, **more)
@@ -75,7 +81,7 @@ class Doctor(home.Home):
             self.assertEqual(self.rows()["prompt tester"]["verdict"], "ok")
             self.assertIn("2 of 2 done", self.good("resume", "--yes", timeout=100))
 
-    def on_another_machine(self, *binds):
+    def on_another_machine(self, *binds, status=1):
         """The rows on this machine with some files replaced, by bubblewrap."""
         command = ["bwrap", "--dev-bind", "/", "/"]
         for source, target in binds:
@@ -84,24 +90,28 @@ class Doctor(home.Home):
             self.skipTest("no namespaces to be had here")
         done = subprocess.run([*command, home.TANDEM, "doctor", "--json"], stdout=subprocess.PIPE,
                               text=True, env=self.environment(), timeout=60)
-        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(done.returncode, status, done.stdout)
         return {row["check"]: row for row in json.loads(done.stdout)}
+
+    def script(self, name, words):
+        path = self.room / name
+        path.write_text(f"#!/bin/sh\n{words}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    @unittest.skipUnless(shutil.which("bwrap") and place("node"), "bubblewrap or Node.js is not installed")
+    def test_a_language_that_is_too_old_says_where_a_newer_one_is(self):
+        row = self.on_another_machine((self.script("node", "exit 1"), place("node")), status=0)["stack javascript"]
+        self.assertEqual((row["verdict"], row["found"]), ("note", "cannot be used"))
+        self.assertIn("Node.js 20.16 or newer is missing (runs the tests): ", row["remedy"])
+        self.assertIn("npm install --global node", row["remedy"])
 
     @unittest.skipUnless(shutil.which("bwrap"), "bubblewrap is not installed")
     def test_a_missing_an_old_and_a_wrong_program_are_told_apart(self):
-        def script(name, words):
-            path = self.room / name
-            path.write_text(f"#!/bin/sh\necho '{words}'\n")
-            path.chmod(0o755)
-            return str(path)
-
-        def place(program):
-            return os.path.realpath(shutil.which(program, path="/usr/local/bin:/usr/bin:/bin"))
-
         plain = self.room / "plain"
         plain.write_text("")
-        rows = self.on_another_machine((script("git", "git version 2.30.2"), place("git")),
-                                       (script("ctags", "Exuberant Ctags 5.8"), place("ctags")),
+        rows = self.on_another_machine((self.script("git", "echo git version 2.30.2"), place("git")),
+                                       (self.script("ctags", "echo Exuberant Ctags 5.8"), place("ctags")),
                                        (str(plain), place("bwrap")))
         self.assertEqual(rows["git, for repositories"]["found"], "2.30 is too old; 2.39 is needed")
         ctags = rows["universal-ctags, for the map of a repository"]
