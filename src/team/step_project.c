@@ -1,5 +1,6 @@
 /* step_project.c - the spec and the plan: what happens before there are tickets. */
 #include "team/ask.h"
+#include "team/attempt.h"
 #include "team/judge.h"
 #include "team/plan.h"
 #include "team/prompt.h"
@@ -61,23 +62,12 @@ static int edited_text(struct step *s, const char *text, bool is_known, const ch
     return is_known ? 0 : prompt_make(s->arena, "edited", s->site->overrides.dirs, values, ret, e);
 }
 
-int step_write_spec(struct step *s, struct err *e)
+/* What the PM is asked: for a specification, or for the change that a person wishes. */
+static int spec_request(struct step *s, bool is_fresh, const char **ret, struct err *e)
 {
-    struct conversation_use *c;
-    int r = conversation_open(s, ROLE_PM, &c, e);
-    if (r < 0)
-        return r;
-    const char *text;
-    bool is_fresh = conversation_empty(c);
-    if (is_fresh) {
-        r = render_system(s, ROLE_PM, &text, e);
-        if (r < 0)
-            return r;
-        conversation_add(s, c, TURN_SYSTEM, text);
-    }
     const char *old = "";
     if (s->project.spec) {
-        r = spec_text(s, &old, e);
+        int r = spec_text(s, &old, e);
         if (r == 0)
             r = edited_text(s, old, !s->project.edited && !is_fresh, &old, e);
         if (r < 0)
@@ -86,12 +76,46 @@ int step_write_spec(struct step *s, struct err *e)
     const char *hint = *s->project.wish ? arena_printf(s->arena, "A person adds: %s", s->project.wish) : "";
     struct prompt_value values[] = { { "idea", s->project.idea }, { "edited", old }, { "wish", s->project.wish },
                                      { "hint", hint }, { NULL, NULL } };
-    r = prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->overrides.dirs, values, &text, e);
+    return prompt_make(s->arena, s->project.spec ? "pm-change" : "pm-spec", s->site->overrides.dirs, values, ret, e);
+}
+
+static int pm_conversation(struct step *s, struct conversation_use **ret, struct err *e)
+{
+    const char *role_text, *request;
+    int r = conversation_open(s, ROLE_PM, ret, e);
     if (r < 0)
         return r;
-    conversation_add(s, c, TURN_REQUEST, text);
+    bool is_fresh = conversation_empty(*ret);
+    if (is_fresh) {
+        r = render_system(s, ROLE_PM, &role_text, e);
+        if (r < 0)
+            return r;
+        conversation_add(s, *ret, TURN_SYSTEM, role_text);
+    }
+    r = spec_request(s, is_fresh, &request, e);
+    if (r == 0)
+        conversation_add(s, *ret, TURN_REQUEST, request);
+    return r;
+}
+
+/* A spec or plan is there, which a person approves next where the playbook says so. */
+static void written(struct step *s, enum project_state state, const char *event_kind)
+{
+    s->project.edited = false;
+    s->project.wish = "";
+    s->project.state = (int)state;
+    s->project_changed = true;
+    step_event(s, event_kind, NULL);
+    s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
+}
+
+int step_write_spec(struct step *s, struct err *e)
+{
+    struct conversation_use *c;
     const char *fault = "", *spec = NULL, *doubt = "";
-    r = ask_spec(s, c, arena_printf(s->arena, "spec-%lld", (long long)s->project.spec + 1), &spec, &fault, &doubt, e);
+    int r = pm_conversation(s, &c, e);
+    if (r == 0)
+        r = ask_spec(s, c, arena_printf(s->arena, "spec-%lld", (long long)s->project.spec + 1), &spec, &fault, &doubt, e);
     if (r < 0)
         return r;
     if (*fault) {
@@ -99,20 +123,15 @@ int step_write_spec(struct step *s, struct err *e)
         return 0;
     }
     s->project.spec++;
-    s->project.edited = false;
-    s->project.wish = "";
-    s->project.state = PROJECT_SPEC_APPROVAL;
-    s->project_changed = true;
     struct spec doc = { .project = s->project_id, .number = s->project.spec, .text = spec, .origin = "pm", .doubt = doubt,
                         .approved_by = "" };
     batch_insert(s->batch, &spec_type, arena_printf(s->arena, "%s/spec-%lld", s->project_id, (long long)doc.number), &doc);
-    step_event(s, "spec.written", NULL);
+    written(s, PROJECT_SPEC_APPROVAL, "spec.written");
     if (*doubt) {
         json_t *payload = json_object();
         json_put_text(payload, "why", doubt);
         step_event(s, "spec.doubted", payload);
     }
-    s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
     return 0;
 }
 
@@ -175,44 +194,31 @@ static int edited_plan(struct step *s, const char **ret, struct err *e)
     return r < 0 ? r : edited_text(s, text, !s->project.edited, ret, e);
 }
 
+static int change_request(struct step *s, const char **ret, struct err *e)
+{
+    const char *edited;
+    int r = edited_plan(s, &edited, e);
+    if (r < 0)
+        return r;
+    struct prompt_value values[] = { { "edited", edited }, { "wish", s->project.wish }, { NULL, NULL } };
+    return prompt_make(s->arena, "architect-change", s->site->overrides.dirs, values, ret, e);
+}
+
 static int architect_conversation(struct step *s, bool need_stack, struct conversation_use **ret, struct err *e)
 {
-    struct conversation_use *c;
-    int r = conversation_open(s, ROLE_ARCHITECT, &c, e);
+    const char *request;
+    bool is_fresh;
+    int r = attempt_conversation(s, ROLE_ARCHITECT, s->project.base, ret, &is_fresh, e);
     if (r < 0)
         return r;
-    *ret = c;
-    const char *role_text, *context, *request;
-    if (!conversation_empty(c)) {
-        if (!*s->project.wish && !conversation_answered(c))
-            return 0;
-        if (!*s->project.wish) { /* a person lets it try once more */
-            r = plan_request(s, need_stack, &request, e);
-            if (r == 0)
-                conversation_add(s, c, TURN_REQUEST, request);
-            return r;
-        }
-        const char *edited;
-        r = edited_plan(s, &edited, e);
-        if (r < 0)
-            return r;
-        struct prompt_value values[] = { { "edited", edited }, { "wish", s->project.wish }, { NULL, NULL } };
-        r = prompt_make(s->arena, "architect-change", s->site->overrides.dirs, values, &request, e);
-        if (r == 0)
-            conversation_add(s, c, TURN_REQUEST, request);
-        return r;
-    }
-    r = render_system(s, ROLE_ARCHITECT, &role_text, e);
+    bool wishes = !is_fresh && *s->project.wish;
+    if (!is_fresh && !wishes && !conversation_answered(*ret))
+        return 0;
+    /* The plan again, without a wish: a person lets it try once more. */
+    r = wishes ? change_request(s, &request, e) : plan_request(s, need_stack, &request, e);
     if (r == 0)
-        r = render_context(s, s->project.base, &context, e);
-    if (r == 0)
-        r = plan_request(s, need_stack, &request, e);
-    if (r < 0)
-        return r;
-    conversation_add(s, c, TURN_SYSTEM, role_text);
-    conversation_add(s, c, TURN_CONTEXT, context);
-    conversation_add(s, c, TURN_REQUEST, request);
-    return 0;
+        conversation_add(s, *ret, TURN_REQUEST, request);
+    return r;
 }
 
 int step_plan(struct step *s, struct err *e)
@@ -243,11 +249,6 @@ int step_plan(struct step *s, struct err *e)
     json_write(&text, json_keep(s->arena, record_write(&plan_record, &plan)));
     const char *kept = arena_strndup(s->arena, text.data, text.len); /* the batch borrows it */
     s->project.plan = arena_strdup(s->arena, batch_blob(s->batch, kept, text.len).hex);
-    s->project.edited = false;
-    s->project.wish = "";
-    s->project.state = PROJECT_PLAN_APPROVAL;
-    s->project_changed = true;
-    step_event(s, "plan.written", NULL);
-    s->end = s->stage->gate == GATE_PERSON ? STEP_WAIT : STEP_NEXT;
+    written(s, PROJECT_PLAN_APPROVAL, "plan.written");
     return 0;
 }

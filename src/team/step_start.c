@@ -30,10 +30,8 @@ static void tell_failing(struct step *s)
     const struct texts *failing = &s->ticket.failing;
     if (s->ticket.number != 1 || !failing->count)
         return;
-    json_t *payload = json_object(), *tests = json_array();
-    for (size_t i = 0; i < failing->count; i++)
-        json_array_append_new(tests, json_string(failing->items[i]));
-    json_put(payload, "tests", tests);
+    json_t *payload = json_object();
+    json_put(payload, "tests", texts_json(failing));
     json_put_text(payload, "why", texts_join(failing, s->arena, ", ", MOST));
     batch_event(s->batch, &(struct event){ .project = s->project_id, .actor = role_names[ROLE_ENGINE], .kind = "repository.failing",
                                            .on_behalf = s->task_id, .payload_json = json_keep(s->arena, payload) });
