@@ -52,14 +52,6 @@ static int fault(struct reading *rd, const char *fmt, ...)
     return err_set(rd->err, ERR_INVALID, "%s %s", rd->where[0] ? rd->where : "the value", text);
 }
 
-static void list_choices(const char *const *choices, char *out, size_t size)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (size_t i = 0; choices[i] && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", choices[i]);
-}
-
 static const char *type_name(const json_t *v)
 {
     switch (json_typeof(v)) {
@@ -135,11 +127,11 @@ static int read_enum(struct reading *rd, const struct field *f, const json_t *v,
             return 0;
         }
     }
-    char allowed[300];
-    list_choices(f->choices, allowed, sizeof allowed);
+    STR_LOCAL(allowed);
+    str_add_words(&allowed, f->choices);
     if (!word)
-        return fault(rd, "must be one of: %s", allowed);
-    return fault(rd, "is \"%.60s\"; allowed: %s", word, allowed);
+        return fault(rd, "must be one of: %s", allowed.data);
+    return fault(rd, "is \"%.60s\"; allowed: %s", word, allowed.data);
 }
 
 /* What texts_add takes to be there: the next power of two. */

@@ -300,8 +300,7 @@ void setting_range(const struct setting *row, struct str *out)
         break;
     case SETTING_BOOL:
     case SETTING_CHOICE:
-        for (size_t i = 0; row->choices[i]; i++)
-            str_addf(out, "%s%s", i ? ", " : "", row->choices[i]);
+        str_add_words(out, row->choices);
         break;
     case SETTING_TEXT:
         str_addf(out, "a text of at most %" PRId64 " bytes", row->max);

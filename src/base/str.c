@@ -116,6 +116,12 @@ void str_addf(struct str *s, const char *fmt, ...)
     va_end(ap);
 }
 
+void str_add_words(struct str *s, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        str_addf(s, "%s%s", i ? ", " : "", words[i]);
+}
+
 void str_truncate(struct str *s, size_t len)
 {
     if (len < s->len) {

@@ -34,6 +34,8 @@ void str_add_shell_word(struct str *s, const char *word);
 void str_add_str(struct str *s, const struct str *other);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/* A NULL-terminated list: "one, two". */
+void str_add_words(struct str *s, const char *const *words);
 /* Cuts to `len` bytes; longer than it is: no effect. */
 void str_truncate(struct str *s, size_t len);
 /* Removes white space at the end. */

@@ -79,17 +79,15 @@ static int find_names(struct invocation *in, const char *dir, struct texts *ret,
 static int list_examples(struct invocation *in, const char *dir, struct texts *ret, struct err *e)
 {
     struct texts all = { 0 };
-    STR_LOCAL(names);
     int r = find_names(in, dir, &all, e);
     if (r < 0)
         return err_prefix(e, "the examples");
     if (!all.count)
         return err_set(e, ERR_NOT_FOUND, "%s holds no examples: directories with a spec.md", dir);
-    for (size_t i = 0; i < all.count; i++)
-        str_addf(&names, "%s%s", i ? ", " : "", all.items[i]);
     for (size_t i = 0; i < in->operands.count; i++)
         if (!texts_has(&all, in->operands.items[i]))
-            return err_set(e, ERR_USAGE, "there is no example \"%s\"; there are: %s", in->operands.items[i], names.data);
+            return err_set(e, ERR_USAGE, "there is no example \"%s\"; there are: %s", in->operands.items[i],
+                           texts_join(&all, &in->arena, ", ", 0));
     *ret = in->operands.count ? in->operands : all;
     return 0;
 }

@@ -63,18 +63,13 @@ static void print_what_comes(FILE *out, const struct release *w)
 
 static int refuse_conflicts(struct session *s, const struct release *w, struct err *e)
 {
-    STR_LOCAL(paths);
-    for (size_t i = 0; i < w->conflicts.count && i < 10; i++)
-        str_addf(&paths, "%s%s", i ? ", " : "", w->conflicts.items[i]);
-    if (w->conflicts.count > 10)
-        str_addf(&paths, " and %zu more", w->conflicts.count - 10);
     STR_LOCAL(pull);
     str_add(&pull, "git -C ");
     str_add_shell_word(&pull, *w->target ? w->target : "YOUR-CLONE");
     str_add(&pull, " pull --no-rebase ");
     str_add_shell_word(&pull, project_repo_path(&s->in->arena, s->home, w->project));
     return err_set(e, ERR_REFUSED, "%s and DEV change the same places: %.400s. Merge them yourself (%s DEV on %s), then there is "
-                                   "nothing left to release", w->branch, paths.data, pull.data, w->branch);
+                                   "nothing left to release", w->branch, texts_join(&w->conflicts, &s->in->arena, ", ", 10), pull.data, w->branch);
 }
 
 static int ask(struct session *s, const struct release *w, bool *ret_go, struct err *e)

@@ -41,6 +41,17 @@ void manual_overview(FILE *out)
                    "configured.\n", 0, width);
 }
 
+void option_doc(const struct option *o, struct str *out)
+{
+    str_add(out, o->doc);
+    if (o->choices) {
+        str_add(out, ": ");
+        str_add_words(out, o->choices);
+    }
+    if (o->is_repeated)
+        str_add(out, " (may be repeated)");
+}
+
 static void print_options(FILE *out, const struct option *options, size_t width)
 {
     for (const struct option *o = options; o && o->name; o++) {
@@ -51,11 +62,7 @@ static void print_options(FILE *out, const struct option *options, size_t width)
             str_add(&term, "    ");
         str_addf(&term, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
         STR_LOCAL(doc);
-        str_add(&doc, o->doc);
-        for (size_t i = 0; o->choices && o->choices[i]; i++)
-            str_addf(&doc, "%s%s", i ? ", " : ": ", o->choices[i]);
-        if (o->is_repeated)
-            str_add(&doc, " (may be repeated)");
+        option_doc(o, &doc);
         text_row(out, term.data, doc.data, 2, 26, width);
     }
 }

@@ -3,7 +3,11 @@
 #ifndef TANDEM_CLI_MANUAL_H
 #define TANDEM_CLI_MANUAL_H
 
+#include "base/str.h"
 #include "cli/command.h"
+
+/* What an option is for, with its choices. */
+void option_doc(const struct option *o, struct str *out);
 
 void manual_version(FILE *out);
 /* `tandem help` */

@@ -124,12 +124,11 @@ static int unknown_command(struct parsing *p, const struct command *group, const
 
 static int check_choice(struct parsing *p, const char *what, const char *value, const char *const *choices)
 {
-    STR_LOCAL(allowed);
-    for (size_t i = 0; choices[i]; i++) {
+    for (size_t i = 0; choices[i]; i++)
         if (streq(choices[i], value))
             return 0;
-        str_addf(&allowed, "%s%s", i ? ", " : "", choices[i]);
-    }
+    STR_LOCAL(allowed);
+    str_add_words(&allowed, choices);
     return err_set(p->err, ERR_USAGE, "%s is \"%.60s\"; allowed: %s", what, value, allowed.data);
 }
 

@@ -213,10 +213,7 @@ static const char *note_of(struct arena *a, const struct ticket *t)
         return t->blocked;
     if (t->column > COLUMN_TODO || !t->after.count)
         return NULL;
-    STR_LOCAL(note);
-    for (size_t i = 0; i < t->after.count; i++)
-        str_addf(&note, "%s%s", i ? ", " : "after ", t->after.items[i]);
-    return arena_strndup(a, note.data, note.len);
+    return arena_printf(a, "after %s", texts_join(&t->after, a, ", ", 0));
 }
 
 static void fill_stream(struct arena *a, const struct stream *st, struct live_ticket *lt)

@@ -82,11 +82,7 @@ static void option_rows(FILE *out, const struct option *options)
             fprintf(out, " \\fI%s\\fR", o->argument);
         fputc('\n', out);
         STR_LOCAL(doc);
-        str_add(&doc, o->doc);
-        for (size_t i = 0; o->choices && o->choices[i]; i++)
-            str_addf(&doc, "%s%s", i ? ", " : ": ", o->choices[i]);
-        if (o->is_repeated)
-            str_add(&doc, " (may be repeated)");
+        option_doc(o, &doc);
         sentence(out, doc.data);
     }
 }

@@ -2,6 +2,7 @@
 #include "cli/tickets.h"
 
 #include "base/set.h"
+#include "base/set.h"
 #include "base/str.h"
 #include "cli/live.h"
 #include "team/render.h"
@@ -20,36 +21,30 @@ const char *ticket_standing(struct arena *a, const struct ticket *all, size_t co
         return "blocked";
     if (t->column != COLUMN_INPROGRESS)
         return column_words[t->column];
-    STR_LOCAL(out);
     struct texts before = tickets_merged_before(a, all, count, t);
-    if (!streq(t->stage, "integrate") || !before.count) {
-        size_t current = ticket_current(t);
-        live_phase(t->stage, current < t->criteria.count ? (int64_t)current + 1 : 0, &out);
-        return arena_strndup(a, out.data, out.len);
-    }
-    str_add(&out, "waits for ");
-    for (size_t i = 0; i < before.count; i++)
-        str_addf(&out, "%s%s", i ? ", " : "", before.items[i]);
-    str_add(&out, " to be merged");
+    if (streq(t->stage, "integrate") && before.count)
+        return arena_printf(a, "waits for %s to be merged", texts_join(&before, a, ", ", 0));
+    STR_LOCAL(out);
+    size_t current = ticket_current(t);
+    live_phase(t->stage, current < t->criteria.count ? (int64_t)current + 1 : 0, &out);
     return arena_strndup(a, out.data, out.len);
 }
 
 const char *tickets_behind(struct arena *a, const struct ticket *all, size_t count, size_t which)
 {
-    struct texts waiting = { 0 };
-    STR_LOCAL(out);
-    texts_add(&waiting, a, name_of(a, &all[which]));
+    struct set stuck = SET_IN(a);
+    struct texts behind = { 0 };
+    set_add(&stuck, name_of(a, &all[which]));
     for (size_t i = which + 1; i < count; i++) { /* what a ticket builds on comes before it */
-        for (size_t k = 0; k < all[i].after.count; k++) {
-            if (all[i].column == COLUMN_DONE || !texts_has(&waiting, all[i].after.items[k]))
-                continue;
-            const char *name = name_of(a, &all[i]);
-            str_addf(&out, "%s%s", out.len ? ", " : "", name);
-            texts_add(&waiting, a, name);
-            break;
-        }
+        bool waits = false;
+        for (size_t k = 0; k < all[i].after.count && all[i].column != COLUMN_DONE; k++)
+            waits = waits || set_has(&stuck, all[i].after.items[k]);
+        if (!waits)
+            continue;
+        texts_add(&behind, a, name_of(a, &all[i]));
+        set_add(&stuck, name_of(a, &all[i]));
     }
-    return arena_strndup(a, out.data, out.len);
+    return texts_join(&behind, a, ", ", 0);
 }
 
 int find_thing(struct session *s, const char *project, const char *name, struct err *e)

@@ -553,13 +553,9 @@ int stack_load(struct stack **ret, const char *name, const char *const *override
     size_t len;
     int r = share_read(&a, arena_printf(&a, "stacks/%s.yaml", name), override_dirs, &text, &len, e);
     if (r == ERR_NOT_FOUND) {
-        struct texts names;
-        struct err inner;
-        STR_LOCAL(known);
-        if (stack_names(&a, override_dirs, &names, &inner) == 0)
-            for (size_t i = 0; i < names.count; i++)
-                str_addf(&known, "%s%s", i ? ", " : "", names.items[i]);
-        return err_set(e, ERR_NOT_FOUND, "there is no stack \"%s\"; known are: %s", name, known.data);
+        struct texts known = { 0 };
+        stack_names(&a, override_dirs, &known, NULL);
+        return err_set(e, ERR_NOT_FOUND, "there is no stack \"%s\"; known are: %s", name, texts_join(&known, &a, ", ", 0));
     }
     return r < 0 ? r : stack_parse(ret, name, text, len, override_dirs, e);
 }

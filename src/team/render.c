@@ -261,10 +261,7 @@ const char *render_results(struct arena *a, const struct suite_run *run, const s
 
 const char *render_list(struct arena *a, const struct texts *t, const char *none)
 {
-    STR_LOCAL(out);
-    for (size_t i = 0; i < t->count; i++)
-        str_addf(&out, "%s%s", i ? ", " : "", t->items[i]);
-    return t->count ? arena_strndup(a, out.data, out.len) : none;
+    return t->count ? texts_join(t, a, ", ", 0) : none;
 }
 
 int spec_text(struct step *s, const char **ret, struct err *e)

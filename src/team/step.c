@@ -233,15 +233,11 @@ static int tell_wait(struct step *s, const struct stage *next, struct err *e)
     if (r < 0)
         return r;
     struct texts before = tickets_merged_before(s->arena, found.docs, found.count, &s->ticket);
-    STR_LOCAL(names);
-    for (size_t i = 0; i < before.count; i++)
-        str_addf(&names, "%s%s", i ? ", " : "", before.items[i]);
+    if (!before.count)
+        return 0;
     json_t *payload = json_object();
-    json_put_text(payload, "for", names.data ? names.data : "");
-    if (before.count)
-        step_event(s, "task.waits", payload);
-    else
-        json_decref(payload);
+    json_put_text(payload, "for", texts_join(&before, s->arena, ", ", 0));
+    step_event(s, "task.waits", payload);
     return 0;
 }
 
