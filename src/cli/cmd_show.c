@@ -90,49 +90,66 @@ static void print_history(struct session *s, const char *project)
     }
 }
 
-static int show(struct session *s, struct err *e)
+static void print_head(struct session *s, const struct ticket *t)
 {
-    const char *project, *id, *run_id;
-    struct ticket t;
-    struct run run;
-    int r = find_ticket(s, &project, &id, &t, e);
-    if (r < 0)
-        return r;
     FILE *out = s->in->out;
-    fprintf(out, "%s  %s\n", name_of(s->in), t.title);
-    fprintf(out, "%s%s%s, %s, branch %s\n", column_words[t.column], t.column == COLUMN_INPROGRESS ? ", stage " : "",
-            t.column == COLUMN_INPROGRESS ? t.stage : "", ticket_kind_names[t.kind], t.branch);
-    print_list(out, "after", &t.after);
-    if (*t.blocked)
-        fprintf(out, "%sblocked:%s %s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN], t.blocked);
-    if (*t.description)
-        fprintf(out, "\n%s\n", t.description);
-    if (*t.scope.how) {
-        fprintf(out, "\nScope: %s\n", t.scope.how);
-        print_list(out, "  reads", &t.scope.read);
-        print_list(out, "  changes", &t.scope.change);
-        print_list(out, "  creates", &t.scope.create);
+    bool works = t->column == COLUMN_INPROGRESS;
+    fprintf(out, "%s  %s\n", name_of(s->in), t->title);
+    fprintf(out, "%s%s%s, %s, branch %s\n", column_words[t->column], works ? ", stage " : "", works ? t->stage : "",
+            ticket_kind_names[t->kind], t->branch);
+    print_list(out, "after", &t->after);
+    if (*t->blocked)
+        fprintf(out, "%sblocked:%s %s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN], t->blocked);
+    if (*t->description)
+        fprintf(out, "\n%s\n", t->description);
+    if (*t->scope.how) {
+        fprintf(out, "\nScope: %s\n", t->scope.how);
+        print_list(out, "  reads", &t->scope.read);
+        print_list(out, "  changes", &t->scope.change);
+        print_list(out, "  creates", &t->scope.create);
     }
-    for (size_t i = 0; i < t.criteria.count; i++)
-        print_criterion(s, id, &t, i);
-    print_list(out, "\nFlaky tests:", &t.flaky);
-    print_history(s, project);
+}
+
+static void print_numbers(FILE *out, const struct ticket *t)
+{
     STR_LOCAL(numbers);
-    live_count(t.prompt_tokens, &numbers);
+    live_count(t->prompt_tokens, &numbers);
     str_add(&numbers, " tokens in, ");
-    live_count(t.completion_tokens, &numbers);
-    fprintf(out, "\n%s out; model %.1f s, tests %.1f s", numbers.data, (double)t.model_us / 1e6, (double)t.suite_us / 1e6);
-    if (t.lines)
-        fprintf(out, "; %lld of %lld lines covered", (long long)t.covered, (long long)t.lines);
+    live_count(t->completion_tokens, &numbers);
+    fprintf(out, "\n%s out; model %.1f s, tests %.1f s", numbers.data, (double)t->model_us / 1e6, (double)t->suite_us / 1e6);
+    if (t->lines)
+        fprintf(out, "; %lld of %lld lines covered", (long long)t->covered, (long long)t->lines);
     fprintf(out, "\n");
-    const char *failures = *t.blocked ? ticket_last_failures(s, project, name_of(s->in), MAX_FAILURES) : "";
+}
+
+/* Why it is blocked, and with --prompt what the model was told last. */
+static void print_last_runs(struct session *s, const char *project, const struct ticket *t)
+{
+    const char *run_id, *failures = *t->blocked ? ticket_last_failures(s, project, name_of(s->in), MAX_FAILURES) : "";
+    struct run run;
     if (*failures)
-        fprintf(out, "\n%sIts last test run:%s\n%s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN],
+        fprintf(s->in->out, "\n%sIts last test run:%s\n%s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN],
                 failures);
     if (option_given(s->in, "prompt") && ticket_last_run(s, project, name_of(s->in), RUN_MODEL, &run, &run_id, NULL) == 0) {
         print_blob(s, arena_printf(&s->in->arena, "Prompt (%s):", run_id), run.prompt);
         print_blob(s, "Answer:", run.answer);
     }
+}
+
+static int show(struct session *s, struct err *e)
+{
+    const char *project, *id;
+    struct ticket t;
+    int r = find_ticket(s, &project, &id, &t, e);
+    if (r < 0)
+        return r;
+    print_head(s, &t);
+    for (size_t i = 0; i < t.criteria.count; i++)
+        print_criterion(s, id, &t, i);
+    print_list(s->in->out, "\nFlaky tests:", &t.flaky);
+    print_history(s, project);
+    print_numbers(s->in->out, &t);
+    print_last_runs(s, project, &t);
     return 0;
 }
 

@@ -220,60 +220,72 @@ static const char *check_verdict(struct step *s, const void *value, void *ctx)
     return v->drop || *v->text ? "" : "either `drop` is true or `text` holds the criterion in better words";
 }
 
-static int ask_architect(const struct met *m, struct conversation_use *tester, struct err *e)
+/* The Architect's conversation with the request: what is to become of the criterion. */
+static int verdict_conversation(const struct met *m, const struct criterion *criterion, struct conversation_use **ret, struct err *e)
 {
     struct step *s = m->s;
-    struct criterion *crit = ticket_criterion(&s->ticket, m->index);
-    if (crit->reworded >= MAX_REWORDED) {
-        step_block(s, "criterion %zu was put into other words %d times, and its tests still pass without new code: %s",
-                   m->index + 1, MAX_REWORDED, crit->text);
-        return 0;
-    }
-    struct conversation_use *c;
     bool fresh;
     const char *tests, *text;
-    int r = attempt_conversation(s, ROLE_ARCHITECT, m->head_tree, &c, &fresh, e);
+    int r = attempt_conversation(s, ROLE_ARCHITECT, m->head_tree, ret, &fresh, e);
     if (r == 0)
         r = render_files(s, m->tree, &m->changed, &tests, e);
     if (r < 0)
         return r;
     struct prompt_value values[] = {
         { "number", arena_printf(s->arena, "%zu", m->index + 1) }, { "ticket", s->task.ticket },
-        { "criterion", crit->text }, { "tests", tests }, { "shape", record_shape(&verdict_record, s->arena) }, { NULL, NULL },
+        { "criterion", criterion->text }, { "tests", tests }, { "shape", record_shape(&verdict_record, s->arena) }, { NULL, NULL },
     };
     r = prompt_make(s->arena, "architect-criterion", s->site->overrides.dirs, values, &text, e);
+    if (r == 0)
+        conversation_add(s, *ret, TURN_REQUEST, text);
+    return r;
+}
+
+static void apply_verdict(const struct met *m, struct criterion *criterion, const struct verdict *v, struct conversation_use *tester)
+{
+    struct step *s = m->s;
+    json_t *payload = json_object();
+    json_put_int(payload, "criterion", (int64_t)m->index + 1);
+    json_put_text(payload, "old", criterion->text);
+    s->ticket_changed = true;
+    if (v->drop) {
+        criterion->state = CRITERION_DROPPED;
+        step_event(s, "criterion.dropped", payload);
+        s->end = STEP_NEXT;
+        return;
+    }
+    json_put_text(payload, "new", v->text);
+    step_event(s, "criterion.reworded", payload);
+    criterion->text = v->text;
+    criterion->reworded++;
+    ticket_fresh_stage(&s->ticket);
+    s->ticket.passed_at_once = 0;
+    conversation_add(s, tester, TURN_OBSERVATION, "The Architect has put the criterion into other words.");
+    s->end = STEP_AGAIN;
+}
+
+static int ask_architect(const struct met *m, struct conversation_use *tester, struct err *e)
+{
+    struct step *s = m->s;
+    struct criterion *criterion = ticket_criterion(&s->ticket, m->index);
+    if (criterion->reworded >= MAX_REWORDED) {
+        step_block(s, "criterion %zu was put into other words %d times, and its tests still pass without new code: %s",
+                   m->index + 1, MAX_REWORDED, criterion->text);
+        return 0;
+    }
+    struct verdict v;
+    struct question q = { .role = ROLE_ARCHITECT, .step = arena_printf(s->arena, "reword-%zu", m->index + 1), .temperature = 0.2 };
+    int r = verdict_conversation(m, criterion, &q.conversation, e);
     if (r < 0)
         return r;
-    conversation_add(s, c, TURN_REQUEST, text);
-    struct verdict v;
-    struct question q = { .role = ROLE_ARCHITECT, .step = arena_printf(s->arena, "reword-%zu", m->index + 1),
-                          .conversation = c, .temperature = 0.2 };
     r = ask_json(s, &q, &verdict_record, &v, check_verdict, NULL, e);
     if (r == ERR_INVALID) {
         step_block(s, "the Architect could not decide about criterion %zu: %s", m->index + 1, e->text);
         return 0;
     }
-    if (r < 0)
-        return r;
-    json_t *payload = json_object();
-    json_put_int(payload, "criterion", (int64_t)m->index + 1);
-    json_put_text(payload, "old", crit->text);
-    if (v.drop) {
-        crit->state = CRITERION_DROPPED;
-        step_event(s, "criterion.dropped", payload);
-        s->end = STEP_NEXT;
-    } else {
-        json_put_text(payload, "new", v.text);
-        step_event(s, "criterion.reworded", payload);
-        crit->text = v.text;
-        crit->reworded++;
-        ticket_fresh_stage(&s->ticket);
-        s->ticket.passed_at_once = 0;
-        conversation_add(s, tester, TURN_OBSERVATION, "The Architect has put the criterion into other words.");
-        s->end = STEP_AGAIN;
-    }
-    s->ticket_changed = true;
-    return 0;
+    if (r == 0)
+        apply_verdict(m, criterion, &v, tester);
+    return r;
 }
 
 int met_decide(struct step *s, struct conversation_use *tester, size_t index, const char *head_tree,

@@ -37,51 +37,60 @@ static void tell_failing(struct step *s)
                                            .on_behalf = s->task_id, .payload_json = json_keep(s->arena, payload) });
 }
 
-int step_start(struct step *s, struct err *e)
+/* What passes before the ticket's work begins.  *ret_ready false: it cannot begin, and the step is
+ * blocked. */
+static int take_baseline(struct step *s, const struct oid *base, bool *ret_ready, struct err *e)
 {
-    struct oid base;
-    const struct ticket *other;
-    int r = base_find(s, &base, &other, e);
-    if (r < 0)
-        return r;
-    if (other)
-        return base_merge(s, &base, other, e);
-    const char *ref = arena_printf(s->arena, "refs/heads/%s", s->ticket.branch);
-    const char *tree;
-    s->ticket.base = s->ticket.head = arena_strdup(s->arena, base.hex);
-    r = tree_within(s->site->repo, &base, &s->team->options.limits, e);
+    struct suite_run run;
+    struct run *doc;
+    const char *tree, *run_id;
+    *ret_ready = false;
+    int r = tree_within(s->site->repo, base, &s->team->options.limits, e);
     if (r == ERR_LIMIT) {
         step_block(s, "what it builds on cannot be worked on: %s", e->text);
         return 0;
     }
     if (r == 0)
         r = tree_of(s, s->ticket.base, &tree, e);
-    struct suite_run run;
-    struct run *doc;
-    const char *run_id;
     if (r == 0)
         r = suite_on(s, "baseline", tree, 0, &run, &doc, &run_id, e);
     if (r < 0)
         return r;
+    suite_store(s, run_id, doc, run.completed ? "baseline" : "failed");
     if (!run.completed) {
         step_block(s, "the tests cannot be run on its base: %s", run.trouble);
-        suite_store(s, run_id, doc, "failed");
         return 0;
     }
-    suite_store(s, run_id, doc, "baseline");
-    r = repo_ref_move(s->site->repo, ref, NULL, &base, e);
-    if (r < 0)
-        return r;
     s->ticket.baseline = suite_passed(s->arena, &run);
     s->ticket.failing = suite_failed(s->arena, &run);
     s->ticket.rewritten = run.modified;
+    *ret_ready = true;
+    return 0;
+}
+
+int step_start(struct step *s, struct err *e)
+{
+    struct oid base;
+    const struct ticket *other;
+    bool ready;
+    int r = base_find(s, &base, &other, e);
+    if (r < 0)
+        return r;
+    if (other)
+        return base_merge(s, &base, other, e);
+    s->ticket.base = s->ticket.head = arena_strdup(s->arena, base.hex);
+    r = take_baseline(s, &base, &ready, e);
+    if (r == 0 && ready)
+        r = repo_ref_move(s->site->repo, arena_printf(s->arena, "refs/heads/%s", s->ticket.branch), NULL, &base, e);
+    if (r < 0 || !ready)
+        return r;
     s->ticket.column = COLUMN_INPROGRESS;
     s->ticket.started_ms = clock_wall_ms();
     s->ticket_changed = true;
+    tell_failing(s);
     json_t *payload = json_object();
     json_put_text(payload, "base", base.hex);
     json_put_int(payload, "passing", (int64_t)s->ticket.baseline.count - texts_has(&s->ticket.baseline, STACK_BUILD_ID));
-    tell_failing(s);
     step_event(s, "ticket.started", payload);
     s->end = STEP_NEXT;
     return 0;
