@@ -11,16 +11,16 @@
  */
 #include "base/set.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 
 enum { LEAST_SLOTS = 16 };
 
-/* FNV-1a, 64 bits (Fowler, Noll and Vo; draft-eastlake-fnv). */
 static uint64_t hash_of(const char *text)
 {
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = HASH_INIT;
     for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+        hash = hash_add(hash, *text);
     return hash;
 }
 

@@ -30,15 +30,7 @@ struct reader {
 
 static bool next_line(struct reader *r, struct piece *ret)
 {
-    if (r->at >= r->end)
-        return false;
-    const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
-    const char *stop = newline ? newline : r->end;
-    *ret = (struct piece){ r->at, (size_t)(stop - r->at) };
-    if (ret->len && ret->p[ret->len - 1] == '\r')
-        ret->len--;
-    r->at = newline ? newline + 1 : r->end;
-    return true;
+    return piece_next_line(&r->at, r->end, ret);
 }
 
 static void note_line(struct reader *r, struct piece line)

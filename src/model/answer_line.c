@@ -38,6 +38,19 @@ struct piece piece_trim(struct piece a)
     return a;
 }
 
+bool piece_next_line(const char **at, const char *end, struct piece *ret)
+{
+    if (*at >= end)
+        return false;
+    const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+    const char *stop = newline ? newline : end;
+    *ret = (struct piece){ *at, (size_t)(stop - *at) };
+    if (ret->len && ret->p[ret->len - 1] == '\r')
+        ret->len--;
+    *at = newline ? newline + 1 : end;
+    return true;
+}
+
 static size_t count_of(struct piece a, char c)
 {
     size_t n = 0;

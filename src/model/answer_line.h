@@ -1,6 +1,6 @@
-/* model/answer_line.h - recognising fences and path lines in an answer.
+/* model/answer_line.h - the lines of an answer; recognising fences and path lines.
  *
- * For answer_files.c.  Lines come without their ends.
+ * For answer_files.c and the files of edits.h.  Lines come without their ends.
  */
 #ifndef TANDEM_MODEL_ANSWER_LINE_H
 #define TANDEM_MODEL_ANSWER_LINE_H
@@ -22,6 +22,8 @@ static inline bool piece_is(struct piece a, const char *word)
     return i == a.len && !word[i];
 }
 struct piece piece_trim(struct piece a);
+/* Takes the first line, without its end, off the text from *at to `end`; false at its end. */
+bool piece_next_line(const char **at, const char *end, struct piece *ret);
 
 struct fence {
     char mark;     /* ` or ~ */
