@@ -125,7 +125,7 @@ static void print_numbers(FILE *out, const struct ticket *t)
 /* Why it is blocked, and with --prompt what the model was told last. */
 static void print_last_runs(struct session *s, const char *project, const struct ticket *t)
 {
-    const char *run_id, *failures = *t->blocked ? ticket_last_failures(s, project, name_of(s->in), MAX_FAILURES) : "";
+    const char *run_id, *failures = *t->blocked ? ticket_last_failures(s, project, name_of(s->in), t->stage, MAX_FAILURES) : "";
     struct run run;
     if (*failures)
         fprintf(s->in->out, "\n%sIts last test run:%s\n%s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN],

@@ -31,7 +31,7 @@ static void print_blocked_tickets(struct session *s, const char *project, const 
         fprintf(out, "\n%s is blocked: %s\n", name, t[i].blocked);
         if (*behind)
             fprintf(out, "  Waiting for it: %s\n", behind);
-        print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
+        print_output(out, ticket_last_failures(s, project, name, t[i].stage, MAX_OUTPUT));
         fprintf(out, "  %s tells all; %s --hint \"...\" starts it again\n", project_command(a, "show", project, name),
                 project_command(a, "retry", project, name));
     }
@@ -46,7 +46,7 @@ static void print_blocked_functionalities(struct session *s, const char *project
             continue;
         const char *name = arena_printf(&s->in->arena, "F-%lld", (long long)f[i].number);
         fprintf(out, "\n%s is blocked: %s\n", name, f[i].blocked);
-        print_output(out, ticket_last_failures(s, project, name, MAX_OUTPUT));
+        print_output(out, ticket_last_failures(s, project, name, f[i].stage, MAX_OUTPUT));
         fprintf(out, "  %s --hint \"...\" starts it again\n", project_command(&s->in->arena, "retry", project, name));
     }
 }

@@ -77,14 +77,22 @@ int ticket_last_run(struct session *s, const char *project, const char *ticket, 
     return r;
 }
 
-const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max)
+/* "units/T-3/7-red" */
+static bool is_of_stage(const char *task, const char *stage)
+{
+    const char *last = strrchr(task, '/'), *name = last ? strchr(last, '-') : NULL;
+    return name && streq(name + 1, stage);
+}
+
+const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, const char *stage, size_t max)
 {
     struct arena *a = &s->in->arena;
     struct test_results results;
     struct run run;
     const char *id, *output;
     size_t len;
-    if (ticket_last_run(s, project, ticket, RUN_SUITE, &run, &id, NULL) < 0 || stored_results(s->store, a, &run, &results, NULL) < 0 ||
+    if (ticket_last_run(s, project, ticket, RUN_SUITE, &run, &id, NULL) < 0 || !is_of_stage(run.task, stage) ||
+        stored_results(s->store, a, &run, &results, NULL) < 0 ||
         store_blob(s->store, a, run.answer, &output, &len, NULL) < 0)
         return "";
     return render_failures(a, &results, output, max);

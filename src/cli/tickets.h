@@ -22,8 +22,9 @@ int find_thing(struct session *s, const char *project, const char *name, struct 
 int ticket_last_run(struct session *s, const char *project, const char *ticket, enum run_kind kind, struct run *ret,
                     const char **ret_id, struct err *e);
 /* What failed in its last run of the tests and why, or what that run printed: at most `max`
- * bytes; "" when there is nothing. */
-const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, size_t max);
+ * bytes; "" when there is nothing, or when it was not in `stage`: what does not pass before a
+ * ticket begins is not why its scope cannot be used. */
+const char *ticket_last_failures(struct session *s, const char *project, const char *ticket, const char *stage, size_t max);
 
 /* Prints a text under a title; nothing where it is empty. */
 void print_part(struct session *s, const char *title, const char *text, size_t len);

@@ -8,6 +8,7 @@ import shutil
 import greet
 import home
 import terminal
+from fake_model import FakeModel
 
 GATE = "the plan waits for approval"  # so far and no further: what is imported is imported
 
@@ -125,18 +126,32 @@ class BadRepo(greet.Made, terminal.AtTerminal):
         self.assertEqual(self.git(self.app, "show", "DEV:old.py"), "OLD = 1")
         self.built()
 
-    def test_failing_tests_of_its_own_are_not_ours(self):
+    def make_failing(self):
+        """With a test that does not pass; its id."""
         self.make_repository()
         (self.app / "tests").mkdir()
         (self.app / "tests" / "test_old.py").write_text(
             "import unittest\n\n\nclass Old(unittest.TestCase):\n    def test_old(self):\n        self.fail('of old')\n")
         self.git(self.app, "add", "--all")
         self.git(self.app, "commit", "--quiet", "--message=Broken")
+        return "tests/test_old.py::Old::test_old"
+
+    def test_failing_tests_of_its_own_are_not_ours(self):
+        old = self.make_failing()
         out = self.build()
         self.built()
-        old = "tests/test_old.py::Old::test_old"
         self.assertIn(f"tests of the repository did not pass before anything was changed (1 test): {old}\n", out)
         self.assertIn(f"Tests      3 of 4 pass, 100 % of the lines covered\n           not passing before the work began either: {old}\n", out)
+
+    def test_what_failed_before_is_not_shown_as_the_reason_of_a_block(self):
+        self.make_failing()
+        table = [("developer", "fix the scope", "No scope."), *greet.table()]
+        with contextlib.closing(FakeModel(table)) as fake:
+            done = self.tandem("run", "spec.md", "--stack", "python", "--repo", "app", "--yes", *fake.words(), timeout=100)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("T-1 is blocked: no usable scope", done.stdout)
+        self.assertNotIn("From the last run of the tests", done.stdout)
+        self.assertNotIn("of old", done.stdout + self.good("show", "T-1"))
 
     def test_hooks_and_configuration_run_nothing(self):
         self.make_repository()
