@@ -42,7 +42,7 @@ setup:
 	@tools/setup $(if $(clang),fuzz)
 
 demo: setup $(BUILD)/build.ninja
-	@ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem
+	@out=$$(ninja -C $(BUILD) -j $(JOBS) --quiet src/tandem) || { printf '%s\n' "$$out"; exit 1; }
 	@TANDEM_HOME="$${TANDEM_HOME:-$(CURDIR)/build/demo}" $(BUILD)/src/tandem demo
 
 setup-test:

@@ -35,20 +35,26 @@ static int check_home(const char *home, struct err *e)
     return 0;
 }
 
-int invocation_home(struct invocation *in, const char **ret, struct err *e)
+/* Below one of the XDG base directories; NULL: there is none. */
+static const char *default_home(struct invocation *in, bool apart)
+{
+    const char *base = getenv(apart ? "XDG_CACHE_HOME" : "XDG_DATA_HOME"), *user = getenv("HOME");
+    if (!base || *base != '/') /* the specification: relative paths are ignored */
+        base = user && *user ? arena_printf(&in->arena, "%s/%s", user, apart ? ".cache" : ".local/share") : NULL;
+    if (!base)
+        return NULL;
+    return apart ? arena_printf(&in->arena, "%s/tandem/%s", base, in->command->name) : arena_printf(&in->arena, "%s/tandem", base);
+}
+
+static int find_home(struct invocation *in, bool apart, const char **ret, struct err *e)
 {
     const char *home = option_value(in, "home");
     if (!home || !*home)
         home = getenv("TANDEM_HOME");
-    if (!home || !*home) {
-        const char *data = getenv("XDG_DATA_HOME"), *user = getenv("HOME");
-        if (data && *data == '/') /* the XDG specification: relative paths are ignored */
-            home = arena_printf(&in->arena, "%s/tandem", data);
-        else if (user && *user)
-            home = arena_printf(&in->arena, "%s/.local/share/tandem", user);
-        else
-            return err_set(e, ERR_NOT_FOUND, "there is no place to keep data: neither TANDEM_HOME nor HOME is set");
-    }
+    if (!home || !*home)
+        home = default_home(in, apart);
+    if (!home)
+        return err_set(e, ERR_NOT_FOUND, "there is no place to keep data: neither TANDEM_HOME nor HOME is set");
     if (*home != '/') {
         char here[4096];
         if (!getcwd(here, sizeof here))
@@ -61,10 +67,15 @@ int invocation_home(struct invocation *in, const char **ret, struct err *e)
     return r;
 }
 
+int invocation_home(struct invocation *in, const char **ret, struct err *e)
+{
+    return find_home(in, in->command->keeps_apart, ret, e);
+}
+
 int invocation_settings(struct invocation *in, struct err *e)
 {
     const char *home;
-    int r = invocation_home(in, &home, e);
+    int r = find_home(in, false, &home, e);
     if (r < 0)
         return r;
     const char *path = arena_printf(&in->arena, "%s/settings.yaml", home);

@@ -53,7 +53,8 @@ static int find_examples(struct invocation *in, const char **ret, struct err *e)
             return 0;
         }
     }
-    return err_set(e, ERR_NOT_FOUND, "the examples were not found; name their directory with --examples");
+    return err_set(e, ERR_NOT_FOUND, "no examples are in ./examples, %s or %s; name their directory with --examples", candidates[1],
+                   candidates[2]);
 }
 
 /* What lies in the directory. */
@@ -175,6 +176,8 @@ static int run(struct invocation *in, struct err *e)
         struct work w;
         r = work_open(&w, in, e);
         w.accept = true;
+        if (r == 0 && i == 0)
+            fprintf(w.out, "All of it is kept in %s: tandem status --home DIR looks into it.\n", w.session.home);
         if (r == 0)
             r = play(&w, dir, names.items[i], e);
         work_close(&w);
@@ -190,8 +193,11 @@ const struct command command_demo = {
     .options = options,
     .description = "Only the models' answers are replayed: the tests really run, the commits are really made, and the "
                    "engine judges red and green as in any run. Spec and plan are accepted without asking. The results "
-                   "are below the home, in out/.\n\nWith --model the examples are built by a real model instead.",
+                   "are below the home, in out/. That home is ~/.cache/tandem/demo, apart from your own, unless --home or TANDEM_HOME "
+                   "names another. Examples are looked for in ./examples, beside a build, then below share/tandem of where "
+                   "Tandem is installed.\n\nWith --model the examples are built by a real model instead.",
     .examples = "tandem demo units\tone example\n"
                 "tandem demo --model http://127.0.0.1:8080/v1\tthe examples, by your own model",
+    .keeps_apart = true,
     .run = run,
 };

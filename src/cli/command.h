@@ -53,6 +53,7 @@ struct command {
     const struct option *options; /* up to a row without name; NULL: none of its own */
     const char *description;      /* paragraphs */
     const char *examples;         /* lines "command line\texplanation"; NULL: none */
+    bool keeps_apart;             /* its home is $XDG_CACHE_HOME/tandem/NAME where none is named: nothing of the person's own */
     bool ignores_settings;        /* runs although settings are wrong (help, doctor) */
     const struct command *const *actions; /* of a group, NULL-terminated; it is not run itself */
     /* Returns an exit status, or ERR_* after filling `e` (ERR_USAGE: status 2). */
@@ -88,7 +89,8 @@ const char *option_value(const struct invocation *in, const char *name);
 /* All values in order; belongs to the invocation. */
 struct texts option_values(struct invocation *in, const char *name);
 
-/* The home: --home, TANDEM_HOME, $XDG_DATA_HOME/tandem, ~/.local/share/tandem; absolute. */
+/* The home: --home, TANDEM_HOME, $XDG_DATA_HOME/tandem, ~/.local/share/tandem; absolute.  Of a
+ * command that keeps apart, below $XDG_CACHE_HOME or ~/.cache instead of the last two. */
 int invocation_home(struct invocation *in, const char **ret, struct err *e);
 /* Reads settings.yaml of the home, the environment and --set into in->settings. */
 int invocation_settings(struct invocation *in, struct err *e);

@@ -1,5 +1,8 @@
 """tandem demo: the recorded conversations still fit, and show what they are there to show."""
 import json
+import pathlib
+import shutil
+import subprocess
 
 import home
 
@@ -45,6 +48,23 @@ class Demo(home.Home):
         self.refused(1, "there/is/none", "demo", "--examples", "there/is/none")
         (self.room / "empty").mkdir()
         self.refused(1, "empty holds no examples", "demo", "--examples", "empty")
+
+    def test_an_installed_one_finds_its_examples_and_keeps_apart(self):
+        build = pathlib.Path(home.TANDEM).resolve().parents[1]
+        if not (build / "build.ninja").exists() or not shutil.which("meson"):
+            self.skipTest("this binary was not just built by Meson")
+        done = subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", self.room / "to"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        installed, = (self.room / "to").rglob("bin/tandem")
+        self.assertEqual({p.name for p in (installed.parents[1] / "share" / "tandem" / "examples").iterdir()},
+                         {p.name for p in EXAMPLES.iterdir() if p.is_dir()})
+        done = subprocess.run([installed, "demo", "units"], cwd=self.room, env=self.environment(TANDEM_HOME=None), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=250)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"All of it is kept in {self.room}/.cache/tandem/demo: ", done.stdout)
+        self.assertTrue((self.room / ".cache" / "tandem" / "demo" / "out" / "units" / ".git").is_dir())
+        self.assertFalse((self.room / ".local").exists())
 
 
 if __name__ == "__main__":
