@@ -202,6 +202,9 @@ static int hand_over(struct work *w, const char *project, bool all, struct err *
     fprintf(out, "%s", handed.note);
     if (handed.nothing)
         fprintf(out, "Nothing is finished yet, so nothing is handed over.\n");
+    else if (!handed.waits && handed.released)
+        fprintf(out, "%s is in %s, branch DEV, and released: %s has all of it.\n",
+                all ? "The result" : arena_printf(&w->session.in->arena, "What is finished so far %s", finished), place, p.branch);
     else if (!handed.waits && all)
         fprintf(out, "The result is in %s, branch DEV. `tandem release %s` takes it into %s.\n", place, project, p.branch);
     else if (!handed.waits)

@@ -158,6 +158,9 @@ static int hand_over(struct handing *h, struct handed *ret, struct err *e)
     int r = repo_ref(h->repo, "refs/heads/DEV", &dev, e);
     if (r < 0 && r != ERR_NOT_FOUND)
         return r;
+    struct oid main;
+    if (r == 0 && repo_ref(h->repo, local_ref(h, p->branch), &main, NULL) == 0)
+        ret->released = streq(main.hex, dev.hex) || comes_after(h, &dev, &main);
     ret->nothing = r == ERR_NOT_FOUND || (p->state != PROJECT_DONE && streq(dev.hex, p->base));
     if (ret->nothing || streq(dev.hex, p->handed_commit))
         return 0;

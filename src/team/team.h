@@ -145,6 +145,7 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
 
 struct handed {
     bool nothing;     /* is finished yet, and nothing was handed over: DEV stands where it began */
+    bool released;    /* the default branch has all that DEV has */
     bool waits;       /* DEV was left alone there; the next call tries again */
     const char *note; /* lines for the person on what was left alone or is new; "" for none */
 };

@@ -37,6 +37,7 @@ class Release(greet.Built):
     def test_the_branch_moves_forward_here_and_in_the_clone(self):
         dev = self.tip("DEV")
         self.assertNotEqual(self.tip("main"), dev)
+        self.assertIn("`tandem release greet` takes it into main", self.good("resume"))
         out = self.release()
         self.assertIn(f"for main in {self.clone}:\n  {dev[:12]} Merge feature/greetings into DEV\n", out)
         self.assertRegex(out, r"  \+\d+ +-0 +greet\.py\n")
@@ -45,6 +46,7 @@ class Release(greet.Built):
         self.assertEqual((self.tip("main"), self.tip("main", self.bare)), (dev, dev))
         self.assertEqual(self.git(self.clone, "status", "--porcelain", "--branch"), "## DEV")
         self.assertEqual(len(self.events()), 1)
+        self.assertIn(f"The result is in {self.clone}, branch DEV, and released: main has all of it.\n", self.good("resume"))
         self.assertIn("nothing to release", self.release())
         self.assertEqual(len(self.events()), 1)
         self.holds()
