@@ -206,8 +206,10 @@ static void set_defaults(const struct record *r, void *ret)
         const struct field *f = &r->fields[i];
         if (f->kind == FIELD_TEXT)
             *(const char **)at(ret, f) = "";
-        else if (f->kind == FIELD_INT && f->min > 0)
-            *(int64_t *)at(ret, f) = f->min;
+        else if (f->kind == FIELD_INT)
+            *(int64_t *)at(ret, f) = f->absent > f->min ? f->absent : f->min > 0 ? f->min : 0;
+        else if (f->kind == FIELD_ENUM)
+            *(int *)at(ret, f) = (int)f->absent;
         else if (f->kind == FIELD_RECORD)
             set_defaults(f->of, at(ret, f));
     }
@@ -309,10 +311,10 @@ static json_t *write_field(const struct field *f, const void *value)
         const char *s = *(const char *const *)value;
         return s && (*s || f->required) ? json_text(s, strlen(s)) : NULL;
     }
-    case FIELD_INT: return json_integer(*(const int64_t *)value);
+    case FIELD_INT: return f->quiet && *(const int64_t *)value == f->absent ? NULL : json_integer(*(const int64_t *)value);
     case FIELD_REAL: return json_real(*(const double *)value);
     case FIELD_BOOL: return json_boolean(*(const bool *)value);
-    case FIELD_ENUM: return json_string(f->choices[*(const int *)value]);
+    case FIELD_ENUM: return f->quiet && *(const int *)value == f->absent ? NULL : json_string(f->choices[*(const int *)value]);
     case FIELD_TEXTS:
     case FIELD_RECORDS: {
         size_t count = f->kind == FIELD_TEXTS ? ((const struct texts *)value)->count

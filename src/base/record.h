@@ -13,7 +13,8 @@
  *     const struct record criterion_record = RECORD("criterion", struct criterion, criterion_fields);
  *
  * Texts and lists that were read belong to the arena.  An absent text is "", an absent
- * list empty, an absent number 0 or .min if that is greater, an absent enum its first choice.
+ * list empty, an absent number 0 or .min if that is greater, an absent enum its first choice,
+ * unless .absent says another.
  */
 #ifndef TANDEM_RECORD_H
 #define TANDEM_RECORD_H
@@ -61,6 +62,8 @@ struct field {
     bool searched; /* FIELD_TEXT: part of the store's text search */
     bool one_line; /* FIELD_TEXT: blanks around it go, ends of lines and tabs in it are read as \n and \t */
     const char *const *choices; /* FIELD_ENUM: NULL-terminated */
+    bool quiet;                 /* FIELD_INT, FIELD_ENUM: not written while it is `absent` */
+    int64_t absent;             /* the same: its value when nobody says one (an enum: the index) */
     const struct record *of;
     const char *doc;
 };

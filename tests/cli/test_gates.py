@@ -26,6 +26,7 @@ class Gates(terminal.AtTerminal):
         self.assertEqual(status, 0, out)
         self.assertIn("2 of 2 done", out)
         self.assertEqual(self.project()["name"], "Greeter")
+        self.assertEqual({t["severity"] for t in self.project()["tickets"]}, {"medium"})  # nobody said another
         self.assertTrue((self.room / "greeter" / "greet.py").exists(), out)
 
     def test_a_specification_that_says_it_in_other_words_is_for_the_person_to_judge(self):
@@ -100,6 +101,8 @@ class Gates(terminal.AtTerminal):
         self.assertEqual(status, 0, out)
         seen = (self.room / "seen").read_text()
         self.assertIn("tickets:\n  - id: ", seen)
+        self.assertNotIn("severity", seen)  # nobody said one
+        self.assertNotIn("estimate_minutes", seen)
         self.assertIn("# [3] `bye(name)` in the module `greet` returns `Bye, NAME`.", seen)
         self.assertIn("Take leave", out)
 

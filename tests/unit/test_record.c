@@ -72,6 +72,31 @@ static void defaults_are_set_for_what_is_absent(void **state)
     assert_int_equal(p.state, 0);
 }
 
+static void what_is_quiet_is_not_written_while_nobody_says_it(void **state)
+{
+    (void)state;
+    struct wish { int state; int64_t minutes; };
+    static const struct field fields[] = {
+        FIELD(struct wish, state, FIELD_ENUM, .choices = states, .absent = 1, .quiet = true),
+        FIELD(struct wish, minutes, FIELD_INT, .max = 9, .quiet = true),
+    };
+    static const struct record record = RECORD("wish", struct wish, fields);
+    static const struct { const char *text; int state; int64_t minutes; } cases[] = {
+        { "{}", 1, 0 }, { "{\"minutes\":3,\"state\":\"open\"}", 0, 3 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ARENA_LOCAL(a);
+        struct err e;
+        json_t *v;
+        struct wish w;
+        check_ok(json_parse(&a, cases[i].text, strlen(cases[i].text), &v, &e), &e);
+        check_ok(record_read(&record, &a, v, &w, &e), &e);
+        assert_true(w.state == cases[i].state && w.minutes == cases[i].minutes);
+        STR_LOCAL(out);
+        json_write(&out, json_keep(&a, record_write(&record, &w)));
+        assert_string_equal(out.data, cases[i].text);
+    }
+}
+
 static void errors_name_the_member_and_what_is_allowed(void **state)
 {
     (void)state;
@@ -164,6 +189,7 @@ int main(void)
         cmocka_unit_test(what_is_written_reads_back_the_same),
         cmocka_unit_test(one_line_keeps_the_ends_of_lines_as_words),
         cmocka_unit_test(defaults_are_set_for_what_is_absent),
+        cmocka_unit_test(what_is_quiet_is_not_written_while_nobody_says_it),
         cmocka_unit_test(errors_name_the_member_and_what_is_allowed),
         cmocka_unit_test(schema_lists_what_is_required_and_nothing_more),
         cmocka_unit_test(the_shape_says_the_same_in_few_words),
