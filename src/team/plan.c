@@ -218,7 +218,8 @@ static const char *first_words(struct arena *a, const char *text)
     return arena_printf(a, "%.*s%s", (int)len, text, text[len] ? "..." : "");
 }
 
-static void add_uncovered(struct arena *a, struct str *out, const struct plan *p, const struct clauses *clauses)
+/* What the numbers at the criteria mean, and which are at none. */
+static void add_clauses(struct arena *a, struct str *out, const struct plan *p, const struct clauses *clauses)
 {
     bool *covered = ARENA_ARRAY(a, bool, clauses->count);
     for (size_t i = 0; i < p->tickets.count; i++) {
@@ -229,13 +230,15 @@ static void add_uncovered(struct arena *a, struct str *out, const struct plan *p
                 covered[clause - 1] = true;
         }
     }
-    bool first = true;
-    for (size_t i = 0; i < clauses->count; i++) {
-        if (covered[i])
-            continue;
-        str_addf(out, "%s  [%zu] %s\n", first ? "Clauses that no criterion names:\n" : "", i + 1,
-                 first_words(a, clauses->items[i].text));
-        first = false;
+    static const char *const titles[] = { "Clauses of the specification:\n", "\nClauses that no criterion names:\n" };
+    for (int uncovered = 0; uncovered < 2; uncovered++) {
+        const char *title = titles[uncovered];
+        for (size_t i = 0; i < clauses->count; i++) {
+            if (covered[i] != !uncovered)
+                continue;
+            str_addf(out, "%s  [%zu] %s\n", title, i + 1, first_words(a, clauses->items[i].text));
+            title = "";
+        }
     }
 }
 
@@ -267,7 +270,7 @@ const char *plan_text(struct arena *a, const struct plan *p, const struct clause
         }
         str_add_char(&out, '\n');
     }
-    add_uncovered(a, &out, p, clauses);
+    add_clauses(a, &out, p, clauses);
     str_rtrim(&out);
     return arena_strndup(a, out.data, out.len);
 }

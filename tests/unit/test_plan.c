@@ -85,7 +85,7 @@ static void a_person_sees_which_clauses_no_criterion_names(void **state)
     check_ok(record_read(&plan_record, &a, v, &p, &e), &e);
     struct clause items[] = { { "", "one" }, { "", "no network" }, { "", "a log\nof days" } };
     const char *text = plan_text(&a, &p, &(struct clauses){ items, 3 });
-    assert_non_null(strstr(text, "\nClauses that no criterion names:\n  [2] no network\n  [3] a log..."));
+    assert_non_null(strstr(text, "\nClauses of the specification:\n  [1] one\n\nClauses that no criterion names:\n  [2] no network\n  [3] a log..."));
     assert_null(strstr(plan_text(&a, &p, &(struct clauses){ items, 1 }), "no criterion"));
 }
 
