@@ -126,6 +126,15 @@ const char *step_command(const struct step *s, const char *verb)
     return project_command(s->arena, verb, s->project_id, s->task.ticket);
 }
 
+/* How a model should have answered comes last in a fault, and is nothing for a person. */
+static size_t without_request(const char *why)
+{
+    size_t len = strlen(why);
+    for (const char *at = why; (at = strstr(at, "; answer with ")); at++)
+        len = (size_t)(at - why);
+    return len;
+}
+
 void step_block(struct step *s, const char *fmt, ...)
 {
     va_list ap;
@@ -133,6 +142,7 @@ void step_block(struct step *s, const char *fmt, ...)
     STR_LOCAL(text);
     str_vaddf(&text, fmt, ap);
     va_end(ap);
+    str_truncate(&text, without_request(text.data));
     s->end = STEP_BLOCK;
     s->why = arena_strndup(s->arena, text.data, text.len);
 }

@@ -151,6 +151,7 @@ class BadRepo(greet.Made, terminal.AtTerminal):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("T-1 is blocked: no usable scope", done.stdout)
         self.assertNotIn("From the last run of the tests", done.stdout)
+        self.assertNotIn("answer with", done.stdout)  # which only a model should
         self.assertNotIn("of old", done.stdout + self.good("show", "T-1"))
 
     def test_hooks_and_configuration_run_nothing(self):
