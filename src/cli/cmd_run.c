@@ -20,9 +20,9 @@ static const struct option run_options[] = {
     MODEL_OPTIONS,
     { .name = "pairs", .letter = 'p', .argument = "N", .doc = "pairs at work at once (setting pairs)" },
     { .name = "stack", .letter = 's', .argument = "NAME", .doc = "language and test framework; without it found in the repository (--repo), or the Architect proposes one" },
-    { .name = "repo", .letter = 'r', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "build on this git repository" },
+    { .name = "repo", .letter = 'r', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "build on this git repository, which gets the result; excludes --out" },
     { .name = "dev", .argument = "WHAT", .choices = dev_choices, .doc = "what to do when the repository has a DEV branch already" },
-    { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the clone of the result goes; ./PROJECT without it" },
+    { .name = "out", .letter = 'o', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where the clone of the result goes; ./PROJECT without it; excludes --repo" },
     { .name = "name", .letter = 'n', .argument = "NAME", .doc = "the project's name; from the spec's title without it" },
     TALK_OPTIONS,
     { 0 },
@@ -81,6 +81,8 @@ static int fill_wish(struct invocation *in, struct project_wish *w, struct err *
     if (r < 0)
         return r;
     w->name = option_value(in, "name");
+    if (w->name && !w->name[strspn(w->name, " \t\n")])
+        return err_set(e, ERR_USAGE, "--name is empty; without it the spec's title is taken");
     w->stack = option_value(in, "stack");
     r = invocation_option_setting(in, "pairs", e);
     if (r < 0)

@@ -242,8 +242,9 @@ int invocation_check(const struct invocation *in, struct err *e)
         return err_set(e, ERR_USAGE, "\"%.60s\" is one word too many for tandem %s; see %s", in->operands.items[c->max_operands],
                        c->name, see(in));
     struct parsing p = { .err = e };
+    const char *what = arena_printf((struct arena *)&in->arena, "the word after tandem %s", c->name);
     for (size_t i = 0; c->operand_choices && i < in->operands.count; i++)
-        if (check_choice(&p, c->operands, in->operands.items[i], c->operand_choices) < 0)
+        if (check_choice(&p, what, in->operands.items[i], c->operand_choices) < 0)
             return ERR_USAGE;
     return 0;
 }

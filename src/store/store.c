@@ -31,6 +31,10 @@ static int take_lock(struct store *s, const char *path, struct err *e)
     STR_LOCAL(file);
     str_addf(&file, "%s/lock", path);
     code = lock_take(file.data, &s->lock_fd, e);
+    if (code == ERR_BUSY) {
+        struct err inner = *e;
+        return err_set(e, code, "cannot open the home %s: %s. Wait until it ends, or end it; tandem status looks beside it", path, inner.text);
+    }
     if (code < 0)
         return err_prefix(e, "cannot open the home %s", path);
     failpoint("store.locked");

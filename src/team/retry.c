@@ -76,6 +76,8 @@ int team_retry(struct team *t, const char *project, const char *thing, const cha
     struct talk k;
     int r = talk_begin(t, &a, project, &k, e);
     k.thing = thing;
+    if (r == 0 && *thing && !starts_with(thing, "T-") && !starts_with(thing, "F-"))
+        r = err_set(e, ERR_USAGE, "\"%.60s\" is neither a ticket (T-3) nor a functionality (F-1); tandem status %s lists them", thing, k.id);
     if (r == 0)
         r = starts_with(thing, "T-")   ? retry_ticket(&k, thing, hint, person, e)
             : starts_with(thing, "F-") ? retry_functionality(&k, thing, hint, person, e)

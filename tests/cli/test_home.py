@@ -126,7 +126,7 @@ class Finished(home.Home):
             lock.write(str(os.getpid()))
             lock.flush()
             for words in WRITERS:
-                self.refused(1, f"by process {os.getpid()}", *words)
+                self.refused(1, f"by process {os.getpid()}. Wait until it ends, or end it", *words)
             for words in READERS:
                 self.good(*words)
 

@@ -48,6 +48,7 @@ class Look(greet.Built):
 
     def test_what_cannot_be_started_again_is_told_why(self):
         self.refused(1, "T-2 is not blocked; only what is blocked is started again", "retry", "T-2", "--model", "replay:" + str(self.room))
+        self.refused(2, '"xyz" is neither a ticket (T-3) nor a functionality (F-1)', "retry", "xyz", "--model", "replay:" + str(self.room))
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ class CommandLine(home.Home):
     def test_operands_are_counted(self):
         self.refused(2, "tandem completion needs bash|zsh|fish", "completion")
         self.refused(2, '"b" is one word too many', "help", "man", "b")
-        self.refused(2, 'is "tcsh"; allowed: bash, zsh, fish', "completion", "tcsh")
+        self.refused(2, 'the word after tandem completion is "tcsh"; allowed: bash, zsh, fish', "completion", "tcsh")
 
     def test_after_two_dashes_nothing_is_an_option(self):
         self.refused(2, 'no command "--help"', "help", "--", "--help")

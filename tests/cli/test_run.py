@@ -275,6 +275,10 @@ class WrongInput(home.Home):
         self.run_refused(1, "spec.md", "spec.md")
         self.assertFalse(self.home.exists())
 
+    def test_an_empty_name_is_no_name(self):
+        for name in "", " ":
+            self.run_refused(2, "--name is empty", "a module that greets", "--name", name)
+
     def test_a_directory_with_something_in_it_is_not_overwritten(self):
         (self.room / "out").mkdir()
         (self.room / "out" / "precious").write_text("x")
