@@ -97,6 +97,8 @@ static int one_project(struct session *s, const char *id, const struct project *
     fprintf(out, "%s (%s): %s\n", p->name, id, project_state_names[p->state]);
     if (*p->blocked)
         fprintf(out, "  blocked: %s\n", p->blocked);
+    if (work.unprotected)
+        fprintf(out, "  NO SANDBOX: its code ran unprotected on this machine (tandem log --project %s says when)\n", id);
     bool at_work = work.is_open && clock_wall_ms() - work.last_ms < SILENCE_MS;
     if (p->state != PROJECT_DONE && !at_work)
         print_next(s, id, p, can_go_on(&s->in->arena, p, &tickets, &functionalities));

@@ -162,7 +162,7 @@ static bool stays(const struct event *ev)
 {
     static const char *const kinds[] = { "ticket.blocked", "blocked", "functionality.blocked", "project.blocked",
                                          "review.commented", "functionality.commented", "test.flaky", "ticket.done", "functionality.delivered",
-                                         "repository.dirty", "repository.failing", "spec.doubted", NULL };
+                                         "repository.dirty", "sandbox.none", "repository.failing", "spec.doubted", NULL };
     for (size_t i = 0; kinds[i]; i++)
         if (streq(kinds[i], ev->kind))
             return true;

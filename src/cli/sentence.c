@@ -12,6 +12,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "project.created", "project begun" },
     { "repository.dirty", "the repository has changes that are not committed: they stay there and are not built upon" },
     { "repository.failing", "tests of the repository did not pass before anything was changed" },
+    { "sandbox.none", "NO SANDBOX, the project's code runs unprotected" },
     { "work.resumed", "work goes on" },
     { "work.stopped", "stopped by a person" },
     { "project.done", "every functionality is in DEV" },

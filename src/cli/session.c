@@ -277,7 +277,7 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
 {
     const struct settings *set = &s->in->settings;
     struct team_options o = {
-        .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_NONE : SANDBOX_BWRAP,
+        .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
         .scratch = *set->scratch ? set->scratch : NULL,
         .network = set->network,
     };
@@ -289,6 +289,9 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
     int r = works ? team_open(&s->team, s->store, &o, e) : team_look(&s->team, s->store, &o, e);
     if (r < 0)
         return r;
+    const char *why = team_unprotected(s->team);
+    if (*why && !w) /* a run says so with its other events */
+        fprintf(stderr, "tandem: warning: NO SANDBOX, the project's code runs unprotected: %s\n", why);
     atomic_store(&team_to_stop, s->team);
     session_catch_signals();
     return 0;

@@ -142,6 +142,8 @@ int summary_print(struct session *s, const char *project, struct err *e)
         print_work(s, &m);
     print_tokens(out, &m.cost);
     print_times(out, &m);
+    if (m.work.unprotected)
+        fprintf(out, "Sandbox    NONE: the project's code ran unprotected (tandem log --project %s says when)\n", m.id);
     print_blocked_tickets(s, m.id, &m.tickets);
     print_blocked_functionalities(s, m.id, &m.functionalities);
     if (*m.project.blocked)

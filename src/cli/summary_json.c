@@ -16,6 +16,7 @@ struct numbers {
     struct records blocked; /* struct blocked */
     int64_t tickets, tickets_done, criteria, criteria_proven, tests, tests_passed;
     struct texts failing_before;
+    bool unprotected;
     int64_t lines, lines_covered, commits, prompt_tokens, cached_tokens, completion_tokens;
     int64_t wall_ms, model_us, suite_us, git_us, own_us;
 };
@@ -25,6 +26,7 @@ static const struct field numbers_fields[] = {
     FIELD(struct numbers, blocked, FIELD_RECORDS, .of = &blocked_record),
     NUMBER(tickets), NUMBER(tickets_done), NUMBER(criteria), NUMBER(criteria_proven), NUMBER(tests), NUMBER(tests_passed),
     FIELD(struct numbers, failing_before, FIELD_TEXTS, .doc = "tests of the repository that did not pass before, and do not"),
+    FIELD(struct numbers, unprotected, FIELD_BOOL, .doc = "code ran without a sandbox"),
     NUMBER(lines), NUMBER(lines_covered), NUMBER(commits), NUMBER(prompt_tokens), NUMBER(cached_tokens), NUMBER(completion_tokens),
     NUMBER(wall_ms), NUMBER(model_us), NUMBER(suite_us), NUMBER(git_us), NUMBER(own_us),
     FIELD(struct numbers, result, FIELD_TEXT, .doc = "the repository or clone that gets the result"),
@@ -62,7 +64,7 @@ int summary_print_json(struct session *s, const char *project, const char *end, 
         .commit = m.project.handed_commit,
         .tickets = (int64_t)m.tickets.count, .tickets_done = (int64_t)m.sum.done,
         .criteria = (int64_t)m.sum.criteria, .criteria_proven = (int64_t)m.sum.proven,
-        .tests = m.sum.tests, .tests_passed = m.sum.tests_passed, .failing_before = m.failing_before,
+        .tests = m.sum.tests, .tests_passed = m.sum.tests_passed, .failing_before = m.failing_before, .unprotected = m.work.unprotected,
         .lines = m.sum.lines, .lines_covered = m.sum.covered, .commits = (int64_t)m.commits,
         .prompt_tokens = m.cost.prompt_tokens, .cached_tokens = m.cost.cached_tokens, .completion_tokens = m.cost.completion_tokens,
         .wall_ms = m.work.wall_ms, .model_us = m.cost.model_us, .suite_us = m.cost.suite_us, .git_us = m.work.git_us,

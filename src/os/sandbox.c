@@ -125,6 +125,11 @@ const char *sandbox_describe(const struct sandbox *s)
     return s->description;
 }
 
+const char *sandbox_lacks(const struct sandbox *s)
+{
+    return s->lacks;
+}
+
 static int prepare(struct sandbox *s, const char *scratch, struct err *e)
 {
     int code = 0;
@@ -147,7 +152,7 @@ static int prepare(struct sandbox *s, const char *scratch, struct err *e)
     return code;
 }
 
-int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e)
+static int open_as(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, const char *lacks, struct err *e)
 {
     struct sandbox *s = xcalloc(1, sizeof *s);
     *s = (struct sandbox){ .mode = mode, .root = can_change_uid(), .scratch_fd = -1, .init_fd = -1,
@@ -170,8 +175,22 @@ int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scrat
         return code;
     }
     describe(s);
+    snprintf(s->lacks, sizeof s->lacks, "%s", lacks);
     *ret = s;
     return 0;
+}
+
+int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e)
+{
+    struct err why;
+    if (mode == SANDBOX_NONE)
+        return open_as(ret, mode, scratch, "none was asked for", e);
+    int code = open_as(ret, SANDBOX_BWRAP, scratch, "", &why);
+    if (code == ERR_UNAVAILABLE && mode == SANDBOX_IF_THERE)
+        return open_as(ret, SANDBOX_NONE, scratch, why.text, e);
+    if (code < 0 && e)
+        *e = why;
+    return code;
 }
 
 void sandbox_free(struct sandbox *s)

@@ -8,8 +8,9 @@
  * with Tandem however that ends.
  *
  * When the sandbox cannot be had, sandbox_open fails and says what is missing; running
- * without one must be asked for by name (SANDBOX_NONE) and is the caller's to log.  That
- * keeps deadline, caps, rlimits and environment, and as root the unprivileged uid.
+ * without one must be asked for by name (SANDBOX_IF_THERE, SANDBOX_NONE) and is the caller's to
+ * log (sandbox_lacks).  That keeps deadline, caps, rlimits and environment, and as root the
+ * unprivileged uid.
  *
  * Threads: one struct sandbox per process, used from any thread.  A room belongs to one
  * thread at a time.
@@ -22,7 +23,11 @@
 struct err;
 struct sandbox;
 
-enum sandbox_mode { SANDBOX_BWRAP, SANDBOX_NONE };
+enum sandbox_mode {
+    SANDBOX_BWRAP,
+    SANDBOX_IF_THERE, /* SANDBOX_BWRAP, or where that cannot be had SANDBOX_NONE */
+    SANDBOX_NONE,
+};
 
 /* As root, each room gets a uid of its own out of these; those in /etc/passwd are left out. */
 #define SANDBOX_FIRST_UID 64000
@@ -53,6 +58,9 @@ void sandbox_free(struct sandbox *s);
 
 /* A sentence for `doctor` and the log on what holds the code: mode, uid, cgroups. */
 const char *sandbox_describe(const struct sandbox *s);
+
+/* Why nothing protects the machine from the code; "" where the sandbox does. */
+const char *sandbox_lacks(const struct sandbox *s);
 
 /* A fresh empty directory pair for one run (or several, one after the other): `work` and
  * `out`.  The caller fills `work` through `work_fd`, and reads results through `out_fd`. */

@@ -30,6 +30,7 @@ struct sandbox {
     char *etc[SANDBOX_MAX_ETC];  /* of the host's /etc, relative; mounted besides our own */
     size_t etc_count;
     char description[256];
+    char lacks[1024]; /* why, with SANDBOX_NONE; else "" */
 
     pthread_mutex_t lock;    /* of what follows */
     bool taken[SANDBOX_MAX_ROOMS];

@@ -33,6 +33,8 @@ static int store_it(const struct sitting *s, const char *kind, json_t *payload, 
     struct batch *b = batch_new();
     batch_event(b, &(struct event){ .project = s->project, .kind = kind,
                                     .payload_json = payload ? json_keep(&a, payload) : NULL });
+    if (!streq(kind, "work.ended") && !streq(kind, "work.stopped"))
+        team_log_unprotected(s->team, b, &a, s->project);
     int r = store_commit(s->team->store, b, NULL, e);
     batch_free(b);
     return r;
@@ -96,6 +98,7 @@ int project_work(struct store *s, const char *project, struct project_work *ret,
             } else if (ends(ev)) {
                 add_costs(s, &a, ev, &w);
             }
+            w.unprotected |= streq(ev->kind, "sandbox.none");
             last_ms = ev->time_ms;
         }
     }

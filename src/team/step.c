@@ -313,6 +313,7 @@ int step_by_hand(struct team *t, struct arena *a, const char *project, const cha
     if (r < 0)
         return r;
     s.batch = batch_new();
+    team_log_unprotected(t, s.batch, a, project);
     *ret = s;
     return 0;
 }

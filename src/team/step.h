@@ -141,6 +141,9 @@ void ticket_fresh_stage(struct ticket *t);
 /* Adds the files that a commit of the ticket's own changed to its list. */
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e);
 
+/* The event that says that the project's code runs without a sandbox, where it does. */
+void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project);
+
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e);
 /* Opens the project's stack, in the place of another that was to be the project's before: only
  * until the plan is approved, when at most one worker is at the project. */

@@ -77,6 +77,22 @@ int team_look(struct team **ret, struct store *s, const struct team_options *o, 
     return open_team(ret, s, o, false, e);
 }
 
+const char *team_unprotected(const struct team *t)
+{
+    return sandbox_lacks(t->sandbox);
+}
+
+void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project)
+{
+    const char *why = team_unprotected(t);
+    if (!*why)
+        return;
+    json_t *payload = json_object();
+    json_put_text(payload, "why", why);
+    batch_event(b, &(struct event){ .project = project, .actor = role_names[ROLE_ENGINE], .kind = "sandbox.none",
+                                    .payload_json = json_keep(a, payload) });
+}
+
 static void site_free(struct site *site)
 {
     repo_free(site->repo);

@@ -67,6 +67,9 @@ struct team_options {
     struct team_watcher watcher;
 };
 
+/* Why the code under work runs without a sandbox (options.sandbox allows it); "" where it has one.
+ * The log of a project says so wherever its code may have run ("sandbox.none"). */
+const char *team_unprotected(const struct team *t);
 /* Takes the queue over, ends what a dead process left, opens the sandbox. */
 int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
 /* A team that only looks (verify.h): `s` may be a reader, beside a writer at work. */
@@ -120,6 +123,7 @@ struct project_work {
     int64_t wall_ms;        /* during which somebody worked: not between sittings, not at a gate */
     int64_t git_us, own_us; /* summed over what ran in parallel; of sittings that were not killed */
     int64_t sittings;
+    bool unprotected;       /* code ran without a sandbox at some time */
     bool is_open;           /* the last one has not ended, or was killed */
     int64_t last_ms;        /* wall time of the last event; one at work writes one every few seconds */
 };

@@ -1,6 +1,7 @@
 """The real binary on a private home: the base of the black-box tests."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 import tap  # noqa: E402, F401
 
 TANDEM = os.environ.get("TANDEM", str(ROOT / "build" / "src" / "tandem"))
+
+
+def place(program):
+    """Of the program on the fixed PATH of the sandbox; None."""
+    path = shutil.which(program, path="/usr/local/bin:/usr/bin:/bin")
+    return path and os.path.realpath(path)
 
 
 class Home(unittest.TestCase):
@@ -36,8 +43,23 @@ class Home(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
 
-    def tandem(self, *words, env=None, stdin="", timeout=60, stdout=subprocess.PIPE):
-        return subprocess.run([TANDEM, *map(str, words)], input=stdin, stdout=stdout,
+    def another_machine(self, *binds):
+        """The beginning of a command for this machine with some files replaced, by bubblewrap."""
+        command = ["bwrap", "--dev-bind", "/", "/"] + (["--cap-add", "ALL"] if os.geteuid() == 0 else [])
+        for source, target in binds:
+            command += ["--ro-bind", source, target]
+        if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no namespaces to be had here")
+        return command
+
+    def without_bubblewrap(self):
+        plain = self.room / "plain"
+        plain.write_text("")
+        return self.another_machine((plain, place("bwrap")))
+
+    def tandem(self, *words, env=None, stdin="", timeout=60, stdout=subprocess.PIPE, on=()):
+        """`on`: the beginning of the command, as of another_machine."""
+        return subprocess.run([*on, TANDEM, *map(str, words)], input=stdin, stdout=stdout,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, cwd=self.room,
                               env=self.environment(**(env or {})))
 

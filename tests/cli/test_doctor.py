@@ -1,7 +1,6 @@
 """tandem doctor: finds what is missing, by trying it."""
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,12 +8,7 @@ import unittest
 
 import greet
 import home
-
-
-def place(program):
-    """Of the program on the fixed PATH of the sandbox; None."""
-    path = shutil.which(program, path="/usr/local/bin:/usr/bin:/bin")
-    return path and os.path.realpath(path)
+from home import place
 
 
 class Doctor(home.Home):
@@ -82,13 +76,8 @@ class Doctor(home.Home):
             self.assertIn("2 of 2 done", self.good("resume", "--yes", timeout=100))
 
     def on_another_machine(self, *binds, status=1):
-        """The rows on this machine with some files replaced, by bubblewrap."""
-        command = ["bwrap", "--dev-bind", "/", "/"]
-        for source, target in binds:
-            command += ["--ro-bind", source, target]
-        if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no namespaces to be had here")
-        done = subprocess.run([*command, home.TANDEM, "doctor", "--json"], stdout=subprocess.PIPE,
+        """The rows there."""
+        done = subprocess.run([*self.another_machine(*binds), home.TANDEM, "doctor", "--json"], stdout=subprocess.PIPE,
                               text=True, env=self.environment(), timeout=60)
         self.assertEqual(done.returncode, status, done.stdout)
         return {row["check"]: row for row in json.loads(done.stdout)}

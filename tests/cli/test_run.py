@@ -3,9 +3,11 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
+import unittest
 
 import greet
 import home
@@ -79,6 +81,25 @@ class Run(home.Home):
                             "--yes", *fake.words(), timeout=200)
         self.assertIn("spec written", out)
         self.assertIn("2 of 2 done", out)
+
+    @unittest.skipUnless(shutil.which("bwrap"), "bubblewrap is not installed")
+    def test_without_a_sandbox_nothing_runs_unless_allowed_and_then_it_is_said(self):
+        words, elsewhere = ("run", CRASH / "spec.md", "--yes", *REPLAY), self.without_bubblewrap()
+        self.refused(1, "bubblewrap is not installed, so no code can be run safely", *words, on=elsewhere)
+        out = self.good(*words, "--set", "sandbox=none", on=elsewhere)
+        said = "NO SANDBOX, the project's code runs unprotected: bubblewrap is not installed"
+        self.assertIn(f"  {said}", out)
+        self.assertIn("\nSandbox    NONE: the project's code ran unprotected", out)
+        self.assertIn(said, self.good("log"))
+        self.assertIn("\n  NO SANDBOX: its code ran unprotected", self.good("status"))
+        verified = self.tandem("verify", "--set", "sandbox=none", on=elsewhere)
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+        self.assertIn(f"tandem: warning: {said}", verified.stderr)
+
+    def test_a_sandbox_that_is_there_is_used_also_where_none_is_allowed(self):
+        out = self.good("run", CRASH / "spec.md", "--yes", "--set", "sandbox=none", *REPLAY)
+        self.assertNotIn("SANDBOX", out + self.good("status") + self.good("log"))
+        self.assertNotIn("Sandbox", out)
 
     # ---- gates ----
 

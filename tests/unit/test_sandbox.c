@@ -237,6 +237,7 @@ static void the_attempts_succeed_where_there_is_no_sandbox(void **state)
     struct tally t = { .text = STR_INIT };
     check_ok(sandbox_open(&none, SANDBOX_NONE, base.path, &e), &e);
     assert_non_null(strstr(sandbox_describe(none), "NO SANDBOX"));
+    assert_string_not_equal(sandbox_lacks(none), "");
     sandbox_self_test(none, count_checks, &t);
     sandbox_free(none);
     static const char *const seen[] = {
@@ -247,6 +248,17 @@ static void the_attempts_succeed_where_there_is_no_sandbox(void **state)
         if (!strstr(t.text.data, seen[i]))
             fail_msg("the attempt \"%s\" cannot fail; seen: %s", seen[i], t.text.data);
     str_release(&t.text);
+}
+
+static void a_sandbox_that_can_be_had_is_used(void **state)
+{
+    (void)state;
+    struct err e;
+    struct sandbox *s;
+    check_ok(sandbox_open(&s, SANDBOX_IF_THERE, base.path, &e), &e);
+    assert_null(strstr(sandbox_describe(s), "NO SANDBOX"));
+    assert_string_equal(sandbox_lacks(s), "");
+    sandbox_free(s);
 }
 
 static void the_servers_environment_is_out_of_reach(void **state)
@@ -783,6 +795,7 @@ int main(void)
         cmocka_unit_test(output_is_seen_while_it_runs_and_a_flag_stops_it),
         cmocka_unit_test(every_attempt_to_get_out_fails_and_every_limit_holds),
         cmocka_unit_test(the_attempts_succeed_where_there_is_no_sandbox),
+        cmocka_unit_test(a_sandbox_that_can_be_had_is_used),
         cmocka_unit_test(the_servers_environment_is_out_of_reach),
         cmocka_unit_test(the_network_is_there_only_when_allowed),
         cmocka_unit_test(no_unix_socket_reaches_the_host_over_its_network),
