@@ -86,7 +86,7 @@ class Verify(greet.Built):
 
     def test_several_trees_at_a_time_give_the_same(self):
         self.assertEqual(self.faults("--pairs", "4"), [])
-        self.refused(1, "allowed: 1 to 16", "verify", "--pairs", "99")
+        self.refused(2, "allowed: 1 to 16", "verify", "--pairs", "99")
 
     def test_a_home_that_is_not_there_is_said(self):
         self.refused(1, "nowhere", "verify", "--home", self.room / "nowhere")
