@@ -64,6 +64,19 @@ static void titles_are_read_from_the_literals(void **state)
                  T "words are counted", T "it's \"quoted\"", T "a template # 1", T "on a line of its own", T "behind a pattern");
 }
 
+static void what_is_long_or_nested_is_blanked_as_a_whole(void **state)
+{
+    STR_LOCAL(text);
+    static const char *const marks[][2] = { { "/*", "*/" }, { "const a = `", "`;" }, { "const b = `${f({ c: { d: `x` } })}", "`;" } };
+    for (size_t i = 0; i < 3; i++) {
+        str_add(&text, marks[i][0]);
+        for (int n = 0; n < 20000; n++)
+            str_add(&text, "\ntest('no test', 1);");
+        str_addf(&text, "%s\ntest('test %zu', () => {});\n", marks[i][1], i);
+    }
+    CHECK_LISTED(*state, "tests/words.test.js", text.data, T "test 0", T "test 1", T "test 2");
+}
+
 static void suites_may_stand_in_each_other(void **state)
 {
     CHECK_LISTED(*state, "tests/words.test.js",
@@ -243,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roles_get_their_own_paths),
         cmocka_unit_test(titles_are_read_from_the_literals),
+        cmocka_unit_test(what_is_long_or_nested_is_blanked_as_a_whole),
         cmocka_unit_test(suites_may_stand_in_each_other),
         cmocka_unit_test(only_test_files_have_tests),
         cmocka_unit_test(files_of_tests_grow_by_whole_tests),

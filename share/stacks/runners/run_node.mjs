@@ -24,6 +24,7 @@ const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = process.cwd();
 const LEAST_VERSION = [20, 16]; // names of tests with those of their suites
 const LOOK_MS = 50;
+const LOADING = 3; // times what a test may take, for Node.js itself has to start
 const MAX_RESTARTS = 20; // of one file
 const SKIPPED_FOLDERS = new Set(['node_modules', 'build', 'dist', 'coverage', 'vendor']);
 const IS_CODE = /\.[cm]?js$/;
@@ -116,7 +117,7 @@ class Running {
   look() {
     this.read();
     const since = this.open.length ? this.open[0].since : this.since;
-    if (this.killed || Date.now() - since < this.limitMs) return;
+    if (this.killed || Date.now() - since < this.limit()) return;
     this.killed = true;
     this.child.kill('SIGKILL');
   }
@@ -139,10 +140,14 @@ class Running {
     for (const key of ['loaded', 'broken', 'syntax', 'stuck', 'changed', 'finished']) if (said[key] !== undefined) this[key] = said[key];
   }
 
+  limit() {
+    return this.loaded || this.open.length ? this.limitMs : LOADING * this.limitMs;
+  }
+
   /* Why the test that is open, or else the file, did not end. */
   reason(status) {
     const where = this.open.length ? '' : this.loaded ? ' between the tests' : ' while the file was loaded';
-    if (this.killed) return `TimeUp: still running${where} after ${this.limitMs / 1000} seconds; probably a loop that does not end`;
+    if (this.killed) return `TimeUp: still running${where} after ${this.limit() / 1000} seconds; probably a loop that does not end`;
     if (this.stuck) return `TimeUp: waiting${where} for something that never comes; nothing is left that could bring it`;
     return `EndOfProcess: the process ended${where} with ${status}, before the tests did`;
   }
