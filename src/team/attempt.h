@@ -1,4 +1,4 @@
-/* attempt.h - what happens when an answer is not good enough.
+/* attempt.h - a role's attempt at a ticket, and what happens when it is not good enough.
  *
  * How many attempts there are a person sets (setting attempts); the levels are spread over
  * them: a hint, other sampling, a fresh context, the heavier model, and at the end a person.
