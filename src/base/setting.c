@@ -68,6 +68,7 @@ static const struct setting table[] = {
 #define GROUP "Running models"
     TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),
     TEXT(llama_server, 4096, "llama-server", "llama.cpp's server: a program in /usr/local/bin or /usr/bin, or a path"),
+    TEXT(listen, 200, "127.0.0.1:8799", "HOST:PORT where tandem serve is found by other programs; none: on the home's socket alone"),
     INT(model_memory_mib, 0, 16777216, "0", "MiB", "memory for models; 0: three quarters of the machine's"),
     INT(model_vram_mib, 0, 16777216, "0", "MiB", "memory of the GPUs for models; 0: not counted"),
     INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),

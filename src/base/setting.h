@@ -41,7 +41,7 @@ struct settings {
     int64_t connect_s, first_token_s, stall_s, total_s, patience_s;
     const char *api_key_file, *ca_file, *nearby;
     /* running models */
-    const char *models_dir, *llama_server;
+    const char *models_dir, *llama_server, *listen;
     int64_t model_memory_mib, model_vram_mib, model_queue, model_load_s, model_ageing_s;
     /* running tests */
     int64_t suite_timeout_s, prepare_timeout_s, cache_mib, memory_mib, processes;

@@ -13,6 +13,7 @@ const struct command *const command_table[] = {
     &command_verify,
     &command_release,
     &command_model,
+    &command_serve,
     &command_demo,
     &command_doctor,
     &command_help,

@@ -7,6 +7,7 @@
 #define TANDEM_MODEL_BACKEND_H
 
 #include "model/chat.h"
+#include "model/forward.h"
 
 struct backend {
     const char *name;
@@ -17,6 +18,9 @@ struct backend {
      * leave anything in it when it fails. */
     int (*chat)(struct model *m, const struct chat_request *q, struct chat_answer *answer,
                 struct err *e);
+    /* As model_forward, in this slot (from 1; 0: the server chooses); NULL: it cannot. */
+    int (*forward)(struct model *m, const struct forward_request *q, int slot, struct forward_result *ret,
+                   struct str *refusal, struct err *e);
     void (*free)(struct model *m);
 };
 

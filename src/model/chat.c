@@ -94,6 +94,18 @@ int model_chat(struct model *m, const struct chat_request *q, struct chat_answer
     return 0;
 }
 
+int model_forward(struct model *m, const struct forward_request *q, struct forward_result *ret, struct str *refusal, struct err *e)
+{
+    struct forward_result result = { .retry_after_ms = -1, .first_byte_us = -1 };
+    if (!m->backend->forward)
+        return err_set(e, ERR_INVALID, "this model cannot be asked by other programs");
+    str_clear(refusal);
+    int r = m->backend->forward(m, q, 0, &result, refusal, e);
+    if (r == 0)
+        *ret = result;
+    return r;
+}
+
 void chat_answer_release(struct chat_answer *a)
 {
     str_release(&a->text);

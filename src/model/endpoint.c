@@ -364,7 +364,8 @@ static void endpoint_free(struct model *model)
 }
 
 static const struct backend endpoint_backend = {
-    .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat, .free = endpoint_free,
+    .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat,
+    .forward = endpoint_forward, .free = endpoint_free,
 };
 
 static const char *copy(struct arena *a, const char *s)

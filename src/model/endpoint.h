@@ -44,6 +44,10 @@ struct endpoint_reply {
 int endpoint_get(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
                  struct arena *a, struct endpoint_reply *ret, struct err *e);
 
+/* As struct backend says (endpoint_forward.c). */
+int endpoint_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
+                     struct str *refusal, struct err *e);
+
 /* How long the server is waited for while it is not ready or cannot be reached.  One that has
  * never answered is more likely not there at all, which a person wants to know at once. */
 int64_t endpoint_patience_ms(const struct endpoint *m);

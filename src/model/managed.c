@@ -113,6 +113,66 @@ static bool known_context(struct manager *m, const struct pool *p, int64_t *ret)
     return known;
 }
 
+/* ---- passing on ---- */
+
+/* Whether anything of the answer has reached the caller, who then cannot be given another one. */
+struct passing {
+    const struct forward_request *q;
+    bool begun;
+};
+
+static bool pass(const char *bytes, size_t len, void *ctx)
+{
+    struct passing *p = ctx;
+    p->begun = true;
+    return p->q->on_body(bytes, len, p->q->ctx);
+}
+
+static int forward_once(struct managed *m, struct pool *p, const struct forward_request *q, struct forward_result *ret,
+                        struct str *refusal, struct err *e)
+{
+    struct waiter w;
+    int64_t begun = clock_steady_us();
+    int r = admit(m->manager, p, q->conversation, q->cancel, &w, e);
+    ret->queue_us += clock_steady_us() - begun;
+    if (r < 0)
+        return r;
+    struct model *model = w.instance->model; /* stays as long as the call is in flight */
+    r = model->backend->forward ? model->backend->forward(model, q, (int)w.slot + 1, ret, refusal, e)
+                                : err_set(e, ERR_INVALID, "%s cannot be asked by other programs", p->model);
+    ret->version = w.instance->entry.version;
+    admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
+    return r;
+}
+
+static int managed_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
+                           struct str *refusal, struct err *e)
+{
+    (void)slot;
+    struct managed *m = (struct managed *)model;
+    struct passing passing = { q, false };
+    struct forward_request request = *q;
+    struct pool *p;
+    json_t *sampling;
+    request.on_body = pass;
+    request.ctx = &passing;
+    int r = find_pool(m, &p, &sampling, e);
+    if (r < 0)
+        return r;
+    if (sampling && json_object_update_missing(q->body, sampling) < 0)
+        out_of_memory();
+    json_decref(sampling);
+    for (int life = 0; life < MAX_LIVES; life++) {
+        str_clear(refusal);
+        r = forward_once(m, p, &request, ret, refusal, e);
+        if (r == 0 || !is_the_server_s_fault(r) || passing.begun || is_cancelled(q->cancel))
+            break;
+    }
+    if (r == 0)
+        snprintf(ret->model, sizeof ret->model, "%s", p->model);
+    return r;
+}
+
 /* What the registry says, when that is all there is to know; otherwise the model is loaded. */
 static int managed_describe(struct model *model, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
                             struct err *e)
@@ -151,7 +211,8 @@ static void managed_free(struct model *model)
 }
 
 static const struct backend managed_backend = {
-    .name = "manager", .describe = managed_describe, .chat = managed_chat, .free = managed_free,
+    .name = "manager", .describe = managed_describe, .chat = managed_chat,
+    .forward = managed_forward, .free = managed_free,
 };
 
 size_t manager_steps(struct manager *m, const char *name)

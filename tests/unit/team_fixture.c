@@ -93,7 +93,7 @@ static void script_free(struct model *m)
     free(s);
 }
 
-static const struct backend script_backend = { "script", script_describe, script_chat, script_free };
+static const struct backend script_backend = { .name = "script", .describe = script_describe, .chat = script_chat, .free = script_free };
 
 static void add_line(struct team_fixture *f, const char *key, const char *text, bool prefix)
 {

@@ -402,7 +402,7 @@ static const char *model_of(struct team_fixture *f, const char *branch)
 
 static void the_commit_names_the_model_that_answered(void **state)
 {
-    static const struct backend backend = { "renamed", renamed_describe, renamed_chat, renamed_free };
+    static const struct backend backend = { .name = "renamed", .describe = renamed_describe, .chat = renamed_chat, .free = renamed_free };
     struct team_fixture *f = *state;
     struct renamed heavy = { { &backend }, f->options.models[ROLE_DEVELOPER] };
     f->options.heavy[ROLE_DEVELOPER] = &heavy.base;

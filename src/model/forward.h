@@ -1,0 +1,42 @@
+/* model/forward.h - a request of another program, passed on to a model's server as it is.
+ *
+ * For programs that speak to Tandem as to any OpenAI-compatible server: whatever they ask for
+ * (tools, log probabilities) reaches the model, and the answer comes back unchanged.
+ *
+ * Threads: any.
+ */
+#ifndef TANDEM_MODEL_FORWARD_H
+#define TANDEM_MODEL_FORWARD_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct model;
+struct str;
+
+struct forward_request {
+    const char *path;          /* below the server's /v1: "/chat/completions" */
+    json_t *body;              /* an object, the caller's; "model" and the slot are set in it */
+    const char *conversation;  /* NULL: a call by the side */
+    const atomic_bool *cancel; /* may be NULL */
+    /* The body of a good answer as it comes; false: enough, the request ends. */
+    bool (*on_body)(const char *bytes, size_t len, void *ctx);
+    void *ctx;
+};
+struct forward_result {
+    int status;             /* of the server's answer */
+    char content_type[128];
+    char model[128];        /* who answered: its id in the registry, or its server's name for it */
+    int64_t version;        /* of the registry; 0: none */
+    int64_t retry_after_ms; /* -1: not said */
+    int64_t queue_us, first_byte_us, total_us;
+};
+
+/* ERR_BUSY: too many wait for it; ERR_CANCELLED within 50 ms; else as model_chat.  `refusal`
+ * (emptied first) gets the body of an answer that is not good. */
+int model_forward(struct model *m, const struct forward_request *q, struct forward_result *ret, struct str *refusal, struct err *e);
+
+#endif

@@ -1,0 +1,143 @@
+/* call_log.c - committing calls in batches. */
+#include "web/call_log.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { ROOM = 4096 };
+
+struct entry {
+    struct gateway_call call; /* whose texts are these: */
+    char path[64], asked[128], model[128];
+};
+
+struct call_log {
+    struct store *store;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct entry *entries; /* ROOM */
+    size_t count;
+    int64_t lost;
+    bool closing;
+};
+
+static json_t *describe(const struct gateway_call *c, int64_t lost)
+{
+    json_t *o = json_object();
+    json_put_text(o, "path", c->path);
+    json_put_text(o, "asked", c->asked);
+    json_put_text(o, "model", c->model);
+    json_put_int(o, "version", c->version);
+    json_put_int(o, "status", c->status);
+    json_put_int(o, "prompt_tokens", c->prompt_tokens);
+    json_put_int(o, "cached_tokens", c->cached_tokens);
+    json_put_int(o, "completion_tokens", c->completion_tokens);
+    json_put_int(o, "queue_us", c->queue_us);
+    json_put_int(o, "first_token_us", c->first_token_us);
+    json_put_int(o, "total_us", c->total_us);
+    json_put_bool(o, "cancelled", c->cancelled);
+    if (lost)
+        json_put_int(o, "lost_before", lost);
+    return o;
+}
+
+static void commit(struct call_log *l, const struct entry *entries, size_t count, int64_t lost)
+{
+    ARENA_LOCAL(a);
+    struct err e;
+    struct batch *b = batch_new();
+    for (size_t i = 0; i < count; i++)
+        batch_event(b, &(struct event){ .actor = "gateway", .kind = "model.asked",
+                                        .payload_json = json_keep(&a, describe(&entries[i].call, i ? 0 : lost)) });
+    if (store_commit(l->store, b, NULL, &e) < 0)
+        log_warning("%zu calls of models are not in the log: %s", count, e.text);
+    batch_free(b);
+}
+
+static void *keep(void *ctx)
+{
+    struct call_log *l = ctx;
+    struct entry *taken = xcalloc(ROOM, sizeof *taken);
+    pthread_mutex_lock(&l->lock);
+    while (l->count || !l->closing) {
+        if (!l->count) {
+            pthread_cond_wait(&l->wake, &l->lock);
+            continue;
+        }
+        struct entry *full = l->entries;
+        size_t count = l->count;
+        int64_t lost = l->lost;
+        l->entries = taken;
+        l->count = 0;
+        l->lost = 0;
+        pthread_mutex_unlock(&l->lock);
+        commit(l, full, count, lost);
+        taken = full;
+        pthread_mutex_lock(&l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+    free(taken);
+    return NULL;
+}
+
+int call_log_new(struct call_log **ret, struct store *s, struct err *e)
+{
+    struct call_log *l = xcalloc(1, sizeof *l);
+    l->store = s;
+    l->entries = xcalloc(ROOM, sizeof *l->entries);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->wake, NULL);
+    if (pthread_create(&l->thread, NULL, keep, l) != 0) {
+        free(l->entries);
+        free(l);
+        return err_set(e, ERR_FAILED, "no thread can be made for the log of calls");
+    }
+    *ret = l;
+    return 0;
+}
+
+static const char *copy(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from ? from : "");
+    return to;
+}
+
+void call_log_add(struct call_log *l, const struct gateway_call *c)
+{
+    pthread_mutex_lock(&l->lock);
+    if (l->count == ROOM) {
+        l->lost++;
+    } else {
+        /* The texts stay where they are: entries are never moved. */
+        struct entry *n = &l->entries[l->count++];
+        n->call = *c;
+        n->call.path = copy(n->path, sizeof n->path, c->path);
+        n->call.asked = copy(n->asked, sizeof n->asked, c->asked);
+        n->call.model = copy(n->model, sizeof n->model, c->model);
+        pthread_cond_signal(&l->wake);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+void call_log_free(struct call_log *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->closing = true;
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+    free(l->entries);
+    pthread_cond_destroy(&l->wake);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}

@@ -1,0 +1,24 @@
+/* web/call_log.h - calls of other programs, in the home's log, behind their answers.
+ *
+ * Nobody waits for the disk: calls are put into a bounded queue, and one thread commits what
+ * has gathered as one batch.  When the queue is full calls are counted instead of kept, and the
+ * next event says how many were lost.
+ *
+ * Threads: call_log_add from any.
+ */
+#ifndef TANDEM_WEB_CALL_LOG_H
+#define TANDEM_WEB_CALL_LOG_H
+
+#include "web/gateway.h"
+
+struct err;
+struct store;
+struct call_log;
+
+int call_log_new(struct call_log **ret, struct store *s, struct err *e);
+/* Copies. */
+void call_log_add(struct call_log *l, const struct gateway_call *c);
+/* Commits what is left.  NULL is allowed. */
+void call_log_free(struct call_log *l);
+
+#endif

@@ -1,0 +1,298 @@
+/* gateway.c - calls of other programs, passed on to the models.
+ *
+ * Every completion is asked for as a stream, whatever the caller wants: a model stops within
+ * milliseconds when a stream is closed, and a caller who leaves closes it.  Events are passed
+ * on one by one, so that the figures at the end (usage) can be asked for and kept from those
+ * who did not.
+ */
+#include "web/gateway.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "http/sse.h"
+#include "model/forward.h"
+#include "model/registry.h"
+#include "web/completion.h"
+
+enum { MAX_BODY = 32 << 20, MAX_EVENT = 8 << 20, MAX_DOCUMENT = 64 << 20, SECOND_MS = 1000 };
+
+struct passing {
+    struct http_exchange *x;
+    struct gateway_call call;
+    int64_t begun_us;
+    bool wants_stream, wants_usage;
+    bool is_events;              /* else a document: collected whole */
+    struct sse_reader events;
+    struct completion completion;
+    struct http_stream *stream;  /* NULL: nothing was sent yet */
+    struct str document;
+};
+
+/* ---- the answer as it comes ---- */
+
+static void note_usage(struct gateway_call *c, const json_t *chunk)
+{
+    const json_t *usage = json_object_get(chunk, "usage");
+    c->prompt_tokens = json_int_of(usage, "prompt_tokens", c->prompt_tokens);
+    c->completion_tokens = json_int_of(usage, "completion_tokens", c->completion_tokens);
+    c->cached_tokens = json_int_of(json_object_get(usage, "prompt_tokens_details"), "cached_tokens", c->cached_tokens);
+}
+
+/* A chunk that holds nothing but the figures. */
+static bool is_figures(const json_t *chunk)
+{
+    return json_is_object(json_object_get(chunk, "usage")) && json_array_size(json_object_get(chunk, "choices")) == 0;
+}
+
+static bool send_event(struct passing *p, const char *data, size_t len)
+{
+    if (!p->stream)
+        p->stream = http_stream_begin(p->x, 200, "text/event-stream");
+    return http_stream_event(p->stream, NULL, data, len, NULL) == 0;
+}
+
+static bool on_event(const struct sse_event *event, void *ctx)
+{
+    struct passing *p = ctx;
+    if (p->call.first_token_us < 0)
+        p->call.first_token_us = clock_steady_us() - p->begun_us;
+    if (event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0)
+        return !p->wants_stream || send_event(p, event->data, event->len);
+    bool has_usage = memmem(event->data, event->len, "\"usage\"", 7) != NULL;
+    if (p->wants_stream && !has_usage)
+        return send_event(p, event->data, event->len);
+    ARENA_LOCAL(a);
+    json_t *chunk;
+    if (json_parse(&a, event->data, event->len, &chunk, NULL) < 0)
+        return !p->wants_stream || send_event(p, event->data, event->len);
+    note_usage(&p->call, chunk);
+    if (!p->wants_stream)
+        completion_add(&p->completion, chunk);
+    else if (p->wants_usage || !is_figures(chunk))
+        return send_event(p, event->data, event->len);
+    return true;
+}
+
+static bool on_body(const char *bytes, size_t len, void *ctx)
+{
+    struct passing *p = ctx;
+    if (p->is_events)
+        return sse_feed(&p->events, bytes, len) == SSE_MORE;
+    if (p->document.len + len > MAX_DOCUMENT)
+        return false;
+    str_add_bytes(&p->document, bytes, len);
+    return true;
+}
+
+/* ---- the request ---- */
+
+/* What names the conversation: whatever comes before and with the person's first words, which all
+ * its later requests begin with too. */
+static const char *conversation_of(struct arena *a, const json_t *body)
+{
+    STR_LOCAL(text);
+    size_t i;
+    const json_t *message;
+    json_array_foreach(json_object_get(body, "messages"), i, message) {
+        json_write(&text, message);
+        if (streq(json_text_of(message, "role", ""), "user"))
+            break;
+    }
+    if (!text.len)
+        return NULL;
+    struct digest d = digest_of(text.data, text.len);
+    return arena_printf(a, "gateway/%.32s", d.hex);
+}
+
+static void ask_for_a_stream(struct passing *p, json_t *body)
+{
+    json_t *options = json_object_get(body, "stream_options");
+    p->is_events = true;
+    p->wants_stream = json_is_true(json_object_get(body, "stream"));
+    p->wants_usage = json_is_true(json_object_get(options, "include_usage"));
+    json_put_bool(body, "stream", true);
+    if (!json_is_object(options)) {
+        json_put(body, "stream_options", json_object());
+        options = json_object_get(body, "stream_options");
+    }
+    json_put_bool(options, "include_usage", true);
+}
+
+static int read_body(struct http_exchange *x, json_t **ret, const char **ret_model, struct err *e)
+{
+    int r = json_parse(x->arena, x->body, x->body_len, ret, e);
+    if (r < 0)
+        return err_prefix(e, "the body");
+    *ret_model = json_text_of(*ret, "model", "");
+    if (!json_is_object(*ret) || !**ret_model)
+        return err_set(e, ERR_INVALID, "the body must be an object with the member \"model\": one of /v1/models, or a role");
+    return 0;
+}
+
+/* ---- answering ---- */
+
+static void answer_refused(struct http_exchange *x, const struct forward_result *f, const struct str *refusal)
+{
+    if (f->retry_after_ms >= 0) {
+        char seconds[24];
+        snprintf(seconds, sizeof seconds, "%lld", (long long)(f->retry_after_ms + SECOND_MS - 1) / SECOND_MS);
+        http_answer_header(x, "Retry-After", seconds);
+    }
+    http_answer(x, f->status, *f->content_type ? f->content_type : "application/json", refusal->data, refusal->len);
+}
+
+static int answer_whole(struct passing *p, const struct forward_result *f, struct err *e)
+{
+    if (!p->is_events) {
+        http_answer(p->x, f->status, *f->content_type ? f->content_type : "application/json", p->document.data, p->document.len);
+        return 0;
+    }
+    json_t *value = completion_take(&p->completion);
+    if (!value)
+        return err_set(e, ERR_UNAVAILABLE, "%s ended without an answer", f->model);
+    http_answer_json(p->x, 200, value);
+    json_decref(value);
+    return 0;
+}
+
+/* The model's end came too early for a stream under way: it is broken off, which the client sees. */
+static int finish(struct passing *p, int r, const struct forward_result *f, const struct str *refusal, struct err *e)
+{
+    p->call.status = r < 0 ? 0 : f->status;
+    if (p->is_events)
+        sse_end(&p->events);
+    if (r < 0 && p->stream)
+        return 0;
+    if (r == ERR_BUSY)
+        http_answer_header(p->x, "Retry-After", "1");
+    if (r < 0)
+        return r;
+    if (f->status / 100 != 2) {
+        answer_refused(p->x, f, refusal);
+        return 0;
+    }
+    if (!p->wants_stream)
+        return answer_whole(p, f, e);
+    if (!p->stream)
+        return err_set(e, ERR_UNAVAILABLE, "%s ended without an answer", f->model);
+    http_stream_end(p->stream);
+    return 0;
+}
+
+static void tell(const struct gateway *g, struct passing *p, const struct forward_result *f)
+{
+    p->call.model = f->model;
+    p->call.version = f->version;
+    p->call.queue_us = f->queue_us;
+    p->call.total_us = clock_steady_us() - p->begun_us;
+    p->call.cancelled = atomic_load(p->x->cancel);
+    if (g->on_call)
+        g->on_call(&p->call, g->ctx);
+}
+
+static int pass_on(struct http_exchange *x, const struct gateway *g, const char *path, bool completes, struct err *e)
+{
+    json_t *body;
+    const char *name = "";
+    int r = read_body(x, &body, &name, e);
+    if (r < 0)
+        return r;
+    struct passing p = { .x = x, .begun_us = clock_steady_us(), .document = STR_INIT,
+                         .call = { .path = x->path, .asked = name, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
+                                   .first_token_us = -1 } };
+    struct forward_result result = { .retry_after_ms = -1 };
+    struct forward_request q = { .path = path, .body = body, .conversation = conversation_of(x->arena, body), .cancel = x->cancel,
+                                 .on_body = on_body, .ctx = &p };
+    STR_LOCAL(refusal);
+    if (completes) {
+        ask_for_a_stream(&p, body);
+        sse_init(&p.events, MAX_EVENT, on_event, &p);
+    }
+    struct model *model = manager_model(g->manager, name, 0);
+    r = finish(&p, model_forward(model, &q, &result, &refusal, e), &result, &refusal, e);
+    tell(g, &p, &result);
+    model_free(model);
+    if (completes)
+        sse_release(&p.events);
+    completion_release(&p.completion);
+    str_release(&p.document);
+    return r;
+}
+
+static int chat_completions(struct http_exchange *x, void *ctx, struct err *e)
+{
+    return pass_on(x, ctx, "/chat/completions", true, e);
+}
+
+static int completions(struct http_exchange *x, void *ctx, struct err *e)
+{
+    return pass_on(x, ctx, "/completions", true, e);
+}
+
+static int embeddings(struct http_exchange *x, void *ctx, struct err *e)
+{
+    return pass_on(x, ctx, "/embeddings", false, e);
+}
+
+/* ---- what there is ---- */
+
+static json_t *model_object(const char *id, const struct model_entry *m)
+{
+    json_t *o = json_object();
+    json_put_text(o, "id", id);
+    json_put_text(o, "object", "model");
+    json_put_int(o, "created", 0);
+    json_put_text(o, "owned_by", "tandem");
+    if (m->context)
+        json_put_int(o, "max_model_len", m->context);
+    if (!streq(id, m->id))
+        json_put_text(o, "root", m->id);
+    return o;
+}
+
+static int list_models(struct http_exchange *x, void *ctx, struct err *e)
+{
+    const struct gateway *g = ctx;
+    struct registry r;
+    int code = registry_load(g->store, x->arena, &r, e);
+    if (code < 0)
+        return code;
+    json_t *answer = json_keep(x->arena, json_object()), *data = json_array();
+    const struct model_entry *models = r.models.items;
+    const struct route_entry *routes = r.routes.items;
+    json_put_text(answer, "object", "list");
+    json_put(answer, "data", data);
+    for (size_t i = 0; i < r.models.count; i++)
+        json_array_append_new(data, model_object(models[i].id, &models[i]));
+    for (size_t i = 0; i < r.routes.count; i++)
+        json_array_append_new(data, model_object(routes[i].id, registry_model(&r, routes[i].primary)));
+    http_answer_json(x, 200, answer);
+    return 0;
+}
+
+static int show_model(struct http_exchange *x, void *ctx, struct err *e)
+{
+    const struct gateway *g = ctx;
+    struct registry r;
+    const struct model_entry *m;
+    const char *id = http_param(x, "id");
+    int code = registry_load(g->store, x->arena, &r, e);
+    if (code == 0)
+        code = registry_resolve(&r, id, &m, e);
+    if (code == 0)
+        http_answer_json(x, 200, json_keep(x->arena, model_object(id, m)));
+    return code;
+}
+
+const struct http_route gateway_routes[] = {
+    { "POST", "/v1/chat/completions", chat_completions, .permission = "ask", .max_body = MAX_BODY, .doc = "an answer to a conversation" },
+    { "POST", "/v1/completions", completions, .permission = "ask", .max_body = MAX_BODY, .doc = "a text, continued" },
+    { "POST", "/v1/embeddings", embeddings, .permission = "ask", .max_body = MAX_BODY, .doc = "vectors for texts" },
+    { "GET", "/v1/models", list_models, .permission = "ask", .quick = true, .doc = "the models, and the roles that have a route" },
+    { "GET", "/v1/models/{id...}", show_model, .permission = "ask", .quick = true, .doc = "one of them" },
+};
+const size_t gateway_route_count = sizeof gateway_routes / sizeof *gateway_routes;
