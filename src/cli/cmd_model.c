@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/yaml.h"
 #include "cli/models.h"
+#include "cli/server.h"
 #include "cli/text.h"
 #include "os/files.h"
 
@@ -67,6 +68,29 @@ static int print_json(struct session *s, const struct registry *r)
     return 0;
 }
 
+/* What the server of the home has loaded; NULL: there is none. */
+static const json_t *ask_states(struct session *s)
+{
+    json_t *answer;
+    if (!server_runs(s) || server_ask(s, "GET", "/home/models", NULL, &answer, NULL) < 0)
+        return NULL;
+    return json_object_get(answer, "instances");
+}
+
+/* Of the instance that lives most, when there are several. */
+static const char *state_of(const json_t *instances, const char *model)
+{
+    size_t i;
+    const json_t *instance;
+    const char *state = "-";
+    json_array_foreach(instances, i, instance) {
+        const char *its = json_text_of(instance, "state", "");
+        if (streq(json_text_of(instance, "model", ""), model) && (streq(state, "-") || streq(its, "ready")))
+            state = its;
+    }
+    return state;
+}
+
 static int print_models(struct session *s, const struct registry *r)
 {
     struct arena *a = &s->in->arena;
@@ -75,15 +99,16 @@ static int print_models(struct session *s, const struct registry *r)
                             "names those of other servers.\n", s->home);
         return 0;
     }
-    enum { COLUMNS = 7 };
+    enum { COLUMNS = 8 };
     const struct model_entry *m = r->models.items;
+    const json_t *loaded = ask_states(s);
     const char **cells = ARENA_ARRAY(a, const char *, (r->models.count + 1) * COLUMNS);
-    const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "CONTEXT", "SLOTS", "SIZE", "USED BY" };
+    const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "STATE", "CONTEXT", "SLOTS", "SIZE", "USED BY" };
     memcpy(cells, head, sizeof head);
     for (size_t i = 0; i < r->models.count; i++) {
         const char *row[COLUMNS] = { m[i].id, number_text(a, m[i].version), *m[i].backend ? m[i].backend : "llama-server",
-                                     number_text(a, m[i].context), number_text(a, m[i].slots), size_text(a, m[i].bytes),
-                                     used_by(a, r, m[i].id) };
+                                     state_of(loaded, m[i].id), number_text(a, m[i].context), number_text(a, m[i].slots),
+                                     size_text(a, m[i].bytes), used_by(a, r, m[i].id) };
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }
     print_table(s->in->out, cells, COLUMNS, r->models.count + 1);
@@ -130,7 +155,7 @@ static int import(struct session *s, struct err *e)
     struct registry all;
     int r = file_read_path(path, MAX_YAML, &text, e);
     if (r == 0)
-        r = registry_import_yaml(s->store, path, text.data, text.len, session_login(&s->in->arena), e);
+        r = models_import_yaml(s, path, text.data, text.len, e);
     if (r == 0)
         r = registry_load(s->store, &s->in->arena, &all, e);
     return r < 0 ? r : print_models(s, &all);
@@ -138,7 +163,7 @@ static int import(struct session *s, struct err *e)
 
 static int run_import(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, import, e);
+    return session_with(in, session_open_or_ask, import, e);
 }
 
 static const struct command action_import = {
@@ -213,7 +238,7 @@ static int change_route(struct session *s, const char *role, struct registry *no
     if (fallback)
         route.fallback = streq(fallback, "none") ? "" : fallback;
     struct registry change = { .routes = { &route, 1 } };
-    return registry_put(s->store, &change, session_login(&s->in->arena), e);
+    return models_put(s, &change, e);
 }
 
 static int route(struct session *s, struct err *e)
@@ -222,7 +247,7 @@ static int route(struct session *s, struct err *e)
     int code = registry_load(s->store, &s->in->arena, &r, e);
     const char *role = s->in->operands.count ? s->in->operands.items[0] : NULL;
     if (code == 0 && role && option_given(s->in, "remove"))
-        code = registry_remove(s->store, REGISTRY_ROUTE, role, session_login(&s->in->arena), e);
+        code = models_drop(s, REGISTRY_ROUTE, role, e);
     else if (code == 0 && role)
         code = change_route(s, role, &r, e);
     if (code == 0 && role)
@@ -234,7 +259,7 @@ static int route(struct session *s, struct err *e)
 
 static int run_route(struct invocation *in, struct err *e)
 {
-    return session_with(in, in->operands.count ? session_open : session_look, route, e);
+    return session_with(in, in->operands.count ? session_open_or_ask : session_look, route, e);
 }
 
 static const struct command action_route = {
@@ -278,12 +303,12 @@ static int set(struct session *s, struct err *e)
     if (code == 0)
         code = record_read(model_type.record, a, value, &entry, e);
     struct registry change = { .models = { &entry, 1 } };
-    return code < 0 ? code : registry_put(s->store, &change, session_login(a), e);
+    return code < 0 ? code : models_put(s, &change, e);
 }
 
 static int run_set(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, set, e);
+    return session_with(in, session_open_or_ask, set, e);
 }
 
 static const struct command action_set = {
@@ -302,7 +327,7 @@ static int rm(struct session *s, struct err *e)
 
 static int run_rm(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, rm, e);
+    return session_with(in, session_open_or_ask, rm, e);
 }
 
 static const struct command action_rm = {
@@ -314,7 +339,7 @@ static const struct command action_rm = {
 
 static const struct command *const actions[] = {
     &action_list, &action_import, &action_export, &action_route, &action_set, &action_rm,
-    &action_load, &action_ask, NULL,
+    &action_load, &action_unload, &action_ask, NULL,
 };
 
 const struct command command_model = {

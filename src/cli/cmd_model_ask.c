@@ -1,7 +1,9 @@
 /* cmd_model_ask.c - tandem model load, ask: trying a model. */
 #include "cli/models.h"
+#include "cli/server.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/str.h"
 
 #include <unistd.h>
@@ -32,21 +34,37 @@ static void say_cost(const struct chat_answer *a, FILE *out)
     fprintf(out, "]\n");
 }
 
+/* From the server that has the home, or from here. */
+static int open_model(struct session *s, struct model **ret, struct err *e)
+{
+    const char *name = s->in->operands.items[0];
+    if (!s->server) {
+        int r = session_manager(s, e);
+        if (r == 0)
+            *ret = manager_model(s->manager, name, 0);
+        return r;
+    }
+    struct model_options o = model_default_options;
+    model_options_from_settings(&s->in->settings, &o);
+    o.url = arena_printf(&s->in->arena, "unix:%s", s->server);
+    o.name = name;
+    return model_open(ret, &o, e);
+}
+
 static int ask(struct session *s, struct err *e)
 {
     struct arena *a = &s->in->arena;
     struct texts words = { s->in->operands.items + 1, s->in->operands.count - 1 };
-    const char *question = texts_join(&words, a, " ", 0);
     const char *limit = option_value(s->in, "max-tokens");
+    struct model *model;
     long long max_tokens = 0;
     if (limit && !parse_int(limit, 1, 1000000, &max_tokens))
         return err_set(e, ERR_USAGE, "--max-tokens is \"%.40s\"; allowed: 1 to 1000000", limit);
     session_catch_signals();
-    int r = session_manager(s, e);
+    int r = open_model(s, &model, e);
     if (r < 0)
         return r;
-    struct model *model = manager_model(s->manager, s->in->operands.items[0], 0);
-    struct chat_message message = { CHAT_USER, question };
+    struct chat_message message = { CHAT_USER, texts_join(&words, a, " ", 0) };
     struct chat_request q = { .messages = &message, .message_count = 1, .max_tokens = max_tokens, .temperature = 0.2, .seed = 1,
                               .cancel = &session_interrupted, .on_text = on_text, .ctx = s->in->out,
                               .key = { "", "person", "ask", 1 } };
@@ -64,7 +82,7 @@ static int ask(struct session *s, struct err *e)
 
 static int run_ask(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, ask, e);
+    return session_with(in, session_open_or_ask, ask, e);
 }
 
 const struct command action_ask = {
@@ -74,32 +92,68 @@ const struct command action_ask = {
     .run = run_ask,
 };
 
-static int load(struct session *s, struct err *e)
+static int load_there(struct session *s, const char *id, struct err *e)
 {
-    const char *id = s->in->operands.items[0];
-    session_catch_signals();
+    json_t *answer;
+    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/home/models/%s/load", id), NULL, &answer, e);
+    if (r == 0)
+        fprintf(s->in->out, "%s is ready: context %lld, %lld MiB reserved, loaded in %.1f s.\n", id, (long long)json_int_of(answer, "context", 0),
+                (long long)json_int_of(answer, "memory_mib", 0), (double)json_int_of(answer, "load_ms", 0) / 1000);
+    return r;
+}
+
+static int load_here(struct session *s, const char *id, struct err *e)
+{
+    struct manager_picture picture;
     int64_t begun = clock_steady_ms();
     int r = session_manager(s, e);
     if (r == 0)
         r = manager_load(s->manager, id, &session_interrupted, e);
     if (r < 0)
         return r;
-    struct manager_picture picture;
     manager_look(s->manager, &s->in->arena, &picture);
     for (size_t i = 0; i < picture.count; i++)
         if (streq(picture.instances[i].model, id))
-            fprintf(s->in->out, "%s is ready after %.1f s: context %lld, %lld MiB reserved. No server runs on this home, so it ends with "
-                                "this command.\n", id, (double)(clock_steady_ms() - begun) / 1000, (long long)picture.instances[i].context,
-                    (long long)picture.instances[i].ram_mib);
+            fprintf(s->in->out, "%s can be loaded: it was ready after %.1f s, context %lld, %lld MiB reserved. No server runs on this home "
+                                "(`tandem serve`), so it has ended again.\n", id, (double)(clock_steady_ms() - begun) / 1000,
+                    (long long)picture.instances[i].context, (long long)picture.instances[i].ram_mib);
     return 0;
+}
+
+static int load(struct session *s, struct err *e)
+{
+    session_catch_signals();
+    return s->server ? load_there(s, s->in->operands.items[0], e) : load_here(s, s->in->operands.items[0], e);
 }
 
 static int run_load(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, load, e);
+    return session_with(in, session_open_or_ask, load, e);
 }
 
 const struct command action_load = {
     .name = "model load", .summary = "load a model and say how that went",
     .operands = "MODEL", .min_operands = 1, .max_operands = 1, .run = run_load,
+};
+
+static int unload(struct session *s, struct err *e)
+{
+    json_t *answer;
+    const char *id = s->in->operands.items[0];
+    if (!server_runs(s))
+        return err_set(e, ERR_NOT_FOUND, "no server runs on this home, so no model is loaded (`tandem serve`)");
+    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/home/models/%s/unload", id), NULL, &answer, e);
+    if (r == 0)
+        fprintf(s->in->out, "%s leaves when its calls have ended.\n", id);
+    return r;
+}
+
+static int run_unload(struct invocation *in, struct err *e)
+{
+    return session_with(in, session_look, unload, e);
+}
+
+const struct command action_unload = {
+    .name = "model unload", .summary = "let a loaded model go",
+    .operands = "MODEL", .min_operands = 1, .max_operands = 1, .run = run_unload,
 };

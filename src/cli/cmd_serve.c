@@ -8,6 +8,7 @@
 #include "web/call_log.h"
 #include "web/gateway.h"
 #include "web/health.h"
+#include "web/home_api.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@ struct serving {
     struct gateway gateway;
     struct health health;
     struct call_log *log;
-    struct http_table tables[2];
+    struct home_api home;
+    struct http_table tables[3];
     const char *socket;
     char address[80]; /* "127.0.0.1:8799"; "": none */
 };
@@ -43,6 +45,15 @@ static int allow(struct http_exchange *x, void *ctx, struct err *e)
 {
     (void)x, (void)ctx, (void)e;
     return 0;
+}
+
+static int allow_owner(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)ctx;
+    if (x->peer.local)
+        return 0;
+    err_set(e, ERR_REFUSED, "this is for the commands of the home's owner, on its socket");
+    return 403;
 }
 
 static bool is_loopback(const char *host)
@@ -81,7 +92,9 @@ static int start(struct serving *s, struct err *e)
     s->gateway = (struct gateway){ s->session.manager, s->session.store, on_call, s };
     s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, allow };
     s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, allow };
-    struct http_options o = { .tables = s->tables, .table_count = 2 };
+    s->home = (struct home_api){ s->session.manager, s->session.store };
+    s->tables[2] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &s->home, allow_owner };
+    struct http_options o = { .tables = s->tables, .table_count = 3 };
     int r = call_log_new(&s->log, s->session.store, e);
     if (r == 0)
         r = http_server_new(&o, &s->server, e);
@@ -121,7 +134,8 @@ static int run(struct invocation *in, struct err *e)
         say_where(&s);
     while (r == 0 && !atomic_load(&session_interrupted))
         usleep(LOOK_US);
-    http_server_stop(s.server, GRACE_MS);
+    if (s.server)
+        http_server_stop(s.server, GRACE_MS);
     http_server_free(s.server);
     call_log_free(s.log);
     health_release(&s.health);

@@ -2,7 +2,9 @@
 #include "cli/models.h"
 
 #include "base/str.h"
+#include "cli/server.h"
 #include "model/shelf.h"
+#include "web/home_api.h"
 
 #include <ctype.h>
 
@@ -12,6 +14,38 @@ const char *models_dir(struct session *s)
 {
     const char *set = s->in->settings.models_dir;
     return *set ? set : arena_printf(&s->in->arena, "%s/models", s->home);
+}
+
+/* ---- changes ---- */
+
+int models_put(struct session *s, const struct registry *change, struct err *e)
+{
+    const char *person = session_login(&s->in->arena);
+    json_t *answer;
+    if (!s->server)
+        return registry_put(s->store, change, person, e);
+    struct home_change sent = { person, *change };
+    return server_ask(s, "POST", "/home/registry", record_write(&home_change_record, &sent), &answer, e);
+}
+
+int models_drop(struct session *s, enum registry_kind kind, const char *id, struct err *e)
+{
+    const char *person = session_login(&s->in->arena);
+    json_t *answer;
+    if (!s->server)
+        return registry_remove(s->store, kind, id, person, e);
+    struct home_removal sent = { person, (int)kind, id };
+    return server_ask(s, "POST", "/home/registry/remove", record_write(&home_removal_record, &sent), &answer, e);
+}
+
+static int put_read(const struct registry *change, void *ctx, struct err *e)
+{
+    return models_put(ctx, change, e);
+}
+
+int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e)
+{
+    return registry_import_yaml(s->store, path, text, len, put_read, s, e);
 }
 
 /* ---- import ---- */
@@ -63,7 +97,7 @@ static int put_entry(struct session *s, const char *id, const struct digest *fil
     entry.file = file->hex;
     entry.bytes = bytes;
     struct registry change = { .models = { &entry, 1 } };
-    return registry_put(s->store, &change, session_login(&s->in->arena), e);
+    return models_put(s, &change, e);
 }
 
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e)
@@ -100,7 +134,7 @@ int models_remove(struct session *s, const char *id, struct err *e)
     int code = registry_load(s->store, &s->in->arena, &r, e);
     const struct model_entry *entry = code == 0 ? registry_model(&r, id) : NULL;
     if (code == 0)
-        code = registry_remove(s->store, REGISTRY_MODEL, id, session_login(&s->in->arena), e);
+        code = models_drop(s, REGISTRY_MODEL, id, e);
     if (code < 0)
         return code;
     bool shared = false;

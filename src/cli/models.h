@@ -7,11 +7,15 @@
 
 /* Where the files of models are. */
 const char *models_dir(struct session *s);
+/* Changes of the registry, made here or by the server that has the home. */
+int models_put(struct session *s, const struct registry *change, struct err *e);
+int models_drop(struct session *s, enum registry_kind kind, const char *id, struct err *e);
+int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e);
 /* Takes a GGUF file in; `id` and `sha256` may be NULL. */
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e);
 /* Takes an entry away, and the file when nobody else refers to it. */
 int models_remove(struct session *s, const char *id, struct err *e);
 
-extern const struct command action_load, action_ask; /* cmd_model_ask.c */
+extern const struct command action_load, action_unload, action_ask; /* cmd_model_ask.c */
 
 #endif

@@ -105,9 +105,10 @@ int registry_put(struct store *s, const struct registry *changes, const char *pe
 int registry_remove(struct store *s, enum registry_kind kind, const char *id, const char *person, struct err *e);
 
 /* ---- models.yaml ---- */
-/* As registry_put; ERR_INVALID names file and line. */
-int registry_import_yaml(struct store *s, const char *file_name, const char *text, size_t len, const char *person,
-                         struct err *e);
+/* Reads a file of entries, checks them against what is there, and hands them to `put` (registry_put,
+ * or whoever can write).  ERR_INVALID names file and line. */
+int registry_import_yaml(struct store *s, const char *file_name, const char *text, size_t len,
+                         int (*put)(const struct registry *changes, void *ctx, struct err *e), void *ctx, struct err *e);
 void registry_write_yaml(const struct registry *r, struct str *out);
 
 #endif

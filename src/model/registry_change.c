@@ -65,20 +65,25 @@ static int put_kind(struct store *s, struct arena *a, struct batch *b, const str
     return 0;
 }
 
-static int try_put(struct store *s, const struct registry *changes, const char *person, char *where, size_t size, struct err *e)
+/* Whether what is there and the changes hold together; `where` as for registry_check. */
+static int check_merged(struct store *s, struct arena *a, const struct registry *changes, char *where, size_t size, struct err *e)
 {
-    ARENA_LOCAL(a);
     struct registry now, next;
-    int r = registry_load(s, &a, &now, e);
+    int r = registry_load(s, a, &now, e);
     if (r < 0)
         return r;
     for (int i = 0; i < REGISTRY_KINDS; i++) {
         const struct kind *k = &registry_kinds[i];
-        *list_of(&next, k) = merged(&a, k, list_of(&now, k), list_of(changes, k));
+        *list_of(&next, k) = merged(a, k, list_of(&now, k), list_of(changes, k));
     }
     r = registry_check(&next, changes, where, size, e);
-    if (r == 0) /* and what was there before */
-        r = registry_check(&next, &next, NULL, 0, e);
+    return r < 0 ? r : registry_check(&next, &next, NULL, 0, e); /* and what was there before */
+}
+
+static int try_put(struct store *s, const struct registry *changes, const char *person, struct err *e)
+{
+    ARENA_LOCAL(a);
+    int r = check_merged(s, &a, changes, NULL, 0, e);
     struct batch *b = batch_new();
     bool any = false;
     for (int i = 0; r == 0 && i < REGISTRY_KINDS; i++)
@@ -89,17 +94,12 @@ static int try_put(struct store *s, const struct registry *changes, const char *
     return r;
 }
 
-static int put(struct store *s, const struct registry *changes, const char *person, char *where, size_t size, struct err *e)
+int registry_put(struct store *s, const struct registry *changes, const char *person, struct err *e)
 {
     int r = ERR_CONFLICT;
     for (int i = 0; r == ERR_CONFLICT && i < MAX_CONFLICTS; i++)
-        r = try_put(s, changes, person, where, size, e);
+        r = try_put(s, changes, person, e);
     return r;
-}
-
-int registry_put(struct store *s, const struct registry *changes, const char *person, struct err *e)
-{
-    return put(s, changes, person, NULL, 0, e);
 }
 
 int registry_remove(struct store *s, enum registry_kind kind, const char *id, const char *person, struct err *e)
@@ -128,8 +128,8 @@ int registry_remove(struct store *s, enum registry_kind kind, const char *id, co
 
 /* ---- models.yaml ---- */
 
-int registry_import_yaml(struct store *s, const char *file_name, const char *text, size_t len, const char *person,
-                         struct err *e)
+int registry_import_yaml(struct store *s, const char *file_name, const char *text, size_t len,
+                         int (*put)(const struct registry *changes, void *ctx, struct err *e), void *ctx, struct err *e)
 {
     ARENA_LOCAL(a);
     struct yaml *y;
@@ -141,10 +141,10 @@ int registry_import_yaml(struct store *s, const char *file_name, const char *tex
         r = yaml_record(y, &a, &registry_record, &changes, e);
     if (r < 0)
         return r;
-    r = put(s, &changes, person, where, sizeof where, &fault);
+    r = check_merged(s, &a, &changes, where, sizeof where, &fault);
     if (r == ERR_INVALID && *where)
         return yaml_fault(y, where, e, "%s", fault.text);
-    return r < 0 ? err_set(e, r, "%s", fault.text) : 0;
+    return r < 0 ? err_set(e, r, "%s", fault.text) : put(&changes, ctx, e);
 }
 
 void registry_write_yaml(const struct registry *r, struct str *out)

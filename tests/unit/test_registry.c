@@ -35,9 +35,15 @@ static int tear_down(void **state)
     return 0;
 }
 
+static int put(const struct registry *changes, void *ctx, struct err *e)
+{
+    struct fixture *f = ctx;
+    return registry_put(f->store, changes, "Ada", e);
+}
+
 static int import(struct fixture *f, const char *yaml, struct err *e)
 {
-    return registry_import_yaml(f->store, "models.yaml", yaml, strlen(yaml), "Ada", e);
+    return registry_import_yaml(f->store, "models.yaml", yaml, strlen(yaml), put, f, e);
 }
 
 static struct registry load(struct fixture *f)

@@ -1,0 +1,139 @@
+/* home_api.c - changes of the registry and the loading of models, for the home's commands. */
+#include "web/home_api.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+
+enum { MAX_BODY = 4 << 20 };
+
+static const char *const kind_names[] = { "backend", "model", "route", NULL };
+
+static const struct field change_fields[] = {
+    FIELD(struct home_change, person, FIELD_TEXT, .required = true, .max = 400),
+    FIELD(struct home_change, registry, FIELD_RECORD, .of = &registry_record),
+};
+const struct record home_change_record = RECORD("change", struct home_change, change_fields);
+
+static const struct field removal_fields[] = {
+    FIELD(struct home_removal, person, FIELD_TEXT, .required = true, .max = 400),
+    FIELD(struct home_removal, kind, FIELD_ENUM, .choices = kind_names, .required = true),
+    FIELD(struct home_removal, id, FIELD_TEXT, .required = true, .max = 100),
+};
+const struct record home_removal_record = RECORD("removal", struct home_removal, removal_fields);
+
+static int read_body(struct http_exchange *x, const struct record *r, void *ret, struct err *e)
+{
+    json_t *value;
+    int code = json_parse(x->arena, x->body, x->body_len, &value, e);
+    return code < 0 ? code : record_read(r, x->arena, value, ret, e);
+}
+
+static int answer_done(struct http_exchange *x)
+{
+    http_answer_json(x, 200, json_keep(x->arena, json_object()));
+    return 0;
+}
+
+static int change(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_change c;
+    int r = read_body(x, &home_change_record, &c, e);
+    if (r == 0)
+        r = registry_put(h->store, &c.registry, c.person, e);
+    if (r == 0)
+        r = manager_reload(h->manager, e);
+    return r < 0 ? r : answer_done(x);
+}
+
+static int remove_entry(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_removal c;
+    int r = read_body(x, &home_removal_record, &c, e);
+    if (r == 0)
+        r = registry_remove(h->store, (enum registry_kind)c.kind, c.id, c.person, e);
+    if (r == 0)
+        r = manager_reload(h->manager, e);
+    return r < 0 ? r : answer_done(x);
+}
+
+static json_t *describe(const struct manager_instance *m)
+{
+    json_t *o = json_object(), *slots = json_array();
+    json_put_text(o, "model", m->model);
+    json_put_int(o, "version", m->version);
+    json_put_int(o, "replica", m->replica);
+    json_put_text(o, "state", life_names[m->life]);
+    json_put_text(o, "why", m->why);
+    json_put_bool(o, "retired", m->retired);
+    json_put_int(o, "pid", m->pid);
+    json_put_int(o, "context", m->context);
+    json_put_int(o, "memory_mib", m->ram_mib);
+    json_put_int(o, "vram_mib", m->vram_mib);
+    json_put_int(o, "load_ms", m->load_ms);
+    json_put_int(o, "in_flight", m->in_flight);
+    json_put_int(o, "waiting", m->waiting);
+    json_put_int(o, "calls", m->calls);
+    json_put_int(o, "crashes", m->crashes);
+    for (size_t i = 0; i < m->slot_count; i++) {
+        json_t *slot = json_object();
+        json_put_bool(slot, "busy", m->slots[i].busy);
+        json_put_text(slot, "conversation", m->slots[i].conversation);
+        json_array_append_new(slots, slot);
+    }
+    json_put(o, "slots", slots);
+    return o;
+}
+
+static int show_models(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)e;
+    struct home_api *h = ctx;
+    struct manager_picture p;
+    manager_look(h->manager, x->arena, &p);
+    json_t *o = json_keep(x->arena, json_object()), *list = json_array();
+    for (size_t i = 0; i < p.count; i++)
+        json_array_append_new(list, describe(&p.instances[i]));
+    json_put_int(o, "memory_mib", p.ram_mib);
+    json_put_int(o, "memory_limit_mib", p.room.ram_mib);
+    json_put(o, "instances", list);
+    http_answer_json(x, 200, o);
+    return 0;
+}
+
+static int load(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct manager_picture p;
+    const char *id = http_param(x, "id");
+    int r = manager_load(h->manager, id, x->cancel, e);
+    if (r < 0)
+        return r;
+    manager_look(h->manager, x->arena, &p);
+    for (size_t i = 0; i < p.count; i++) {
+        if (!streq(p.instances[i].model, id) || p.instances[i].life != LIFE_READY)
+            continue;
+        http_answer_json(x, 200, json_keep(x->arena, describe(&p.instances[i])));
+        return 0;
+    }
+    return err_set(e, ERR_UNAVAILABLE, "%s was loaded, and has left again", id);
+}
+
+static int unload(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    int r = manager_unload(h->manager, http_param(x, "id"), e);
+    return r < 0 ? r : answer_done(x);
+}
+
+const struct http_route home_routes[] = {
+    { "POST", "/home/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
+    { "POST", "/home/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
+    { "GET", "/home/models", show_models, .permission = "home", .doc = "every instance and its slots" },
+    { "POST", "/home/models/{id}/load", load, .permission = "home", .max_body = 1024, .doc = "loads a model and waits for it" },
+    { "POST", "/home/models/{id}/unload", unload, .permission = "home", .max_body = 1024, .doc = "lets a model go" },
+};
+const size_t home_route_count = sizeof home_routes / sizeof *home_routes;

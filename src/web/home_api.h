@@ -1,0 +1,42 @@
+/* web/home_api.h - what the commands of a home ask of its server, on its socket.
+ *
+ * Only through the Unix socket, which is its owner's alone (permission "home").  Bodies and
+ * answers are JSON:
+ *
+ *     POST /home/registry            {"person", "registry": {...}}   entries as in models.yaml
+ *     POST /home/registry/remove     {"person", "kind", "id"}
+ *     POST /home/models/{id}/load    waits until it is ready -> {"context", "memory_mib", "load_ms"}
+ *     POST /home/models/{id}/unload
+ *     GET  /home/models              every instance and its slots
+ *
+ * Threads: handlers run on the server's workers.
+ */
+#ifndef TANDEM_WEB_HOME_API_H
+#define TANDEM_WEB_HOME_API_H
+
+#include "http/server.h"
+#include "model/manager.h"
+#include "model/registry.h"
+
+struct home_api {
+    struct manager *manager;
+    struct store *store;
+};
+
+/* The table's context is a struct home_api. */
+extern const struct http_route home_routes[];
+extern const size_t home_route_count;
+
+/* ---- what is sent ---- */
+struct home_change {
+    const char *person;
+    struct registry registry;
+};
+struct home_removal {
+    const char *person;
+    int kind; /* enum registry_kind */
+    const char *id;
+};
+extern const struct record home_change_record, home_removal_record;
+
+#endif

@@ -1,0 +1,103 @@
+/* Chunks of a stream, joined into what a caller without a stream would have got. */
+#include "check.h"
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "web/completion.h"
+
+static void add(struct completion *c, const char *chunk)
+{
+    ARENA_LOCAL(a);
+    json_t *value;
+    struct err e;
+    check_ok(json_parse(&a, chunk, strlen(chunk), &value, &e), &e);
+    completion_add(c, value);
+}
+
+static void check_is(struct completion *c, const char *expected)
+{
+    STR_LOCAL(text);
+    json_t *value = completion_take(c);
+    json_write(&text, value);
+    json_decref(value);
+    assert_string_equal(text.data, expected);
+}
+
+static void pieces_of_text_become_one_message(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"finish_reason\":null,"
+            "\"delta\":{\"role\":\"assistant\",\"content\":null}}]}");
+    add(&c, "{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"finish_reason\":null,\"delta\":{\"content\":\"Hel\"}}]}");
+    add(&c, "{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"delta\":{\"content\":\"lo\"}}]}");
+    add(&c, "{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{\"prompt_tokens\":3}}");
+    check_is(&c, "{\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"message\":{\"content\":\"Hello\",\"role\":\"assistant\"}}],"
+                 "\"id\":\"x\",\"object\":\"chat.completion\",\"usage\":{\"prompt_tokens\":3}}");
+    assert_null(completion_take(&c));
+}
+
+static void several_choices_are_kept_apart(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}},{\"index\":0,\"delta\":{\"content\":\"a\"}}]}");
+    add(&c, "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\",\"reasoning_content\":\"so\"}}]}");
+    check_is(&c, "{\"choices\":[{\"index\":1,\"message\":{\"content\":\"bB\",\"reasoning_content\":\"so\",\"role\":\"assistant\"}},"
+                 "{\"index\":0,\"message\":{\"content\":\"a\",\"role\":\"assistant\"}}]}");
+}
+
+static void calls_of_tools_are_joined_by_their_index(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"type\":\"function\","
+            "\"function\":{\"name\":\"add\",\"arguments\":\"\"}}]}}]}");
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":\"}}]}}]}");
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}},"
+            "{\"index\":1,\"id\":\"c2\",\"function\":{\"name\":\"sub\",\"arguments\":\"{}\"}}]}}]}");
+    check_is(&c, "{\"choices\":[{\"index\":0,\"message\":{\"content\":null,\"role\":\"assistant\",\"tool_calls\":["
+                 "{\"function\":{\"arguments\":\"{\\\"a\\\":1}\",\"name\":\"add\"},\"id\":\"c1\",\"type\":\"function\"},"
+                 "{\"function\":{\"arguments\":\"{}\",\"name\":\"sub\"},\"id\":\"c2\"}]}}]}");
+}
+
+static void a_plain_text_and_its_probabilities_are_joined_too(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"on\",\"logprobs\":{\"content\":[1]}}]}");
+    add(&c, "{\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"ce\",\"logprobs\":{\"content\":[2,3]},\"finish_reason\":\"stop\"}]}");
+    check_is(&c, "{\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"logprobs\":{\"content\":[1,2,3]},\"text\":\"once\"}],"
+                 "\"object\":\"text_completion\"}");
+}
+
+static void what_makes_no_sense_does_no_harm(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"choices\":7}");
+    add(&c, "{\"choices\":[{\"delta\":\"x\"},3,{\"index\":-1,\"delta\":{\"tool_calls\":{\"a\":1}}}]}");
+    for (int i = 0; i < 200; i++) {
+        char chunk[100];
+        snprintf(chunk, sizeof chunk, "{\"choices\":[{\"index\":%d,\"delta\":{\"content\":\"x\"}}]}", i);
+        add(&c, chunk);
+    }
+    json_t *value = completion_take(&c);
+    assert_true(json_array_size(json_object_get(value, "choices")) <= 64);
+    json_decref(value);
+    add(&c, "{}");
+    completion_release(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_of_text_become_one_message),
+        cmocka_unit_test(several_choices_are_kept_apart),
+        cmocka_unit_test(calls_of_tools_are_joined_by_their_index),
+        cmocka_unit_test(a_plain_text_and_its_probabilities_are_joined_too),
+        cmocka_unit_test(what_makes_no_sense_does_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
