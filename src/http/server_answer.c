@@ -428,7 +428,7 @@ int http_stream_event(struct http_stream *stream, const char *type, const char *
     return http_stream_write(stream, event.data, event.len, e);
 }
 
-void stream_finish(struct exchange *x, bool whole)
+void answer_finish(struct exchange *x, bool whole)
 {
     pthread_mutex_lock(&x->lock);
     bool ends = x->state == ANSWER_STREAM && !x->stream.ended;
@@ -444,5 +444,5 @@ void stream_finish(struct exchange *x, bool whole)
 
 void http_stream_end(struct http_stream *stream)
 {
-    stream_finish(stream->exchange, true);
+    answer_finish(stream->exchange, true);
 }

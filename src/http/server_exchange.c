@@ -346,7 +346,7 @@ static void run_handler(struct pool_job *job)
         err_set(&e, code ? code : ERR_FAILED, "the server has a fault: this request got no answer");
     if (!is_answered(x))
         exchange_fail(x, &e);
-    stream_finish(x, false);
+    answer_finish(x, false);
     pthread_mutex_lock(&s->lock);
     s->exchange_count--;
     pthread_cond_broadcast(&s->changed);

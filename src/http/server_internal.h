@@ -201,7 +201,7 @@ bool exchange_answer(struct exchange *x, int status, struct MHD_Response *respon
 /* An error of a handler as an answer. */
 void exchange_fail(struct exchange *x, const struct err *e);
 /* Ends the stream if there is one that goes on. */
-void stream_finish(struct exchange *x, bool whole);
+void answer_finish(struct exchange *x, bool whole);
 /* Lets a writer that waits look again. */
 void exchange_wake(struct exchange *x);
 
