@@ -3,10 +3,14 @@
 
 #include "base/str.h"
 #include "cli/server.h"
+#include "model/gguf.h"
 #include "model/shelf.h"
 #include "web/home_api.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 enum { PERCENT = 100, MIB = 1 << 20 };
 
@@ -80,8 +84,35 @@ static void show(int64_t done, int64_t total, void *ctx)
     fprintf(stderr, "\rCopying: %lld %% of %lld MiB%s", (long long)percent, (long long)(total / MIB), done == total ? "\n" : "");
 }
 
+/* What the file says of itself; refused here is what no server could load. */
+static int read_gguf(struct session *s, const char *path, struct gguf_info *ret, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "there is no file %s", path)
+                               : err_set_errno(e, ERR_FAILED, errno, "cannot read %s", path);
+    int r = gguf_read(&s->in->arena, fd, ret, e);
+    if (r == 0)
+        r = gguf_require_model(ret, e);
+    close(fd);
+    return r < 0 ? err_prefix(e, "%s", path) : 0;
+}
+
+static void describe(struct arena *a, const struct gguf_info *info, struct model_entry *entry)
+{
+    bool embeds = *info->pooling && !streq(info->pooling, "none");
+    entry->architecture = info->architecture;
+    entry->quantisation = info->quantisation;
+    entry->template_digest = info->template_digest.hex;
+    entry->parameters = info->parameters;
+    entry->trained_context = info->context;
+    if (!entry->capabilities.count)
+        texts_add(&entry->capabilities, a, embeds ? "embed" : "chat");
+}
+
 /* The entry of this id with the new file, one version on; a new one otherwise. */
-static int put_entry(struct session *s, const char *id, const struct digest *file, int64_t bytes, bool *ret_same, struct err *e)
+static int put_entry(struct session *s, const char *id, const struct digest *file, int64_t bytes, const struct gguf_info *info,
+                     bool *ret_same, struct err *e)
 {
     struct registry r;
     int code = registry_load(s->store, &s->in->arena, &r, e);
@@ -96,6 +127,7 @@ static int put_entry(struct session *s, const char *id, const struct digest *fil
     entry.version = old ? old->version + 1 : 1;
     entry.file = file->hex;
     entry.bytes = bytes;
+    describe(&s->in->arena, info, &entry);
     struct registry change = { .models = { &entry, 1 } };
     return models_put(s, &change, e);
 }
@@ -107,12 +139,15 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
     struct digest file;
     int64_t bytes;
     bool was_there, same;
+    struct gguf_info info;
     session_catch_signals();
-    int r = shelf_put(path, &o, &file, &bytes, &was_there, e);
+    int r = read_gguf(s, path, &info, e);
+    if (r == 0)
+        r = shelf_put(path, &o, &file, &bytes, &was_there, e);
     if (r < 0)
         return r;
     id = id ? id : id_of_path(&s->in->arena, path);
-    r = put_entry(s, id, &file, bytes, &same, e);
+    r = put_entry(s, id, &file, bytes, &info, &same, e);
     if (r < 0) {
         if (!was_there)
             shelf_remove(o.dir, file.hex, NULL);
@@ -121,8 +156,9 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
     if (same)
         fprintf(s->in->out, "%s is this file already; nothing has changed.\n", id);
     else
-        fprintf(s->in->out, "%s is taken in (%lld MiB, SHA-256 %.12s...). `tandem model ask %s \"...\"` tries it, `tandem model route "
-                            "developer %s` puts it to work.\n", id, (long long)(bytes / MIB), file.hex, id, id);
+        fprintf(s->in->out, "%s is taken in: %s %s, trained for a context of %lld tokens, %lld MiB, SHA-256 %.12s... `tandem model ask "
+                            "%s \"...\"` tries it, `tandem model route developer %s` puts it to work.\n", id, info.architecture,
+                info.quantisation, (long long)info.context, (long long)(bytes / MIB), file.hex, id, id);
     return 0;
 }
 

@@ -10,10 +10,13 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "http/client.h"
+#include "model/gguf.h"
 #include "model/llama.h"
 #include "model/orphans.h"
+#include "model/shelf.h"
 #include "os/process.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,7 +24,7 @@ enum {
     LEAST_CONTEXT = 2048, /* below this no role can work */
     DEFAULT_CONTEXT = 16384, /* where neither entry nor file says less */
     HELP_MS = 20000, HELP_MAX = 1 << 20,
-    ASK_MS = 2000, STARTING_LOOK_MS = 20, WEIGHT_OVERHEAD_MIB = 256,
+    ASK_MS = 2000, STARTING_LOOK_MS = 20, MIB = 1 << 20,
 };
 
 static const char *path_in(struct arena *a, const struct instance *i, const char *ending)
@@ -38,14 +41,48 @@ static int64_t llama_context(const struct instance *i)
     return i->entry.trained_context && i->entry.trained_context < DEFAULT_CONTEXT ? i->entry.trained_context : DEFAULT_CONTEXT;
 }
 
+static int open_file(const struct instance *i, int *ret_fd, struct err *e)
+{
+    ARENA_LOCAL(a);
+    const char *dir = i->manager->options.models_dir;
+    *ret_fd = open(shelf_path(&a, dir, i->entry.file), O_RDONLY | O_CLOEXEC);
+    return *ret_fd >= 0 ? 0 : err_set(e, ERR_SETUP, "the file of the model %s is not in %s any more: import it again", i->entry.id, dir);
+}
+
+/* From the file itself: weights, what the slots keep of their conversations, and the rest. */
+static int estimate(const struct instance *i, int64_t *ret_mib, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct gguf_info info;
+    struct gguf_memory memory;
+    struct gguf_use use = { .context = i->context, .slots = i->entry.slots };
+    int fd, r = open_file(i, &fd, e);
+    if (r < 0)
+        return r;
+    r = gguf_read(&a, fd, &info, e);
+    close(fd);
+    if (r == 0)
+        r = gguf_memory_estimate(&info, &use, &memory, e);
+    if (r < 0) {
+        struct err said = *e;
+        return err_set(e, ERR_SETUP, "the file of the model %s %.600s", i->entry.id, said.text);
+    }
+    *ret_mib = memory.total / MIB + 1;
+    return 0;
+}
+
 static int llama_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_vram_mib, struct err *e)
 {
     if (!*i->entry.file)
         return err_set(e, ERR_SETUP, "the model %s has no file: `tandem model import FILE.gguf`", i->entry.id);
-    *ret_ram_mib = i->entry.memory_mib ? i->entry.memory_mib : i->entry.bytes / (1 << 20) + WEIGHT_OVERHEAD_MIB;
-    *ret_ram_mib += i->entry.cache_mib;
     *ret_vram_mib = i->entry.vram_mib;
-    return 0;
+    int r = 0;
+    if (i->entry.memory_mib)
+        *ret_ram_mib = i->entry.memory_mib;
+    else
+        r = estimate(i, ret_ram_mib, e);
+    *ret_ram_mib += i->entry.cache_mib;
+    return r;
 }
 
 /* ---- starting ---- */
@@ -119,11 +156,13 @@ static int llama_spawn(struct instance *i, struct err *e)
     ARENA_LOCAL(a);
     struct manager *m = i->manager;
     const char *help = "";
-    const char *file = arena_printf(&a, "%s/%s.gguf", m->options.models_dir, i->entry.file);
+    const char *file = shelf_path(&a, m->options.models_dir, i->entry.file);
     const char *socket = path_in(&a, i, "sock");
-    int r = access(file, R_OK) == 0 ? 0 : err_set(e, ERR_SETUP, "the file of the model %s is not in %s any more: import it again", i->entry.id, m->options.models_dir);
-    if (r == 0)
-        r = read_help(i, &a, &help, e);
+    int fd, r = open_file(i, &fd, e);
+    if (r < 0)
+        return r;
+    close(fd);
+    r = read_help(i, &a, &help, e);
     if (r < 0)
         return r;
     struct llama_plan plan = {
