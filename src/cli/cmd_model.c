@@ -72,7 +72,7 @@ static int print_json(struct session *s, const struct registry *r)
 static const json_t *ask_states(struct session *s)
 {
     json_t *answer;
-    if (!server_runs(s) || server_ask(s, "GET", "/home/models", NULL, &answer, NULL) < 0)
+    if (!server_runs(s) || server_ask(s, "GET", "/tandem/models", NULL, &answer, NULL) < 0)
         return NULL;
     return json_object_get(answer, "instances");
 }

@@ -95,7 +95,7 @@ const struct command action_ask = {
 static int load_there(struct session *s, const char *id, struct err *e)
 {
     json_t *answer;
-    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/home/models/%s/load", id), NULL, &answer, e);
+    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/tandem/models/%s/load", id), NULL, &answer, e);
     if (r == 0)
         fprintf(s->in->out, "%s is ready: context %lld, %lld MiB reserved, loaded in %.1f s.\n", id, (long long)json_int_of(answer, "context", 0),
                 (long long)json_int_of(answer, "memory_mib", 0), (double)json_int_of(answer, "load_ms", 0) / 1000);
@@ -142,7 +142,7 @@ static int unload(struct session *s, struct err *e)
     const char *id = s->in->operands.items[0];
     if (!server_runs(s))
         return err_set(e, ERR_NOT_FOUND, "no server runs on this home, so no model is loaded (`tandem serve`)");
-    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/home/models/%s/unload", id), NULL, &answer, e);
+    int r = server_ask(s, "POST", arena_printf(&s->in->arena, "/tandem/models/%s/unload", id), NULL, &answer, e);
     if (r == 0)
         fprintf(s->in->out, "%s leaves when its calls have ended.\n", id);
     return r;

@@ -29,7 +29,7 @@ int models_put(struct session *s, const struct registry *change, struct err *e)
     if (!s->server)
         return registry_put(s->store, change, person, e);
     struct home_change sent = { person, *change };
-    return server_ask(s, "POST", "/home/registry", record_write(&home_change_record, &sent), &answer, e);
+    return server_ask(s, "POST", "/tandem/registry", record_write(&home_change_record, &sent), &answer, e);
 }
 
 int models_drop(struct session *s, enum registry_kind kind, const char *id, struct err *e)
@@ -39,7 +39,7 @@ int models_drop(struct session *s, enum registry_kind kind, const char *id, stru
     if (!s->server)
         return registry_remove(s->store, kind, id, person, e);
     struct home_removal sent = { person, (int)kind, id };
-    return server_ask(s, "POST", "/home/registry/remove", record_write(&home_removal_record, &sent), &answer, e);
+    return server_ask(s, "POST", "/tandem/registry/remove", record_write(&home_removal_record, &sent), &answer, e);
 }
 
 static int put_read(const struct registry *change, void *ctx, struct err *e)

@@ -130,10 +130,10 @@ static int unload(struct http_exchange *x, void *ctx, struct err *e)
 }
 
 const struct http_route home_routes[] = {
-    { "POST", "/home/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
-    { "POST", "/home/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
-    { "GET", "/home/models", show_models, .permission = "home", .doc = "every instance and its slots" },
-    { "POST", "/home/models/{id}/load", load, .permission = "home", .max_body = 1024, .doc = "loads a model and waits for it" },
-    { "POST", "/home/models/{id}/unload", unload, .permission = "home", .max_body = 1024, .doc = "lets a model go" },
+    { "POST", "/tandem/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
+    { "POST", "/tandem/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
+    { "GET", "/tandem/models", show_models, .permission = "home", .doc = "every instance and its slots" },
+    { "POST", "/tandem/models/{id}/load", load, .permission = "home", .max_body = 1024, .doc = "loads a model and waits for it" },
+    { "POST", "/tandem/models/{id}/unload", unload, .permission = "home", .max_body = 1024, .doc = "lets a model go" },
 };
 const size_t home_route_count = sizeof home_routes / sizeof *home_routes;

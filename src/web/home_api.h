@@ -3,11 +3,11 @@
  * Only through the Unix socket, which is its owner's alone (permission "home").  Bodies and
  * answers are JSON:
  *
- *     POST /home/registry            {"person", "registry": {...}}   entries as in models.yaml
- *     POST /home/registry/remove     {"person", "kind", "id"}
- *     POST /home/models/{id}/load    waits until it is ready -> {"context", "memory_mib", "load_ms"}
- *     POST /home/models/{id}/unload
- *     GET  /home/models              every instance and its slots
+ *     POST /tandem/registry            {"person", "registry": {...}}   entries as in models.yaml
+ *     POST /tandem/registry/remove     {"person", "kind", "id"}
+ *     POST /tandem/models/{id}/load    waits until it is ready -> {"context", "memory_mib", "load_ms"}
+ *     POST /tandem/models/{id}/unload
+ *     GET  /tandem/models              every instance and its slots
  *
  * Threads: handlers run on the server's workers.
  */

@@ -70,7 +70,7 @@ class Serving(home.Home):
                                           ("/v1/chat/completions", {"messages": []}, 400, 'the member \\"model\\"'),
                                           ("/v1/chat/completions", self.chat("x", "huge"), 404, "there is no model"),
                                           ("/v1/nothing", None, 404, ""),
-                                          ("/home/models", None, 403, "on its socket")):
+                                          ("/tandem/models", None, 403, "on its socket")):
             request = urllib.request.Request(self.url + path, body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode())
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(request, timeout=20)
