@@ -353,7 +353,7 @@ static void notice(struct http_server *s, struct connection_key key)
 /* Throws away what came; `index`: of lingering. */
 static void drain(struct http_server *s, size_t index)
 {
-    char bytes[4096];
+    char bytes[16384];
     pthread_mutex_lock(&s->lock);
     struct lingering *l = &s->lingering[index];
     if (l->fd >= 0) {

@@ -72,7 +72,9 @@ static int give_error(struct http_exchange *x, void *ctx, struct err *e)
     if (streq(what, "nothing"))
         return 0;
     http_answer_error(x, 400, "invalid_request_error", "context_length_exceeded", "too long by %d", 3);
-    return err_set(e, ERR_FAILED, "comes second, so it does not count");
+    http_answer(x, 200, "text/plain", "comes second", 12);
+    http_stream_write(http_stream_begin(x, 200, "text/plain"), "comes third", 11, e);
+    return err_set(e, ERR_FAILED, "none of them counts");
 }
 
 /* Waits for its cancellation or for the test. */
@@ -163,6 +165,17 @@ static int flood(struct http_exchange *x, void *ctx, struct err *e)
     return code;
 }
 
+/* 8 MiB in one write of a stream. */
+static int large_stream(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)ctx;
+    static char bytes[8 << 20];
+    struct http_stream *s = http_stream_begin(x, 200, "application/octet-stream");
+    int code = http_stream_write(s, bytes, sizeof bytes, e);
+    http_stream_end(s);
+    return code;
+}
+
 static int large(struct http_exchange *x, void *ctx, struct err *e)
 {
     (void)ctx;
@@ -218,6 +231,7 @@ static const struct http_route api_rows[] = {
     { "GET", "/begin-late", begin_late, .doc = "a stream for nobody" },
     { "GET", "/flood", flood, .doc = "bytes without end" },
     { "GET", "/large", large, .doc = "8 MiB" },
+    { "GET", "/large-stream", large_stream, .doc = "8 MiB" },
     { "POST", "/secret", secret, .permission = "secret", .max_body = 1000000, .doc = "for those who may" },
     { "GET", "/quick", hello, .quick = true, .doc = "says hello at once" },
 };
@@ -300,15 +314,16 @@ int client_unix(const struct server_fixture *f)
     return fd;
 }
 
-void client_send(int fd, const char *bytes, size_t len)
+bool client_send(int fd, const char *bytes, size_t len)
 {
     while (len) {
         ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
         if (n < 0)
-            return; /* the server has closed; reading tells */
+            return false;
         bytes += n;
         len -= (size_t)n;
     }
+    return true;
 }
 
 /* Up to `len` bytes; 0: the end. */

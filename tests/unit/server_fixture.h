@@ -47,7 +47,8 @@ int server_tear_down(void **state);
 
 int client_tcp(const struct server_fixture *f);
 int client_unix(const struct server_fixture *f);
-void client_send(int fd, const char *bytes, size_t len);
+/* False: the server does not take all of it. */
+bool client_send(int fd, const char *bytes, size_t len);
 #define CLIENT_SEND(fd, literal) client_send((fd), (literal), sizeof(literal) - 1)
 
 struct answer {

@@ -153,8 +153,9 @@ static void a_body_too_large_is_refused_even_to_a_client_that_goes_on_sending(vo
     char *body = calloc(1, 3000000);
     memset(body, 'x', 3000000);
     int fd = client_tcp(f);
-    CLIENT_SEND(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n");
-    client_send(fd, body, 3000000);
+    CLIENT_SEND(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n");
+    for (int i = 0; i < 10; i++)
+        assert_true(client_send(fd, body, 3000000)); /* else many clients would never look for an answer */
     client_read(fd, &a, false);
     assert_int_equal(a.status, 413);
     CONTAINS(a.body, "100000 bytes");
@@ -459,6 +460,21 @@ static void a_writer_is_told_when_its_reader_has_left(void **state)
     assert_int_equal(c.broken, 2);
 }
 
+static void a_writer_is_told_when_its_reader_only_reads_any_more(void **state)
+{
+    struct server_fixture *f = *state;
+    char bytes[65536];
+    int fd = client_tcp(f);
+    CLIENT_SEND(fd, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for(&f->stage.waiting, 1);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, bytes, sizeof bytes, 0) > 0)
+        ;
+    wait_for(&f->stage.cancelled, 1);
+    assert_int_equal(f->stage.reason, ERR_CANCELLED);
+    close(fd);
+}
+
 static void a_stream_begun_for_a_client_that_has_gone_is_thrown_away(void **state)
 {
     struct server_fixture *f = *state;
@@ -552,6 +568,7 @@ int main(void)
         TEST(many_streams_run_beside_each_other),
         TEST(a_client_that_leaves_while_its_handler_thinks_cancels_it),
         TEST(a_writer_is_told_when_its_reader_has_left),
+        TEST(a_writer_is_told_when_its_reader_only_reads_any_more),
         TEST(a_stream_begun_for_a_client_that_has_gone_is_thrown_away),
         TEST(a_client_that_only_ends_its_sending_gets_a_whole_answer_all_the_same),
         TEST(each_request_is_reported),

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,19 +54,36 @@ static void a_head_that_drips_is_cut_off(void **state)
     assert_int_equal(counters(f).timed_out, 2);
 }
 
-static void a_second_head_that_drips_is_cut_off_too(void **state)
+static int drip_second(struct server_fixture *f, const char *begin, const char *bytes)
 {
-    struct server_fixture *f = *state;
     ANSWER_LOCAL(a);
     int fd = client_tcp(f);
     CLIENT_SEND(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     client_read(fd, &a, false);
-    CLIENT_SEND(fd, "GET /hello HTTP/1.1\r\nHost: x\r\nA: ");
-    assert_int_equal(drip(fd, "a"), 408);
-    fd = client_tcp(f);
-    CLIENT_SEND(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-    client_read(fd, &a, false);
-    drip(fd, "G"); /* a request line without end: closed without a word */
+    assert_int_equal(a.status, 200);
+    client_send(fd, begin, strlen(begin));
+    return drip(fd, bytes);
+}
+
+static void a_second_head_that_drips_is_cut_off_too(void **state)
+{
+    struct server_fixture *f = *state;
+    assert_int_equal(drip_second(f, "GET /hello HTTP/1.1\r\nHost: x\r\nA: ", "a"), 408);
+    drip_second(f, "", "G"); /* a request line without end: closed without a word */
+}
+
+static int set_up_patient(void **state)
+{
+    struct http_limits limits = short_times;
+    limits.idle_ms = 600000;
+    limits.stream_buffer = 16 << 20;
+    *state = server_fixture_new(&limits);
+    return 0;
+}
+
+static void a_second_head_has_no_more_time_than_the_first(void **state)
+{
+    assert_int_equal(drip_second(*state, "GET /hello HTTP/1.1\r\nHost: x\r\nA: ", "a"), 408);
 }
 
 static void a_body_that_drips_is_cut_off(void **state)
@@ -103,6 +121,18 @@ static void an_answer_that_nobody_reads_is_given_up(void **state)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     CLIENT_SEND(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
     wait_for(&f->stage.accesses, 1); /* the buffers of the system hold less than 8 MiB */
+    assert_false(f->stage.last.complete);
+    assert_int_equal(counters(f).timed_out, 1);
+    close(fd);
+}
+
+static void the_rest_of_a_stream_that_nobody_reads_is_given_up(void **state)
+{
+    struct server_fixture *f = *state;
+    int fd = client_tcp(f), small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    CLIENT_SEND(fd, "GET /large-stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for(&f->stage.accesses, 1); /* its handler has returned long since */
     assert_false(f->stage.last.complete);
     assert_int_equal(counters(f).timed_out, 1);
     close(fd);
@@ -252,6 +282,60 @@ static void connections_are_counted_together_and_for_each_address(void **state)
         usleep(1000);
     client_ask(f, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", &a);
     assert_int_equal(a.status, 200);
+}
+
+static void a_process_without_free_descriptors_accepts_when_it_has_some_again(void **state)
+{
+    struct server_fixture *f = *state;
+    ANSWER_LOCAL(a);
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    none = before;
+    none.rlim_cur = 3; /* what is open stays open */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int connected = connect(fd, (struct sockaddr *)&address, sizeof address);
+    CLIENT_SEND(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    usleep(200000);
+    size_t open = counters(f).open_connections;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(connected, 0);
+    assert_int_equal(open, 0);
+    client_read(fd, &a, false);
+    assert_int_equal(a.status, 200);
+    close(fd);
+}
+
+static void clients_with_ipv6_are_served_and_counted_too(void **state)
+{
+    struct server_fixture *f = *state;
+    ANSWER_LOCAL(a);
+    struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    limits.connections_per_address = 1;
+    struct http_options options = { .tables = f->tables, .table_count = 2, .limits = &limits };
+    struct http_server *s;
+    int port;
+    check_ok(http_server_new(&options, &s, &f->err), &f->err);
+    if (http_server_listen_tcp(s, "::1", 0, &port, &f->err) < 0) {
+        http_server_free(s);
+        skip(); /* a machine without IPv6 */
+    }
+    check_ok(http_server_start(s, &f->err), &f->err);
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = in6addr_loopback };
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0);
+        CLIENT_SEND(fds[i], "GET /show HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+        client_read(fds[i], &a, false);
+        assert_int_equal(a.status, i ? 503 : 200);
+        assert_true(i || strstr(a.body.data, "\"address\":\"::1\""));
+    }
+    close(fds[0]);
+    close(fds[1]);
+    http_server_free(s);
 }
 
 /* ---- the end ---- */
@@ -424,9 +508,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_head_that_drips_is_cut_off, set_up_short),
         TEST(a_second_head_that_drips_is_cut_off_too, set_up_short),
+        TEST(a_second_head_has_no_more_time_than_the_first, set_up_patient),
         TEST(a_body_that_drips_is_cut_off, set_up_short),
         TEST(silence_before_and_between_requests_is_bounded, set_up_short),
         TEST(an_answer_that_nobody_reads_is_given_up, set_up_short),
+        TEST(the_rest_of_a_stream_that_nobody_reads_is_given_up, set_up_patient),
         TEST(a_stream_that_nobody_reads_is_given_up, set_up_short),
         TEST(a_handler_that_passes_its_deadline_is_told_and_the_client_too, set_up_short),
         TEST(a_handler_that_does_not_heed_its_deadline_is_answered_for, set_up_short),
@@ -434,6 +520,8 @@ int main(void)
         TEST(a_client_that_leaves_the_queue_cancels_its_handler_before_it_begins, set_up_short),
         TEST(bodies_together_have_a_limit, set_up_short),
         TEST(connections_are_counted_together_and_for_each_address, set_up_few),
+        TEST(a_process_without_free_descriptors_accepts_when_it_has_some_again, server_set_up),
+        TEST(clients_with_ipv6_are_served_and_counted_too, server_set_up),
         TEST(what_runs_is_finished_within_the_grace_and_nothing_new_begins, server_set_up),
         TEST(what_runs_longer_than_the_grace_is_cancelled, server_set_up),
         cmocka_unit_test(a_server_under_load_stops_and_another_takes_its_place),
