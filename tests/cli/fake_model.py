@@ -7,6 +7,7 @@ so that a rule can say who is asked.
 import http.server
 import json
 import threading
+import time
 
 ROLES = ("pm", "architect", "developer", "tester")
 
@@ -18,10 +19,17 @@ def files(**texts):
 
 
 class Raw:
-    """What a server sends instead of an answer; `cut`: the connection ends before the body does."""
+    """What a server sends instead of an answer; `cut`: the connection ends before the body does;
+    `pauses`: seconds before each of as many parts of the body."""
 
-    def __init__(self, body, kind="text/event-stream", status=200, cut=False):
-        self.body, self.kind, self.status, self.cut = body, kind, status, cut
+    def __init__(self, body, kind="text/event-stream", status=200, cut=False, pauses=(0,)):
+        self.body, self.kind, self.status, self.cut, self.pauses = body, kind, status, cut, pauses
+
+    def parts(self):
+        size = -(-len(self.body) // len(self.pauses))
+        for n, pause in enumerate(self.pauses):
+            time.sleep(pause)
+            yield self.body[n * size:(n + 1) * size]
 
 
 class FakeModel:
@@ -35,6 +43,7 @@ class FakeModel:
         self.table = [(role, words if isinstance(words, tuple) else (words,),
                        list(answer) if isinstance(answer, list) else [answer]) for role, words, answer in table]
         self.asked = []  # (role, last request, answer)
+        self.requests = []  # (role, all of its messages)
         self.lock = threading.Lock()
         self.loading = threading.Event()  # while set it only says that it loads a model
         self.waited_for = threading.Event()  # somebody was told so
@@ -46,32 +55,32 @@ class FakeModel:
             def log_message(self, *_):
                 pass
 
-            def send(self, kind, body, status=200, cut=False):
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body) + cut))
+            def send(self, raw):
+                cut = raw.cut
+                self.send_response(raw.status)
+                self.send_header("Content-Type", raw.kind)
+                self.send_header("Content-Length", str(len(raw.body) + cut))
                 self.end_headers()
                 try:
-                    self.wfile.write(body)
+                    for part in raw.parts():
+                        self.wfile.write(part)
+                        self.wfile.flush()
                 except OSError:
                     cut = True  # it has heard enough
                 self.close_connection = self.close_connection or cut
 
             def do_GET(self):
                 if fake.loading.is_set():
-                    self.send("application/json", b'{"error": {"message": "Loading model"}}', 503)
+                    self.send(Raw(b'{"error": {"message": "Loading model"}}', "application/json", 503))
                     fake.waited_for.set()
                     return
                 models = [{"id": role, "object": "model"} for role in ROLES]
-                self.send("application/json", json.dumps({"object": "list", "data": models}).encode())
+                self.send(Raw(json.dumps({"object": "list", "data": models}).encode(), "application/json"))
 
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 text = fake.answer(request["model"], request["messages"])
-                if isinstance(text, Raw):
-                    self.send(text.kind, text.body, text.status, text.cut)
-                else:
-                    self.send("text/event-stream", stream(request["model"], text))
+                self.send(text if isinstance(text, Raw) else Raw(stream(request["model"], text)))
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -97,6 +106,7 @@ class FakeModel:
             answer = json.dumps(answer)
         with self.lock:
             self.asked.append((role, last, answer))
+            self.requests.append((role, messages))
         return answer
 
     def close(self):

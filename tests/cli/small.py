@@ -41,7 +41,7 @@ class Small(home.Home):
                 self.assertEqual(done.returncode, -9, done.stdout + done.stderr)
                 done = self.tandem("resume", "--yes", timeout=200)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        self.asked = fake.asked
+        self.asked, self.requests = fake.asked, fake.requests
         return done.stdout
 
     def events(self, kind):

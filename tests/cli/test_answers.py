@@ -18,6 +18,7 @@ class Answers(small.Small):
         for words in said:
             self.assertIn(words, out)
         self.assertEqual(len(self.events("red.refused" if role == "tester" else "green.refused")), len(answers))
+        return out
 
     def test_a_person_sets_how_many_answers_are_refused_before_they_are_asked(self):
         answers = iter([files(greet_py=f"def hello(name):\n    return {n}\n") for n in range(14)] + [GOOD_CODE])
@@ -42,10 +43,12 @@ class Answers(small.Small):
                 self.assertEqual(len([e for e in self.events("task.leased") if e["on_behalf"].endswith("-refactor")]), allowed)
 
     def test_paths_that_leave_the_tree_or_reach_into_git_are_refused(self):
-        self.refused_answers("tester", [block("../tests/test_x.py"), block("/tmp/test_x.py"), block("tests/.git/hooks/x"),
-                                        block(".GIT/config")], ["red refused"])
-        for path in ("/tmp/test_x.py",):
-            self.assertFalse(home.pathlib.Path(path).exists())
+        outside = self.room / "test_x.py"
+        self.refused_answers("tester", [block("../tests/test_x.py"), block(str(outside)), block("tests/.git/hooks/x"), block(".GIT/config")],
+                             [f'red refused: the path "{path}" cannot be used: {why}' for path, why in (
+                                 ("../tests/test_x.py", "it leaves the project"), (outside, "it is absolute"),
+                                 ("tests/.git/hooks/x", "it is inside .git"), (".GIT/config", "it is inside .git"))])
+        self.assertFalse(outside.exists())
 
     def test_the_developer_does_not_write_tests(self):
         self.refused_answers("developer", [files(tests__test_hello_py="", greet_py=greet.HELLO)], ["frozen"])
@@ -123,11 +126,13 @@ class Answers(small.Small):
         self.assertIn(TEST, shown)
 
     def test_prose_and_nothing_are_no_files(self):
-        self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"],
-                             ["red refused"])
+        out = self.refused_answers("tester", ["I think we should first discuss the requirements.", "### tests/test_x.py\n\nsoon\n"], [])
+        self.assertEqual(out.count("red refused: the answer holds no file; for each file write a line"), 2)
 
     def test_a_binary_answer_never_reaches_the_tree(self):
         self.build(tester=[block("tests/test_x.py", "\0\1\2\n")])
+        self.assertEqual(len([role for role, _, _ in self.asked if role == "tester"]), 2)  # a broken answer is asked for again,
+        self.assertEqual(self.events("red.refused"), [])  # and is no attempt
         self.assertFalse((self.room / "greet" / "tests" / "test_x.py").exists())
 
     def test_line_ends_are_mended_not_refused(self):
@@ -146,7 +151,10 @@ class Answers(small.Small):
                              ["pass at once", "tests/test_true.py::T::test_true"])
 
     def test_a_test_with_a_syntax_error_is_refused(self):
-        self.refused_answers("tester", [files(tests__test_x_py="def test(:\n")], ["red refused"])
+        test = greet.test("hello", ("hello('Ann')", "Hello, Ann"))
+        self.refused_answers("tester", [files(tests__test_x_py="def test(:\n"), files(tests__test_x_py=test.replace("Equal(", "Equal(1 1, "))],
+                             ["red refused: the answer contains no new test",
+                              "tests/test_x.py::HelloTest::test_hello (the file is not valid Python: SyntaxError: "])
 
     def test_a_green_that_breaks_is_mended_on_the_next_attempt(self):
         self.refused_answers("developer", [files(greet_py="def hello(name):\n    return name\n")], ["still fail"])
@@ -183,21 +191,32 @@ class Answers(small.Small):
         out = self.build(tester=[spy], PRIVATE_THING="1")
         self.assertIn("pass at once", out)  # it saw nothing, so it passes, so it is no red
 
-    def test_a_plan_with_a_cycle_goes_back_and_then_to_a_person(self):
-        criteria = [{"text": "x", "clause": 1}]
-        cycle = {"functionalities": [{"id": "g", "title": "G"}], "tickets": [
-            {"id": "A", "functionality": "g", "title": "A", "after": ["B"], "criteria": criteria},
-            {"id": "B", "functionality": "g", "title": "B", "after": ["A"], "criteria": criteria}]}
-        out = self.build(plan=cycle, status=3)
-        self.assertIn("cycle", out)
-        self.assertEqual(len([a for a in self.asked if a[0] == "architect"]), 3)
+    def test_a_plan_that_cannot_be_goes_back_and_then_to_a_person(self):
+        def plan_of(*tickets):
+            whole = {"functionality": "g", "title": "Greet", "criteria": [{"text": "x", "clause": 1}]}
+            return {"functionalities": [{"id": "g", "title": "G"}], "tickets": [{**whole, **ticket} for ticket in tickets]}
+
+        for plan, said in ((plan_of({"id": "A", "after": ["B"]}, {"id": "B", "after": ["A"]}), "cycle"),
+                           (plan_of({"id": "A", "after": ["Z"]}), 'ticket "A" comes after "Z", which the plan does not have'),
+                           (plan_of({"id": "A"}, {"id": "A"}), "used twice"),
+                           (plan_of({"id": "A", "criteria": []}), 'ticket "A" has no criteria')):
+            with self.subTest(said):
+                self.setUp()
+                self.assertIn(said, self.build(plan=plan, status=3))
+                architect = [request for role, request, _ in self.asked if role == "architect"]
+                self.assertEqual(len(architect), 3)
+                for request in architect[1:]:
+                    self.assertIn(said, request)
 
     def test_request_n_is_a_prefix_of_request_n_plus_1(self):
-        self.build(developer=[files(greet_py="def hello(name):\n    return name\n")])
-        asked = [json.loads(line) for line in self.good("log", "--json").splitlines()]
-        self.assertTrue(asked)
-        prompts = [self.good("show", "T-1", "--prompt")]
-        self.assertIn("Prompt", prompts[0])
+        """Byte for byte, so that a server reads again only what is new."""
+        self.build(tester=["I would rather not."], developer=[files(greet_py="def hello(name):\n    return name\n")])
+        for role, least in ("tester", 2), ("developer", 3):
+            requests = [messages for who, messages in self.requests if who == role]
+            self.assertGreaterEqual(len(requests), least)
+            for before, after in zip(requests, requests[1:]):
+                self.assertLess(len(before), len(after))
+                self.assertEqual(json.dumps(after[:len(before)]), json.dumps(before))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Where each row of what a model can do wrong is proven, besides here:
 
   unreachable, wrong name            test_run.py (WrongInput); unit/test_chat_faults.c
-  slow: no first token, stall, total unit/test_chat_faults.c, unit/test_client.c
+  slow: no first token, stall, total here; unit/test_chat_faults.c, unit/test_client.c
   loading, busy, out of context      unit/test_chat_faults.c
   half a stream, empty, HTML page    here; unit/test_chat_faults.c
   a huge answer, endless repetition  here; unit/test_chat_faults.c
@@ -43,6 +43,16 @@ class Servers(small.Small):
     def test_half_a_stream_is_asked_again(self):
         self.goes_on(HALF)
         self.assertEqual(self.events("green.refused"), [])
+
+    def test_a_slow_one_is_asked_again(self):
+        """Whether it does not begin, falls silent, or goes on and on; each has its own setting."""
+        whole = stream("developer", GOOD_CODE)
+        for setting, pauses in (("first_token_s=1", (4,)), ("stall_s=1", (0, 0, 0, 4, 0)), ("total_s=2", (0.5,) * 12)):
+            with self.subTest(setting):
+                self.setUp()
+                requests = self.goes_on(Raw(whole, pauses=pauses), settings=[setting])
+                self.assertEqual(requests[1], requests[2])  # after the scope: twice the same
+                self.assertEqual(self.events("green.refused"), [])
 
     def test_an_empty_answer_is_asked_again(self):
         self.goes_on(SILENT)

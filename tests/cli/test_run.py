@@ -293,7 +293,7 @@ class WrongInput(home.Home):
             (self.room / "spec.md").write_bytes(content)
             self.run_refused(1, said, "spec.md")
         (self.room / "spec.md").write_bytes(b"a" * (2 << 20))
-        self.run_refused(1, "spec.md", "spec.md")
+        self.run_refused(1, "larger than 256 KiB", "spec.md")
         self.assertFalse(self.home.exists())
 
     def test_an_empty_name_is_no_name(self):
