@@ -1,4 +1,4 @@
-/* cmd_show.c - tandem show: one ticket as its proof, from top to bottom. */
+/* cmd_show.c - tandem show: one ticket as its proof, from top to bottom; or a functionality. */
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/commands.h"
@@ -20,17 +20,13 @@ static const char *name_of(const struct invocation *in)
     return in->operands.items[0];
 }
 
-static int find_ticket(struct session *s, const char **ret_project, const char **ret_id, struct ticket *ret, struct err *e)
+/* The ticket or functionality that is asked for. */
+static int find(struct session *s, const struct doc_type *type, const char *project, void *ret, struct err *e)
 {
-    struct project p;
-    int r = session_project(s, option_value(s->in, "project"), ret_project, &p, e);
-    if (r < 0)
-        return r;
-    *ret_id = arena_printf(&s->in->arena, "%s/%s", *ret_project, name_of(s->in));
-    r = store_get(s->store, &s->in->arena, &ticket_type, *ret_id, ret, NULL, e);
+    const char *id = arena_printf(&s->in->arena, "%s/%s", project, name_of(s->in));
+    int r = store_get(s->store, &s->in->arena, type, id, ret, NULL, e);
     if (r == ERR_NOT_FOUND)
-        return err_set(e, ERR_NOT_FOUND, "project %s has no ticket %s; tandem status %s lists them", *ret_project,
-                       name_of(s->in), *ret_project);
+        return err_set(e, ERR_NOT_FOUND, "project %s has no %s; tandem status %s lists its tickets", project, name_of(s->in), project);
     return r;
 }
 
@@ -123,9 +119,9 @@ static void print_numbers(FILE *out, const struct ticket *t)
 }
 
 /* Why it is blocked, and with --prompt what the model was told last. */
-static void print_last_runs(struct session *s, const char *project, const struct ticket *t)
+static void print_last_runs(struct session *s, const char *project, const char *blocked, const char *stage)
 {
-    const char *run_id, *failures = *t->blocked ? ticket_last_failures(s, project, name_of(s->in), t->stage, MAX_FAILURES) : "";
+    const char *run_id, *failures = *blocked ? ticket_last_failures(s, project, name_of(s->in), stage, MAX_FAILURES) : "";
     struct run run;
     if (*failures)
         fprintf(s->in->out, "\n%sIts last test run:%s\n%s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN],
@@ -136,21 +132,66 @@ static void print_last_runs(struct session *s, const char *project, const struct
     }
 }
 
-static int show(struct session *s, struct err *e)
+static int show_ticket(struct session *s, const char *project, struct err *e)
 {
-    const char *project, *id;
     struct ticket t;
-    int r = find_ticket(s, &project, &id, &t, e);
+    int r = find(s, &ticket_type, project, &t, e);
     if (r < 0)
         return r;
     print_head(s, &t);
     for (size_t i = 0; i < t.criteria.count; i++)
-        print_criterion(s, id, &t, i);
+        print_criterion(s, arena_printf(&s->in->arena, "%s/%s", project, name_of(s->in)), &t, i);
     print_list(s->in->out, "\nFlaky tests:", &t.flaky);
     print_history(s, project);
     print_numbers(s->in->out, &t);
-    print_last_runs(s, project, &t);
+    print_last_runs(s, project, t.blocked, t.stage);
     return 0;
+}
+
+/* ---- a functionality ---- */
+
+static void print_its_tickets(struct session *s, const struct functionality *f, const struct store_found *tickets)
+{
+    const struct ticket *t = tickets->docs;
+    fprintf(s->in->out, "\n");
+    for (size_t i = 0; i < tickets->count; i++)
+        if (t[i].functionality == f->number)
+            fprintf(s->in->out, "  T-%-3lld %s  %s\n", (long long)t[i].number, t[i].title, ticket_standing(&s->in->arena, t, tickets->count, i));
+}
+
+static int show_functionality(struct session *s, const char *project, struct err *e)
+{
+    static const char *const states[] = { "open", "in review", "in DEV" };
+    struct functionality f;
+    struct store_found tickets;
+    FILE *out = s->in->out;
+    int r = find(s, &functionality_type, project, &f, e);
+    if (r == 0)
+        r = project_tickets(s->store, &s->in->arena, project, &tickets, e);
+    if (r < 0)
+        return r;
+    fprintf(out, "%s  %s\n%s, branch %s\n", name_of(s->in), f.title, states[f.state], f.branch);
+    if (*f.blocked)
+        fprintf(out, "%sblocked:%s %s\n", session_inks(s)[INK_STRONG], session_inks(s)[INK_PLAIN], f.blocked);
+    if (*f.summary)
+        fprintf(out, "\n%s\n", f.summary);
+    print_its_tickets(s, &f, &tickets);
+    print_list(out, "\nIts reviews asked for:", &f.asked);
+    print_history(s, project);
+    if (f.tests_total)
+        fprintf(out, "\n%lld of %lld tests pass on it\n", (long long)f.tests_passed, (long long)f.tests_total);
+    print_last_runs(s, project, f.blocked, f.stage);
+    return 0;
+}
+
+static int show(struct session *s, struct err *e)
+{
+    const char *project;
+    struct project p;
+    int r = session_project(s, option_value(s->in, "project"), &project, &p, e);
+    if (r < 0)
+        return r;
+    return starts_with(name_of(s->in), "F-") ? show_functionality(s, project, e) : show_ticket(s, project, e);
 }
 
 static int run_show(struct invocation *in, struct err *e)
@@ -160,11 +201,11 @@ static int run_show(struct invocation *in, struct err *e)
 
 const struct command command_show = {
     .name = "show",
-    .summary = "show a ticket as its proof, from top to bottom",
-    .operands = "T-N",
+    .summary = "show a ticket as its proof, from top to bottom, or a functionality",
+    .operands = "T-N|F-N",
     .min_operands = 1, .max_operands = 1,
     .options = show_options,
     .description = "Criteria with their tests, red and green commits; scope, tokens, times; why it is blocked and the "
-                   "last output. tandem runs has every prompt, answer and test run.",
+                   "last output; of a functionality its tickets and what became of it. tandem runs has every prompt, answer and test run.",
     .run = run_show,
 };

@@ -37,6 +37,16 @@ class Look(greet.Built):
         self.refused(1, 'there is no project "nope"', "log", "--project", "nope")
         self.assertIn("F-1 functionality merged into DEV", self.good("log", "F-1"))
 
+    def test_a_functionality_is_shown_with_its_tickets(self):
+        out = self.good("show", "F-1")
+        self.assertTrue(out.startswith("F-1  Greetings\nin DEV, branch feature/greetings\n\nhello and bye\n\n"
+                                       "  T-1   Say hello  done\n  T-2   Say bye  done\n"), out)
+        self.assertRegex(out, r"\d  functionality accepted\n.*functionality merged into DEV\n")
+        self.assertIn("\n3 of 3 tests pass on it\n", out)
+        self.assertIn("Prompt (greet/F-1/architect/appraise-1", self.good("show", "F-1", "--prompt"))
+        self.refused(1, "project greet has no F-9; tandem status greet lists its tickets", "show", "F-9")
+        self.refused(1, "project greet has no T-9; tandem status greet lists its tickets", "show", "T-9")
+
     def test_columns_are_words(self):
         self.assertIn("\ndone, behaviour, branch ticket/T-1\n", self.good("show", "T-1"))
 
