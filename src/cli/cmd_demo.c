@@ -176,8 +176,8 @@ static int run(struct invocation *in, struct err *e)
         struct work w;
         r = work_open(&w, in, e);
         w.accept = true;
-        if (r == 0 && i == 0)
-            fprintf(w.out, "All of it is kept in %s: tandem status --home DIR looks into it.\n", w.session.home);
+        if (r == 0 && i == 0 && !option_given(in, "json"))
+            fprintf(in->out, "All of it is kept in %s: tandem status --home DIR looks into it.\n", w.session.home);
         if (r == 0)
             r = play(&w, dir, names.items[i], e);
         work_close(&w);
