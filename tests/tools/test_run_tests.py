@@ -1,23 +1,11 @@
 """tools/run-tests: what it counts in Meson's logs."""
-import importlib.machinery
-import importlib.util
 import json
 import pathlib
-import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-import tap  # noqa: E402
-
-
-def load():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader("run_tests", str(ROOT / "tools" / "run-tests"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
-    loader.exec_module(module)
-    return module
+import tool
+import tap  # tool knows where it lies
 
 
 class Counting(unittest.TestCase):
@@ -26,7 +14,7 @@ class Counting(unittest.TestCase):
             logs = pathlib.Path(room)
             (logs / "testlog.json").write_text("".join(json.dumps({"name": n, "result": r}) + "\n" for n, r in results))
             (logs / "testlog.junit.xml").write_text(f"<?xml version='1.0' encoding='utf8'?>\n<testsuites>{suites}</testsuites>")
-            return load().count_cases(logs)
+            return tool.load("run-tests").count_cases(logs)
 
     def test_cases_are_counted_and_failed_ones_named(self):
         self.assertEqual(self.count([("tandem:unit / store", "ERROR")],
