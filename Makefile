@@ -4,6 +4,7 @@
 #   make test                         set up, build, run every test, print coverage
 #   make test SAN=address,undefined   the same under sanitizers (or SAN=thread)
 #   make test T='unit cli'            some suites only
+#   make test-peers                   against a real llama-server, which is built once
 #
 # JOBS, CC, PREFIX, DESTDIR, N (crash), FUZZ_SECONDS and COVERAGE_GOAL may be set.
 # Each combination of compiler and sanitizer has a build directory of its own.
@@ -52,10 +53,10 @@ test: setup-test $(TEST)/build.ninja
 	@ninja -C $(TEST) -j $(JOBS)
 	@tools/run-tests --jobs $(JOBS) --coverage-goal $(COVERAGE_GOAL) $(TEST) $(T)
 
-# Against other people's programs, where they are there (model servers).
+# Against other people's programs (model servers), which are fetched and built once.
 test-peers: setup-test $(TEST)/build.ninja
 	@ninja -C $(TEST) -j $(JOBS)
-	@tools/run-tests --jobs $(JOBS) $(TEST) peers
+	@tools/peers --jobs $(JOBS) tools/run-tests --jobs $(JOBS) $(TEST) peers
 
 bench: setup $(RELEASE)/build.ninja
 	@meson configure $(RELEASE) -Dbench=true

@@ -23,8 +23,8 @@
 enum {
     DEFAULT_BATCH = 512,
     CELLS = 256,              /* a cache is a multiple of this */
-    PROCESS_BYTES = 48 << 20, /* llama-server itself with its libraries */
-    WORD_BYTES = 512,         /* of one word of the vocabulary, in several tables */
+    PROCESS_BYTES = 32 << 20, /* llama-server itself with its libraries */
+    WORD_BYTES = 384,         /* of one word of the vocabulary, in several tables */
 };
 
 /* Sums and products of what is not negative, which stay at INT64_MAX. */
