@@ -1,12 +1,13 @@
 /* model/backend.h - what a kind of model must be able to do.
  *
- * An implementation embeds struct model as its first member.  Threads: all but `free` are
- * called from several threads at once.
+ * An implementation embeds struct model as its first member, and passes the conformance suite
+ * (tests/unit/backend_suite.h).  Threads: all but `free` are called from several threads at once.
  */
 #ifndef TANDEM_MODEL_BACKEND_H
 #define TANDEM_MODEL_BACKEND_H
 
 #include "model/chat.h"
+#include "model/embed.h"
 #include "model/forward.h"
 
 struct backend {
@@ -21,6 +22,9 @@ struct backend {
     /* As model_forward, in this slot (from 1; 0: the server chooses); NULL: it cannot. */
     int (*forward)(struct model *m, const struct forward_request *q, int slot, struct forward_result *ret,
                    struct str *refusal, struct err *e);
+    /* As model_embed: fills a fresh `v`, whose values are released by the caller, who also sets
+     * total_us.  NULL: this kind of model makes no vectors. */
+    int (*embed)(struct model *m, const struct embed_request *q, struct embeddings *v, struct err *e);
     void (*free)(struct model *m);
 };
 

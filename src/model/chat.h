@@ -37,6 +37,8 @@ struct model_options {
     int64_t stall_ms;         /* between two tokens */
     int64_t total_ms;         /* of one answer; waiting and retries begin anew */
     int64_t max_answer_bytes; /* of text and reasoning together */
+    int64_t embed_texts;      /* texts of one request for vectors, */
+    int64_t embed_bytes;      /* ... and their bytes, unless it is a single text */
     int64_t patience_ms;      /* how long a server is waited for that is busy, loads, or is away for once */
     int64_t refused_patience_ms; /* the same for one that has never answered */
     enum drift_rule drift;    /* "replay:DIR" only */

@@ -50,6 +50,41 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
     return 0;
 }
 
+enum next { NEXT_DONE, NEXT_AGAIN, NEXT_WAIT };
+
+static enum next judge_reply(int r, const struct endpoint_reply *reply)
+{
+    if (r < 0)
+        return r == ERR_UNAVAILABLE ? NEXT_WAIT : r == ERR_FAILED ? NEXT_AGAIN : NEXT_DONE;
+    if (reply->status / 100 == 2)
+        return NEXT_DONE;
+    return reply->fault.kind == FAULT_WAIT ? NEXT_WAIT : reply->fault.kind == FAULT_BROKEN ? NEXT_AGAIN : NEXT_DONE;
+}
+
+int endpoint_ask(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
+                 struct arena *a, struct endpoint_reply *ret, int64_t *retries, struct err *e)
+{
+    struct patience patience = { 0 };
+    for (;;) { /* ends with the retries and the patience */
+        int r = endpoint_get(m, url, body, cancel, a, ret, e);
+        enum next next = judge_reply(r, ret);
+        if (next == NEXT_DONE || (next == NEXT_AGAIN && *retries == ENDPOINT_RETRIES))
+            return r;
+        if (next == NEXT_AGAIN) {
+            ++*retries;
+            continue;
+        }
+        int64_t retry_after = r == 0 ? ret->retry_after_ms : -1;
+        if (r == 0)
+            endpoint_fault_err(m, ret->status, &ret->fault, e);
+        else
+            err_set(e, r, "%.800s; is the model server running?", arena_strdup(a, e->text));
+        r = patience_wait(&patience, endpoint_patience_ms(m), retry_after, cancel, e);
+        if (r < 0)
+            return r;
+    }
+}
+
 /* ---- the name ---- */
 
 /* The last part of an id that may be a path, and its length without ".gguf". */
@@ -173,31 +208,14 @@ static int64_t find_context(struct endpoint *m, const json_t *entry, const char 
 
 /* ---- asking ---- */
 
-/* GET /models, waiting while the server is not ready. */
 static int get_list(struct endpoint *m, const atomic_bool *cancel, struct arena *a,
                     struct endpoint_reply *ret, struct err *e)
 {
-    struct patience patience = { 0 };
-    const char *url = arena_printf(a, "%s/models", m->url);
-    for (;;) { /* ends with the patience */
-        int64_t retry_after = -1;
-        int r = endpoint_get(m, url, NULL, cancel, a, ret, e);
-        if (r < 0 && r != ERR_UNAVAILABLE)
-            return r;
-        if (r == 0) {
-            if (ret->status / 100 == 2 || ret->fault.kind == FAULT_MISSING)
-                return 0;
-            r = endpoint_fault_err(m, ret->status, &ret->fault, e);
-            if (ret->fault.kind != FAULT_WAIT)
-                return r;
-            retry_after = ret->retry_after_ms;
-        } else {
-            err_set(e, r, "%.800s; is the model server running?", arena_strdup(a, e->text));
-        }
-        r = patience_wait(&patience, endpoint_patience_ms(m), retry_after, cancel, e);
-        if (r < 0)
-            return r;
-    }
+    int64_t retries = 0;
+    int r = endpoint_ask(m, arena_printf(a, "%s/models", m->url), NULL, cancel, a, ret, &retries, e);
+    if (r < 0 || ret->status / 100 == 2 || ret->fault.kind == FAULT_MISSING)
+        return r;
+    return endpoint_fault_err(m, ret->status, &ret->fault, e);
 }
 
 static int ask_server(struct endpoint *m, const atomic_bool *cancel, struct arena *a,

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 
 enum {
-    MAX_RETRIES = 2,
+    MAX_RETRIES = ENDPOINT_RETRIES,
     BODY_PER_BYTE = 400, /* body bytes for one byte of answer: chunks are mostly wrapping */
     MAX_KEY = 4096,
 };
@@ -122,6 +122,8 @@ int endpoint_fault_err(const struct endpoint *m, int status, const struct fault 
     case FAULT_MISSING:
         return err_set(e, ERR_NOT_FOUND, "%s has no such model or address (status %d: %s); the address "
                        "usually ends in /v1", o, status, words);
+    case FAULT_UNABLE:
+        return err_set(e, ERR_SETUP, "%s cannot do that (status %d: %s); start it otherwise, or choose another model", o, status, words);
     case FAULT_WAIT:
         return err_set(e, ERR_UNAVAILABLE, "%s is not ready (status %d: %s)", o, status, words);
     case FAULT_BROKEN:
@@ -365,7 +367,7 @@ static void endpoint_free(struct model *model)
 
 static const struct backend endpoint_backend = {
     .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat,
-    .forward = endpoint_forward, .free = endpoint_free,
+    .forward = endpoint_forward, .embed = endpoint_embed, .free = endpoint_free,
 };
 
 static const char *copy(struct arena *a, const char *s)

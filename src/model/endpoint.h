@@ -1,6 +1,7 @@
 /* model/endpoint.h - the parts of the OpenAI-compatible backend share this.
  *
- * endpoint.c opens and asks, describe.c finds out what the server is.
+ * endpoint.c opens and chats, describe.c finds out what the server is, endpoint_embed.c asks for
+ * vectors.
  *
  * Threads: options, url, root and key are never written after opening; `lock` guards the
  * rest, apart from the atomic flags.
@@ -47,6 +48,12 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
 /* As struct backend says (endpoint_forward.c). */
 int endpoint_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
                      struct str *refusal, struct err *e);
+/* The same, until the server says something final: waits within the patience while it is not ready
+ * or cannot be reached, and asks again at once when it breaks, as long as *retries, which is raised
+ * for each, is below ENDPOINT_RETRIES.  Any other status is a result.  `e` may not be NULL. */
+enum { ENDPOINT_RETRIES = 2 };
+int endpoint_ask(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
+                 struct arena *a, struct endpoint_reply *ret, int64_t *retries, struct err *e);
 
 /* How long the server is waited for while it is not ready or cannot be reached.  One that has
  * never answered is more likely not there at all, which a person wants to know at once. */
@@ -57,5 +64,6 @@ int endpoint_fault_err(const struct endpoint *m, int status, const struct fault 
 
 int endpoint_describe(struct model *m, const atomic_bool *cancel, const char **ret_name,
                       int64_t *ret_context_tokens, struct err *e);
+int endpoint_embed(struct model *m, const struct embed_request *q, struct embeddings *v, struct err *e);
 
 #endif

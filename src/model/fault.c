@@ -93,8 +93,9 @@ static enum fault_kind kind_of(int status, const char *all)
     static const char *const context[] = {
         "exceed_context_size", "context size", "context length", "context window",
         "context_length_exceeded", "context_exceeded", "maximum context", "prompt is too long",
-        "prompt too long", "max_tokens must be at least 1", "too many tokens", NULL
+        "prompt too long", "max_tokens must be at least 1", "too many tokens", "too large to process", NULL
     };
+    static const char *const unable[] = { "not_supported_error", "support embeddings", "support the embeddings", "pooling type", NULL };
     static const char *const loading[] = { "loading model", "model is loading", "unavailable_error",
                                            "overloaded", "server busy", NULL };
     if (status == 401 || status == 403)
@@ -105,6 +106,8 @@ static enum fault_kind kind_of(int status, const char *all)
         return FAULT_CONTEXT;
     if (has_word(all, loading))
         return FAULT_WAIT;
+    if (status == 501 || has_word(all, unable))
+        return FAULT_UNABLE;
     if (status == 404)
         return FAULT_MISSING;
     return status >= 500 || status == 408 ? FAULT_BROKEN : FAULT_REJECTED;

@@ -14,6 +14,7 @@ enum fault_kind {
     FAULT_CONTEXT,  /* prompt and answer do not fit the model's context */
     FAULT_KEY,      /* an API key is missing or wrong */
     FAULT_MISSING,  /* no such model, or no such address */
+    FAULT_UNABLE,   /* this model, or the server as it was started, does not do that at all */
     FAULT_WAIT,     /* busy or loading: ask again later */
     FAULT_BROKEN,   /* it failed: ask again now */
 };
