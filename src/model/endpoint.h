@@ -45,15 +45,16 @@ struct endpoint_reply {
 int endpoint_get(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
                  struct arena *a, struct endpoint_reply *ret, struct err *e);
 
-/* As struct backend says (endpoint_forward.c). */
-int endpoint_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
-                     struct str *refusal, struct err *e);
 /* The same, until the server says something final: waits within the patience while it is not ready
  * or cannot be reached, and asks again at once when it breaks, as long as *retries, which is raised
  * for each, is below ENDPOINT_RETRIES.  Any other status is a result.  `e` may not be NULL. */
 enum { ENDPOINT_RETRIES = 2 };
 int endpoint_ask(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
                  struct arena *a, struct endpoint_reply *ret, int64_t *retries, struct err *e);
+
+/* As struct backend says (endpoint_forward.c). */
+int endpoint_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
+                     struct str *refusal, struct err *e);
 
 /* How long the server is waited for while it is not ready or cannot be reached.  One that has
  * never answered is more likely not there at all, which a person wants to know at once. */

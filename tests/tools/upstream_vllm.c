@@ -96,9 +96,13 @@ static void embed(struct exchange *x)
     json_t *input = json_object_get(x->json, "input");
     json_t *list = json_is_string(input) ? json_pack("[O]", input) : json_incref(input);
     const struct script *s = script_now(x->fake->script);
+    size_t i, longest = 0;
+    json_t *text;
+    json_array_foreach(list, i, text)
+        longest = json_string_length(text) > longest ? json_string_length(text) : longest;
     if (!x->fake->embeds)
         refuse(x, 400, "BadRequestError", NULL, "The model does not support Embeddings API");
-    else if (is_known(x))
+    else if (is_known(x) && !is_too_long(x, longest))
         reply_json(x, 200, openai_vectors(x, list, s->dimensions ? s->dimensions : DIMENSIONS));
     json_decref(list);
 }
