@@ -2,6 +2,8 @@
 #include "check.h"
 #include "backend_suite.h"
 
+#include <stdlib.h>
+
 #define OPENAI (CAN_SCRIPT | CAN_EVENTS | CAN_SCHEMA | CAN_REASON | CAN_COUNT | CAN_CACHE | CAN_CONTEXT | CAN_LIST | CAN_EMBED)
 
 static void open_fake(struct backend_fixture *f, const char *pose, bool on_socket)
@@ -22,6 +24,29 @@ static void open_vllm(struct backend_fixture *f)
     open_fake(f, "vllm", false);
 }
 
+/* ---- the real one, where TANDEM_LLAMA_SERVER and TANDEM_LLAMA_MODEL name it and a small model ---- */
+
+static struct service *real;
+
+static void open_real(struct backend_fixture *f)
+{
+    const char *socket = scratch_path(&f->fake.room, "real.sock");
+    const char *argv[] = { getenv("TANDEM_LLAMA_SERVER"), "--model", getenv("TANDEM_LLAMA_MODEL"), "--alias", "real", "--host", socket,
+                           "--ctx-size", "4096", "--parallel", "2", "--offline", "--no-webui", "--embeddings", "--pooling", "mean",
+                           "--cache-ram", "0", NULL }; /* else what one slot loses comes back in another */
+    struct process_options o = { .argv = argv };
+    check_ok(service_start(&real, &o, &f->err), &f->err);
+    f->options.url = arena_printf(&f->fake.room.arena, "unix:%s", socket);
+    f->options.name = "real";
+    f->options.patience_ms = f->options.refused_patience_ms = 60000;
+}
+
+static void close_real(struct backend_fixture *f)
+{
+    (void)f;
+    service_end(real, 3000, NULL);
+}
+
 int main(void)
 {
     static struct backend_suite suite;
@@ -33,5 +58,11 @@ int main(void)
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         backend_suite_add(&suite, &kinds[i]);
+    static const struct backend_kind real_kind = {
+        .name = "a real llama-server", .can = CAN_SCHEMA | CAN_COUNT | CAN_CACHE | CAN_SLOTS | CAN_CONTEXT | CAN_EMBED | CAN_LIST,
+        .context = 2048, .open = open_real, .close = close_real,
+    };
+    if (getenv("TANDEM_LLAMA_SERVER") && getenv("TANDEM_LLAMA_MODEL"))
+        backend_suite_add(&suite, &real_kind);
     return backend_suite_run(&suite);
 }
