@@ -74,8 +74,8 @@ int answer_check_path(struct arena *a, const char *path, size_t len, const char 
         }
         at += n + 1;
     }
-    if (!trouble && !clean.len)
-        trouble = "it names no file";
+    if (!trouble)
+        trouble = clean.len ? path_trouble(clean.data, clean.len) : "it names no file"; /* "./~x" was not what it is now */
     if (trouble) {
         size_t shown = len < 100 ? len : utf8_floor(path, 100);
         return err_set(e, ERR_INVALID, "the path \"%.*s\" cannot be used: %s", (int)shown, path, trouble);

@@ -207,7 +207,7 @@ static void unsafe_paths_are_refused_by_name(void **state)
         { ".git/hooks/pre-commit", "inside .git" }, { ".GIT/config", "inside .git" },
         { "sub/.git/config", "inside .git" }, { ".git./x.py", "inside .git" }, { "git~1/x.py", "inside .git" },
         { "C:/x.py", "drive" }, { "src\\x.py", "backslash" }, { "-rf.py", "dash" },
-        { "src/\x01.py", "control character" },
+        { "src/\x01.py", "control character" }, { "./~/x.py", "absolute" }, { "./-rf.py", "dash" }, { "./C:/x.py", "drive" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         STR_LOCAL(text);
