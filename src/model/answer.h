@@ -1,7 +1,8 @@
 /* model/answer.h - contracts: what a model's answer must look like.
  *
- * Two kinds: whole files (a path line and a fenced block each) and flat JSON checked
- * against a record.  A violation is told in one sentence that can be shown to the model.
+ * Two kinds: files (a path line and a fenced block each, with the whole file or with edits of
+ * it) and flat JSON checked against a record.  A violation is told in one sentence that can be
+ * shown to the model.
  *
  * All functions here take any bytes, in time linear in their number.  Threads: any.
  */
@@ -9,6 +10,7 @@
 #define TANDEM_ANSWER_H
 
 #include "base/record.h"
+#include "model/edits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +25,7 @@ struct answer_file {
     const char *bytes; /* LF line ends, a final newline; no NUL, UTF-8; may be empty */
     size_t len;
     bool deleted;      /* the answer says DELETE; no bytes then */
+    struct edits edits; /* some: the answer changes the file instead of giving it; no bytes then */
 };
 struct answer_files {
     struct answer_file *files;
@@ -57,7 +60,12 @@ struct answer_files {
  * or a path line with "DELETE" or "(deleted)" beside the path.  An answer that is wrapped in
  * a block as a whole is unwrapped once.  CRLF becomes LF, a byte order mark is dropped.
  *
- * ERR_INVALID: no file, a path twice, binary, an unsafe path (absolute, a drive, "..",
+ * A block that begins with a section of edits.h, if need be below its path, holds edits instead
+ * of a file.  All edits of a path are joined, in their order, from one block or several.  A block
+ * of edits without a path is for the file of the edits before it.  Sections need no fence; prose
+ * and path lines may stand between them.
+ *
+ * ERR_INVALID: no file, a path twice (but for edits), edits without a path, binary, an unsafe path (absolute, a drive, "..",
  * backslashes, .git in any case, a folder, odd bytes, too long), more than 64 files. */
 int answer_read_files(struct arena *a, const char *text, size_t len, struct answer_files *ret, struct err *e);
 

@@ -1,8 +1,11 @@
-/* answer_files.c - the contract "whole files", read from Markdown.
+/* answer_files.c - the contract for files, whole or edited, read from Markdown.
  *
  * One pass over the lines with one pending path.  At most two parts are read twice: a block
  * whose inner fences turn out not to be closed (from then on inner fences are not followed),
  * and an answer that is wrapped in a block as a whole.
+ *
+ * Sections of edits are the same in a block and outside: a block of them is read as if its
+ * fences were not there.  What looks like a fence within a section belongs to the section.
  */
 #include "model/answer.h"
 
@@ -20,6 +23,7 @@ struct reader {
     struct answer_file *files; /* ANSWER_MAX_FILES */
     size_t file_count, block_count;
     struct path_line pending;
+    struct piece edited; /* the path of the last edit, unless a whole file came after it */
     int prose_lines;     /* since the pending path line */
     bool follow_inner;   /* inner fences */
     bool unclosed;
@@ -31,6 +35,16 @@ struct reader {
 static bool next_line(struct reader *r, struct piece *ret)
 {
     return piece_next_line(&r->at, r->end, ret);
+}
+
+/* Goes on behind the section of edits that begins with the line read last, at `begin`; false:
+ * there is none. */
+static bool skip_section(struct reader *r, const char *begin, struct piece line)
+{
+    size_t len = edits_begin(line.p, line.len) ? edits_section(begin, (size_t)(r->end - begin)) : 0;
+    if (len)
+        r->at = begin + len;
+    return len > 0;
 }
 
 static void note_line(struct reader *r, struct piece line)
@@ -72,7 +86,9 @@ static bool find_close(struct reader *r, struct block *b)
     bool passed_file = false;
     b->from = b->to = r->at;
     while (next_line(r, &line)) {
-        if (line_is_fence(line, &f) && f.mark == b->fence.mark && f.count >= b->fence.count) {
+        if (skip_section(r, b->to, line)) {
+            /* whatever is in it */
+        } else if (line_is_fence(line, &f) && f.mark == b->fence.mark && f.count >= b->fence.count) {
             if (f.info.len && r->follow_inner && !memchr(f.info.p, ' ', f.info.len)) {
                 depth++;
             } else if (!f.info.len) {
@@ -106,6 +122,13 @@ static void read_block(struct reader *r, struct block *b)
     r->unclosed = r->unclosed || !b->closed;
 }
 
+static struct piece unindented(struct piece line, size_t indent)
+{
+    while (indent-- && line.len && (*line.p == ' ' || *line.p == '\t'))
+        line.p++, line.len--;
+    return line;
+}
+
 /* The block's lines as a file: LF, the fence's indentation taken off. */
 static void copy_lines(struct str *out, const struct block *b, bool skip_first)
 {
@@ -116,8 +139,7 @@ static void copy_lines(struct str *out, const struct block *b, bool skip_first)
             line.p += 3, line.len -= 3;
         if (first && skip_first)
             continue;
-        for (size_t n = 0; n < b->fence.indent && line.len && (*line.p == ' ' || *line.p == '\t'); n++)
-            line.p++, line.len--;
+        line = unindented(line, b->fence.indent);
         str_add_bytes(out, line.p, line.len);
         str_add_char(out, '\n');
     }
@@ -125,18 +147,53 @@ static void copy_lines(struct str *out, const struct block *b, bool skip_first)
 
 /* ---- files ---- */
 
-static int add_file(struct reader *r, struct piece path, struct answer_file file)
+/* *ret: the file of that path; new and with nothing but the path where there was none. */
+static int find_file(struct reader *r, struct piece path, struct answer_file **ret, struct err *e)
 {
-    int code = answer_check_path(r->arena, path.p, path.len, &file.path, r->err);
+    const char *clean;
+    int code = answer_check_path(r->arena, path.p, path.len, &clean, e);
     if (code < 0)
         return code;
-    for (size_t i = 0; i < r->file_count; i++)
-        if (streq(r->files[i].path, file.path))
-            return err_set(r->err, ERR_INVALID, "the file %s is given twice; give each file once, whole",
-                           file.path);
+    for (size_t i = 0; i < r->file_count; i++) {
+        *ret = &r->files[i];
+        if (streq((*ret)->path, clean))
+            return 0;
+    }
     if (r->file_count == ANSWER_MAX_FILES)
-        return err_set(r->err, ERR_INVALID, "the answer holds more than %d files", ANSWER_MAX_FILES);
-    r->files[r->file_count++] = file;
+        return err_set(e, ERR_INVALID, "the answer holds more than %d files", ANSWER_MAX_FILES);
+    *ret = &r->files[r->file_count++];
+    **ret = (struct answer_file){ .path = clean };
+    return 0;
+}
+
+static int given_both_ways(struct reader *r, const char *path)
+{
+    return err_set(r->err, ERR_INVALID, "the file %s is given whole and by search/replace blocks; give it in one of these ways", path);
+}
+
+static int add_file(struct reader *r, struct piece path, struct answer_file file)
+{
+    struct answer_file *to;
+    int code = find_file(r, path, &to, r->err);
+    if (code < 0)
+        return code;
+    if (to->edits.count)
+        return given_both_ways(r, to->path);
+    if (to->bytes)
+        return err_set(r->err, ERR_INVALID, "the file %s is given twice; give each file once, whole", to->path);
+    file.path = to->path;
+    *to = file;
+    r->edited = (struct piece){ NULL, 0 };
+    return 0;
+}
+
+static int check_text(struct reader *r, const char *path, const struct str *text)
+{
+    size_t bad_at;
+    if (memchr(text->data, '\0', text->len))
+        return err_set(r->err, ERR_INVALID, "the file %s contains a NUL byte: only text can be given", path);
+    if (!utf8_valid(text->data, text->len, &bad_at))
+        return err_set(r->err, ERR_INVALID, "the file %s is not UTF-8 at byte %zu: only text can be given", path, bad_at);
     return 0;
 }
 
@@ -144,7 +201,6 @@ static int add_block(struct reader *r, struct piece path, const struct block *b,
 {
     STR_LOCAL(text);
     struct answer_file file = { .path = NULL };
-    size_t bad_at;
     copy_lines(&text, b, skip_first);
     file.deleted = piece_is(piece_trim((struct piece){ text.data, text.len }), "DELETE");
     if (file.deleted)
@@ -152,15 +208,27 @@ static int add_block(struct reader *r, struct piece path, const struct block *b,
     file.bytes = arena_strndup(r->arena, text.data, text.len);
     file.len = text.len;
     int code = add_file(r, path, file);
+    return code < 0 ? code : check_text(r, r->files[r->file_count - 1].path, &text);
+}
+
+/* `section`: the text of one. */
+static int add_edit(struct reader *r, struct piece path, const struct block *section)
+{
+    STR_LOCAL(text);
+    struct answer_file *to;
+    int code = find_file(r, path, &to, r->err);
     if (code < 0)
         return code;
-    const char *added = r->files[r->file_count - 1].path;
-    if (memchr(text.data, '\0', text.len))
-        return err_set(r->err, ERR_INVALID, "the file %s contains a NUL byte: only text can be given", added);
-    if (!utf8_valid(text.data, text.len, &bad_at))
-        return err_set(r->err, ERR_INVALID, "the file %s is not UTF-8 at byte %zu: only text can be given",
-                       added, bad_at);
-    return 0;
+    if (to->bytes && !to->edits.count)
+        return given_both_ways(r, to->path);
+    copy_lines(&text, section, false);
+    code = check_text(r, to->path, &text);
+    if (code < 0)
+        return code;
+    to->bytes = "";
+    r->edited = path;
+    code = edits_read(r->arena, text.data, text.len, &to->edits, r->err);
+    return code < 0 ? err_prefix(r->err, "the search/replace blocks of %s", to->path) : 0;
 }
 
 /* ---- the lines outside of blocks ---- */
@@ -171,14 +239,14 @@ static void forget_pending(struct reader *r)
     r->prose_lines = 0;
 }
 
-/* Whether the pending path may be that of this block. */
-static bool fits(struct reader *r, const struct block *b)
+/* Whether the pending path may be that of what follows, a block with this info string. */
+static bool fits(struct reader *r, struct piece info)
 {
     const char *ignored;
     if (r->pending.strength != PATH_PROSE)
         return r->pending.strength != PATH_NONE;
     /* "Run `tests/x.py` like this:" is no file, nor is "as in `/usr/bin/x.py`:" */
-    return !info_is_shell(b->fence.info) &&
+    return !info_is_shell(info) &&
            answer_check_path(r->arena, r->pending.path.p, r->pending.path.len, &ignored, NULL) == 0;
 }
 
@@ -213,16 +281,58 @@ static struct piece path_in_comment(const struct block *b)
     return path;
 }
 
+/* Whether a block begins with a section of edits, or with a path and then one. */
+static bool holds_edits(const struct block *b)
+{
+    struct reader lines = { .at = b->from, .end = b->to };
+    struct piece line;
+    for (int paths = 0; paths < 2 && next_line(&lines, &line);) {
+        line = unindented(line, b->fence.indent);
+        if (edits_begin(line.p, line.len))
+            return true;
+        if (piece_trim(line).len && !comment_path(line).p && line_path(line).strength < PATH_PLAIN)
+            return false;
+        paths += piece_trim(line).len > 0;
+    }
+    return false;
+}
+
+static int read_lines(struct reader *r, bool fences);
+
+/* Reads what is in a block of edits as if it stood outside. */
+static int take_edits(struct reader *r, const struct block *b)
+{
+    STR_LOCAL(text);
+    struct piece path = info_path(b->fence.info);
+    if (!path.p && r->pending.strength != PATH_STRONG)
+        path = path_in_comment(b);
+    if (path.p)
+        r->pending = (struct path_line){ .strength = PATH_STRONG, .path = path };
+    else if (!fits(r, b->fence.info))
+        forget_pending(r);
+    copy_lines(&text, b, false);
+    const char *at = r->at, *end = r->end;
+    r->at = arena_strndup(r->arena, text.data, text.len);
+    r->end = r->at + text.len;
+    int code = read_lines(r, false);
+    r->at = at;
+    r->end = end;
+    forget_pending(r);
+    return code;
+}
+
 static int take_block(struct reader *r, const struct fence *fence)
 {
     struct block b = { .fence = *fence };
     read_block(r, &b);
+    if (holds_edits(&b))
+        return take_edits(r, &b);
     struct piece path = info_path(fence->info), comment = path_in_comment(&b);
     bool skip_first = false;
     if (!path.p && comment.p && r->pending.strength != PATH_STRONG) {
         path = comment;
         skip_first = memmem(b.from, (size_t)(comment.p - b.from), "##", 2) != NULL;
-    } else if (!path.p && fits(r, &b)) {
+    } else if (!path.p && fits(r, fence->info)) {
         path = r->pending.path;
     }
     forget_pending(r);
@@ -264,12 +374,32 @@ static int take_line(struct reader *r, struct piece line)
     return 0;
 }
 
-static int read_all(struct reader *r)
+/* A section of edits that begins with this line, at `begin`. */
+static int take_section(struct reader *r, const char *begin, struct piece line)
+{
+    struct piece path = fits(r, (struct piece){ "", 0 }) ? r->pending.path : r->edited;
+    if (!skip_section(r, begin, line)) {
+        const char *clean;
+        if (!path.p)
+            return take_line(r, line);
+        int code = answer_check_path(r->arena, path.p, path.len, &clean, r->err);
+        return code < 0 ? code : err_set(r->err, ERR_INVALID, "a search/replace block of %s has no line \">>>>>>> REPLACE\" at its end", clean);
+    }
+    if (!path.p)
+        return err_set(r->err, ERR_INVALID, "a search/replace block does not say which file it changes; write a line "
+                       "\"### path/of/the/file\" before it");
+    forget_pending(r);
+    return add_edit(r, path, &(struct block){ .from = begin, .to = r->at });
+}
+
+static int read_lines(struct reader *r, bool fences)
 {
     struct piece line;
     struct fence fence;
-    while (next_line(r, &line)) {
-        int code = line_is_fence(line, &fence) ? take_block(r, &fence) : take_line(r, line);
+    for (const char *begin = r->at; next_line(r, &line); begin = r->at) {
+        int code = edits_begin(line.p, line.len) ? take_section(r, begin, line)
+                   : fences && line_is_fence(line, &fence) ? take_block(r, &fence)
+                   : take_line(r, line);
         if (code < 0)
             return code;
     }
@@ -299,13 +429,13 @@ int answer_read_files(struct arena *a, const char *text, size_t len, struct answ
     struct reader r = { .arena = a, .at = text, .end = text + len, .follow_inner = true,
                         .files = ARENA_ARRAY(a, struct answer_file, ANSWER_MAX_FILES),
                         .notes = STR_INIT, .err = e };
-    int code = read_all(&r);
+    int code = read_lines(&r, true);
     if (code == 0 && !r.file_count && r.wrapper.p) {
         r.at = r.wrapper.p;
         r.end = r.wrapper.p + r.wrapper.len;
         str_clear(&r.notes);
         forget_pending(&r);
-        code = read_all(&r);
+        code = read_lines(&r, true);
     }
     if (code == 0 && !r.file_count)
         code = no_file(&r);

@@ -6,6 +6,7 @@
 #include "team/prompt.h"
 #include "team/render.h"
 #include "team/tree_limit.h"
+#include "team/whole.h"
 
 int tree_of(struct step *s, const char *commit, const char **ret, struct err *e)
 {
@@ -181,7 +182,7 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
     const char *text;
     struct prompt_value values[] = {
         { "fault", f->fault }, { "output", render_failures(s->arena, &f->run->results, f->run->output, 6000) }, { "hint", hint_for(s, f, trend) },
-        { "number", f->number }, { "criterion", f->criterion }, { NULL, NULL },
+        { "number", f->number }, { "criterion", f->criterion }, { "form", render_form(s, ROLE_DEVELOPER) }, { NULL, NULL },
     };
     int r = prompt_make(s->arena, f->template, s->site->overrides.dirs, values, &text, e);
     if (r < 0)
@@ -270,63 +271,71 @@ static const char *misplaced(struct step *s, const struct oid *tree, const struc
     return "";
 }
 
-int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
-                  const char **ret_tree, const char **ret_fault, struct err *e)
+/* One file of the answer; "" in a->fault when it may be as it is now, which is whole. */
+static int look_at_file(struct step *s, struct attempt *a, const struct oid *base, struct answer_file *f, struct edit_use *use,
+                        struct err *e)
 {
-    *ret_fault = "";
-    *ret_tree = "";
-    struct tree_change *changes = ARENA_ARRAY(s->arena, struct tree_change, files->count);
-    struct oid base = oid_of(tree), result;
-    for (size_t i = 0; i < files->count; i++) {
-        const struct answer_file *f = &files->files[i];
-        const char *fault = attempt_refuse_path(s, role, f);
-        if (!*fault && role == ROLE_DEVELOPER)
-            fault = misplaced(s, &base, files, f->path);
-        if (*fault) {
-            *ret_fault = fault;
-            return 0;
-        }
-        changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len };
-    }
-    int r = repo_write_tree(s->site->repo, &base, changes, files->count, &result, e);
+    a->fault = attempt_refuse_path(s, a->role, f);
+    if (!*a->fault && a->role == ROLE_DEVELOPER)
+        a->fault = misplaced(s, base, &a->files, f->path);
+    return *a->fault ? 0 : whole_file(s, base, f, use, &a->fault, e);
+}
+
+static int look_at_files(struct step *s, struct attempt *a, const struct oid *base, struct err *e)
+{
+    struct edit_use use = EDIT_USE_INIT;
+    int r = 0;
+    for (size_t i = 0; r == 0 && !*a->fault && i < a->files.count; i++)
+        r = look_at_file(s, a, base, &a->files.files[i], &use, e);
+    if (r == 0)
+        edit_use_note(s, a->role, &use);
+    a->shown = use.shown;
+    return r;
+}
+
+/* Applies the answer's files to the head's tree, or says why not. */
+static int apply(struct step *s, struct attempt *a, struct err *e)
+{
+    struct oid base = oid_of(a->head_tree), result;
+    int r = look_at_files(s, a, &base, e);
+    if (r < 0 || *a->fault)
+        return r;
+    r = repo_write_tree(s->site->repo, &base, whole_changes(s->arena, &a->files), a->files.count, &result, e);
     failpoint("attempt.tree-written");
     if (r == 0)
         r = tree_within(s->site->repo, &result, &s->team->options.limits, e);
     if (r == ERR_REFUSED || r == ERR_LIMIT) {
-        *ret_fault = arena_strdup(s->arena, e->text);
+        a->fault = arena_strdup(s->arena, e->text);
         return 0;
     }
     if (r < 0)
         return r;
-    if (streq(result.hex, tree)) {
-        *ret_fault = "the answer changes nothing: every file is as it was";
-        return 0;
-    }
-    *ret_tree = arena_strdup(s->arena, result.hex);
+    if (streq(result.hex, a->head_tree))
+        a->fault = "the answer changes nothing: every file is as it was";
+    else
+        a->tree = arena_strdup(s->arena, result.hex);
     return 0;
 }
 
-int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
-                      struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
-                      struct err *e)
+static int ask_files(struct step *s, const struct question *q, struct attempt *a, struct err *e)
 {
     struct reply reply;
-    *ret_tree = "";
-    *ret_files = (struct answer_files){ .notes = "" };
+    a->tree = a->fault = a->shown = "";
+    a->files = (struct answer_files){ .notes = "" };
     int r = ask(s, q, &reply, e);
     if (r < 0)
         return r;
     struct err violation = { 0 };
     if (reply.cut) {
-        *ret_fault = "the answer was cut off before its end, or repeats itself; answer with fewer words and only the files needed";
+        a->fault = "the answer was cut off before its end, or repeats itself; answer with fewer words and only the files needed";
         return 0;
     }
-    if (answer_read_files(s->arena, reply.text, reply.len, ret_files, &violation) < 0) {
-        *ret_fault = arena_strdup(s->arena, violation.text);
-        *ret_files = (struct answer_files){ .notes = arena_strndup(s->arena, reply.text, reply.len) };
+    if (answer_read_files(s->arena, reply.text, reply.len, &a->files, &violation) < 0) {
+        a->fault = arena_strdup(s->arena, violation.text);
+        a->files = (struct answer_files){ .notes = arena_strndup(s->arena, reply.text, reply.len) };
         return 0;
     }
-    return attempt_apply(s, q->role, tree, ret_files, ret_tree, ret_fault, e);
+    return apply(s, a, e);
 }
 
 /* After an error of asking: whether the conversation was too long for the model and the step
@@ -351,7 +360,7 @@ int attempt_make(struct step *s, struct attempt *a, bool *ret_answered, struct e
     if (r < 0)
         return r;
     struct question q = attempt_question(s, a->role, a->step_name, a->conversation, a->fresh);
-    r = attempt_ask_files(s, &q, a->head_tree, &a->files, &a->tree, &a->fault, e);
+    r = ask_files(s, &q, a, e);
     *ret_answered = r == 0;
     return r < 0 && begins_anew(s, a, r) ? 0 : r;
 }

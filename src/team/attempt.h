@@ -46,16 +46,6 @@ int attempt_conversation(struct step *s, enum role role, const char *tree, struc
 
 /* "" or why the role must not write or delete that file. */
 const char *attempt_refuse_path(struct step *s, enum role role, const struct answer_file *f);
-/* Applies an answer's files to a tree.  *ret_fault: "" or why the files are refused. */
-int attempt_apply(struct step *s, enum role role, const char *tree, const struct answer_files *files,
-                  const char **ret_tree, const char **ret_fault, struct err *e);
-
-/* ask, then the whole-files contract and attempt_apply; *ret_fault as above.  An answer that
- * breaks the contract is notes alone. */
-int attempt_ask_files(struct step *s, const struct question *q, const char *tree,
-                      struct answer_files *ret_files, const char **ret_tree, const char **ret_fault,
-                      struct err *e);
-
 /* A role's attempt at the step's ticket: what is on its branch, a request, and files for an answer. */
 struct attempt {
     enum role role;
@@ -67,9 +57,10 @@ struct attempt {
     const char *head_tree; /* of the ticket's last commit */
     struct conversation_use *conversation;
     bool fresh;            /* it begins with this attempt */
-    struct answer_files files;
+    struct answer_files files; /* whole; an answer that breaks the contract is notes alone */
     const char *tree;      /* the head's with these files */
     const char *fault;     /* "" or why they are refused */
+    const char *shown;     /* with a fault: "" or the lines of a file that an edit may have meant */
 };
 /* Makes it: what stands above the empty line is the caller's, the rest is filled in.
  * *ret_answered false: the conversation was too long for the model, and the step ends with

@@ -6,6 +6,7 @@
 #include "team/prompt.h"
 #include "team/render.h"
 #include "team/tree_limit.h"
+#include "team/whole.h"
 
 enum { MAX_FILES = 32 * 1024, MAX_OUTPUT = 6000, MAX_ATTEMPTS = 3 };
 
@@ -14,6 +15,7 @@ struct merging {
     const struct merge_wish *wish;
     struct merge_result merged;
     struct conversation_use *conversation; /* NULL until the Developer is needed */
+    struct edit_use edits;                 /* of its answer */
 };
 
 /* The Developer's conversation, which knows our side. */
@@ -36,7 +38,7 @@ static int request(struct merging *m, const char *template, const char *fault, c
     if (r < 0)
         return r;
     struct prompt_value values[] = { { "other", m->wish->theirs_name }, { "files", files }, { "fault", fault },
-                                     { "output", output }, { NULL, NULL } };
+                                     { "output", output }, { "form", render_form(s, ROLE_DEVELOPER) }, { NULL, NULL } };
     r = prompt_make(s->arena, template, s->site->overrides.dirs, values, &text, e);
     if (r == 0 && *m->wish->hint)
         text = arena_printf(s->arena, "%s\n\nA person adds: %s", text, m->wish->hint);
@@ -121,34 +123,43 @@ static int brought_files(struct merging *m, struct texts *ret, struct err *e)
  * always. */
 static const char *refuse_file(struct merging *m, const struct answer_file *f)
 {
-    if (!texts_has(&m->merged.conflicts, f->path))
-        return attempt_refuse_path(m->step, ROLE_DEVELOPER, f);
-    if (!f->deleted && merge_has_markers(f->bytes, f->len))
-        return arena_printf(m->step->arena, "%s still has conflict markers", f->path);
-    return "";
+    return texts_has(&m->merged.conflicts, f->path) ? "" : attempt_refuse_path(m->step, ROLE_DEVELOPER, f);
+}
+
+static int look_at_file(struct merging *m, struct answer_file *f, const char **ret_fault, struct err *e)
+{
+    *ret_fault = refuse_file(m, f);
+    int r = **ret_fault ? 0 : whole_file(m->step, &m->merged.tree, f, &m->edits, ret_fault, e);
+    if (r == 0 && !**ret_fault && texts_has(&m->merged.conflicts, f->path) && merge_has_markers(f->bytes, f->len))
+        *ret_fault = arena_printf(m->step->arena, "%s still has conflict markers", f->path);
+    return r;
+}
+
+static int look_at_files(struct merging *m, const struct answer_files *files, const char **ret_fault, struct err *e)
+{
+    struct texts answered = { 0 };
+    int r = 0;
+    for (size_t i = 0; r == 0 && !**ret_fault && i < files->count; i++) {
+        texts_add(&answered, m->step->arena, files->files[i].path);
+        r = look_at_file(m, &files->files[i], ret_fault, e);
+    }
+    if (r == 0)
+        edit_use_note(m->step, ROLE_DEVELOPER, &m->edits);
+    for (size_t i = 0; r == 0 && !**ret_fault && i < m->merged.conflicts.count; i++)
+        if (!texts_has(&answered, m->merged.conflicts.items[i]))
+            *ret_fault = arena_printf(m->step->arena, "%s is not resolved", m->merged.conflicts.items[i]);
+    return r;
 }
 
 static int apply_resolution(struct merging *m, const struct answer_files *files, const char **ret_tree, const char **ret_fault,
                             struct err *e)
 {
     struct step *s = m->step;
-    struct tree_change *changes = ARENA_ARRAY(s->arena, struct tree_change, files->count);
-    struct texts answered = { 0 };
-    for (size_t i = 0; i < files->count; i++) {
-        const struct answer_file *f = &files->files[i];
-        *ret_fault = refuse_file(m, f);
-        if (**ret_fault)
-            return 0;
-        texts_add(&answered, s->arena, f->path);
-        changes[i] = (struct tree_change){ .path = f->path, .bytes = f->deleted ? NULL : f->bytes, .len = f->len };
-    }
-    for (size_t i = 0; i < m->merged.conflicts.count; i++)
-        if (!texts_has(&answered, m->merged.conflicts.items[i])) {
-            *ret_fault = arena_printf(s->arena, "%s is not resolved", m->merged.conflicts.items[i]);
-            return 0;
-        }
+    int r = look_at_files(m, files, ret_fault, e);
+    if (r < 0 || **ret_fault)
+        return r;
     struct oid tree;
-    int r = repo_write_tree(s->site->repo, &m->merged.tree, changes, files->count, &tree, e);
+    r = repo_write_tree(s->site->repo, &m->merged.tree, whole_changes(s->arena, files), files->count, &tree, e);
     if (r == 0)
         r = tree_within(s->site->repo, &tree, &s->team->options.limits, e);
     if (r == ERR_REFUSED || r == ERR_LIMIT) {
@@ -196,7 +207,7 @@ static int tell(struct merging *m, const char *fault, const struct suite_run *ru
     const char *text;
     put_refused(s, ROLE_DEVELOPER, fault);
     struct prompt_value values[] = { { "fault", fault }, { "output", render_failures(s->arena, &run->results, run->output, MAX_OUTPUT) },
-                                     { "hint", "" }, { NULL, NULL } };
+                                     { "hint", "" }, { "form", render_form(s, ROLE_DEVELOPER) }, { NULL, NULL } };
     int r = prompt_make(s->arena, "developer-retry", s->site->overrides.dirs, values, &text, e);
     if (r == 0)
         conversation_add(s, m->conversation, TURN_OBSERVATION, text);
@@ -245,7 +256,7 @@ void merge_failed(struct step *s, int64_t *attempt, const struct merge_made *mad
 int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made *ret, struct err *e)
 {
     struct oid ours = oid_of(w->ours), theirs = oid_of(w->theirs);
-    struct merging m = { .step = s, .wish = w };
+    struct merging m = { .step = s, .wish = w, .edits = EDIT_USE_INIT };
     *ret = (struct merge_made){ .tree = "", .fault = "", .run = { .output = "" }, .run_id = "" };
     int r = repo_merge(s->site->repo, s->arena, &ours, &theirs, &m.merged, e);
     if (r == 0)
@@ -261,6 +272,7 @@ int merge_attempt(struct step *s, const struct merge_wish *w, struct merge_made 
     r = find_tree(&m, &tree, &ret->fault, e);
     if (r < 0)
         return r;
+    ret->run.output = m.edits.shown;
     if (!*ret->fault)
         r = keeps_tests(&m, tree, &ret->fault, e);
     if (r < 0)

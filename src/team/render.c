@@ -306,9 +306,19 @@ int render_context(struct step *s, const char *tree, const char **ret, struct er
 int render_system(struct step *s, enum role role, const char **ret, struct err *e)
 {
     const struct stack *stack = s->site->stack;
+    const char *edits = "";
+    if (s->team->options.edits[role]) {
+        int r = prompt_make(s->arena, "edits", s->site->overrides.dirs, (struct prompt_value[]){ { NULL, NULL } }, &edits, e);
+        if (r < 0)
+            return r;
+    }
     struct prompt_value values[] = {
-        { "guide", stack ? stack_guide(stack, s->arena, role == ROLE_TESTER) : "" },
-        { NULL, NULL },
+        { "guide", stack ? stack_guide(stack, s->arena, role == ROLE_TESTER) : "" }, { "edits", edits }, { NULL, NULL },
     };
     return prompt_make(s->arena, role_names[role], s->site->overrides.dirs, values, ret, e);
+}
+
+const char *render_form(const struct step *s, enum role role)
+{
+    return s->team->options.edits[role] ? "whole or by search/replace blocks" : "whole";
 }

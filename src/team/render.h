@@ -30,6 +30,8 @@ const char *render_list(struct arena *a, const struct texts *t, const char *none
 int render_context(struct step *s, const char *tree, const char **ret, struct err *e);
 /* The role's system prompt. */
 int render_system(struct step *s, enum role role, const char **ret, struct err *e);
+/* How the role gives files, as its system prompt has told it: "whole", or also by edits. */
+const char *render_form(const struct step *s, enum role role);
 
 int spec_text(struct step *s, const char **ret, struct err *e);
 

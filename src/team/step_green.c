@@ -179,7 +179,7 @@ int step_green(struct step *s, struct err *e)
     r = hear_objection(s, index, &a, &taken_back, e);
     if (r < 0 || taken_back)
         return r;
-    struct suite_run run = { .output = "" };
+    struct suite_run run = { .output = a.shown };
     struct green_judgement j = { .failing = "" };
     if (!*a.fault) {
         const char *run_id;

@@ -390,7 +390,7 @@ int step_red(struct step *s, struct err *e)
     int r = attempt_make(s, &a, &answered, e);
     if (r < 0 || !answered)
         return r;
-    struct suite_run run = { .output = "" };
+    struct suite_run run = { .output = a.shown };
     struct red_judgement j = { .failing = "" };
     const char *run_id = "";
     if (!*a.fault) {

@@ -67,7 +67,7 @@ static int try_job(struct step *s, const struct job *job, struct conversation_us
     if (r < 0 || !answered)
         return r;
     struct suite_run *run = ARENA_NEW(s->arena, struct suite_run); /* outlives this function */
-    run->output = "";
+    run->output = a.shown;
     struct green_judgement j = { .failing = "" };
     if (!*a.fault) {
         const char *run_id;

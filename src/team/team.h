@@ -63,6 +63,7 @@ struct team_options {
     bool network;                     /* a stack's prepare step may use it */
     struct model *models[ROLE_COUNT]; /* borrowed; NULL: a project that needs it stops with a clear error */
     struct model *heavy[ROLE_COUNT];  /* to escalate to; may be NULL */
+    bool edits[ROLE_COUNT];           /* its prompt says that files can be changed by search/replace blocks */
     struct team_limits limits;
     struct team_watcher watcher;
 };

@@ -1,4 +1,4 @@
-/* fuzz_answer.c - the contract "whole files", on any bytes. */
+/* fuzz_answer.c - the contract for files, whole or edited, on any bytes. */
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/utf8.h"
@@ -25,7 +25,13 @@ static void check(struct arena *a, const struct answer_file *f)
     must(f->path[0] != '/' && strncmp(f->path, "../", 3) != 0 && !strstr(f->path, "/../") && !strchr(f->path, '\\'));
     must(f->len == 0 || f->bytes[f->len - 1] == '\n');
     must(strlen(f->bytes) == f->len && utf8_valid(f->bytes, f->len, NULL));
-    must(!f->deleted || f->len == 0);
+    must((!f->deleted && !f->edits.count) || f->len == 0);
+    must(!f->deleted || !f->edits.count);
+    for (size_t i = 0; i < f->edits.count; i++) {
+        const struct edit *edit = &f->edits.items[i];
+        must(strlen(edit->search) == edit->search_len && utf8_valid(edit->search, edit->search_len, NULL));
+        must(strlen(edit->replace) == edit->replace_len && utf8_valid(edit->replace, edit->replace_len, NULL));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

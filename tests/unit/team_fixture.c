@@ -267,7 +267,7 @@ size_t count_events(struct team_fixture *f, const char *kind)
     return count;
 }
 
-const char *event_text(struct team_fixture *f, const char *kind, size_t n, const char *name)
+json_t *event_payload(struct team_fixture *f, const char *kind, size_t n)
 {
     size_t count, len;
     const char *text;
@@ -277,7 +277,12 @@ const char *event_text(struct team_fixture *f, const char *kind, size_t n, const
         fail_msg("there are %zu events of kind %s", count, kind);
     check_ok(store_blob(f->store, &f->s.arena, events[n].payload, &text, &len, &f->e), &f->e);
     check_ok(json_parse(&f->s.arena, text, len, &payload, &f->e), &f->e);
-    return json_text_of(payload, name, "");
+    return payload;
+}
+
+const char *event_text(struct team_fixture *f, const char *kind, size_t n, const char *name)
+{
+    return json_text_of(event_payload(f, kind, n), name, "");
 }
 
 const char *file_on(struct team_fixture *f, const char *branch, const char *path)

@@ -54,6 +54,8 @@ void reopen_team(struct team_fixture *f);
 struct ticket ticket_of(struct team_fixture *f, int64_t number);
 struct functionality functionality_of(struct team_fixture *f, int64_t number);
 size_t count_events(struct team_fixture *f, const char *kind);
+/* The payload of the n-th event (from 0) of a kind; fails when there is none. */
+json_t *event_payload(struct team_fixture *f, const char *kind, size_t n);
 /* The member `name` of the payload of the n-th event (from 0) of a kind; fails when there is none. */
 const char *event_text(struct team_fixture *f, const char *kind, size_t n, const char *name);
 /* A file of a branch; NULL when it is not there. */

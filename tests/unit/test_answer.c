@@ -254,11 +254,102 @@ static void more_files_than_allowed_are_refused(void **state)
     refuses(text.data, "more than 64");
 }
 
+/* ---- edits ---- */
+
+#define SECTION(old, new) "<<<<<<< SEARCH\n" old "=======\n" new ">>>>>>> REPLACE\n"
+
+/* The answer is so many edits of one file, the last of which is this. */
+static void edits(const char *text, const char *path, size_t count, const char *search, const char *replace)
+{
+    struct reading r = read_text(text);
+    if (r.code < 0)
+        fail_msg("%s\n----\n%s", r.err.text, text);
+    const struct answer_file *f = r.files.files;
+    if (r.files.count != 1 || strcmp(f->path, path) != 0 || f->edits.count != count || f->len || f->deleted)
+        fail_msg("%zu files, the first %s with %zu edits and %zu bytes----\n%s", r.files.count, f->path, f->edits.count, f->len, text);
+    assert_string_equal(f->bytes, "");
+    assert_string_equal(f->edits.items[count - 1].search, search);
+    assert_string_equal(f->edits.items[count - 1].replace, replace);
+    arena_release(&r.arena);
+}
+
+static void edits_are_read_wherever_models_put_them(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        FENCE("### src/x.py", SECTION("a\n", "b\n")),
+        FENCE("### src/x.py\nThe value was wrong.\n", "\n" SECTION("a\n", "b\n")),
+        "### src/x.py\n" SECTION("a\n", "b\n") "That was all.\n",
+        "`src/x.py`\n\n" SECTION("a\n", "b\n"),
+        "```python src/x.py\n" SECTION("a\n", "b\n") "```\n",
+        "```python\n# src/x.py\n" SECTION("a\n", "b\n") "```\n",
+        "```\nsrc/x.py\n" SECTION("a\n", "b\n") "```\n",
+        "```\n// src/x.py\n\n" SECTION("a\n", "b\n") "```\n",
+        "```\n### src/x.py\n" SECTION("a\n", "b\n") "```\n",
+        "```markdown\n### src/x.py\n```python\n" SECTION("a\n", "b\n") "```\n```\n",
+        "1. `src/x.py`\n   ```python\n   <<<<<<< SEARCH\n   a\n   =======\n   b\n   >>>>>>> REPLACE\n   ```\n",
+        "### src/x.py\r\n```python\r\n<<<<<<< SEARCH\r\na\r\n=======\r\nb\r\n>>>>>>> REPLACE\r\n```\r\n",
+        "### src/x.py\n```\n" SECTION("a\n", "b\n"), /* the fence is never closed */
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        edits(texts[i], "src/x.py", 1, "a\n", "b\n");
+}
+
+static void all_edits_of_a_path_are_joined(void **state)
+{
+    (void)state;
+    edits(FENCE("### x.py", SECTION("a\n", "b\n") "\n" SECTION("c\n", "d\n")), "x.py", 2, "c\n", "d\n");
+    edits(FENCE("### x.py", SECTION("a\n", "b\n")) "\n" FENCE("### ./x.py", SECTION("c\n", "d\n")), "x.py", 2, "c\n", "d\n");
+    edits(FENCE("### x.py", SECTION("a\n", "b\n")) "And then:\n" FENCE("", SECTION("c\n", "d\n")), "x.py", 2, "c\n", "d\n");
+    edits("### x.py\n" SECTION("a\n", "b\n") "and\n\n" SECTION("c\n", "d\n"), "x.py", 2, "c\n", "d\n");
+    struct reading r = read_text("```\n### a.py\n" SECTION("a\n", "b\n") "### b.py\n" SECTION("c\n", "d\n") "```\n" FENCE("### c.py", "c\n")
+                                 "### d.py\nDELETE\n");
+    check_ok(r.code, &r.err);
+    assert_int_equal(r.files.count, 4);
+    assert_string_equal(r.files.files[1].path, "b.py");
+    assert_string_equal(r.files.files[1].edits.items[0].search, "c\n");
+    assert_int_equal(r.files.files[2].edits.count, 0);
+    assert_string_equal(r.files.files[2].bytes, "c\n");
+    assert_true(r.files.files[3].deleted);
+    arena_release(&r.arena);
+}
+
+static void what_looks_like_a_fence_within_an_edit_belongs_to_it(void **state)
+{
+    (void)state;
+    edits("### README.md\n```\n" SECTION("```sh\nmake\n", "```sh\nmake test\n") "```\n", "README.md", 1, "```sh\nmake\n", "```sh\nmake test\n");
+    edits("### README.md\n```\n" SECTION("```\n", "```\n### b.py\n```py\n") SECTION("a\n", "") "```\n", "README.md", 2, "a\n", "");
+    edits("### README.md\n" SECTION("```\n", ""), "README.md", 1, "```\n", "");
+}
+
+static void a_whole_file_may_hold_conflicts_and_examples_of_edits(void **state)
+{
+    (void)state;
+    gives(FENCE("### x.py", "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n"), "x.py", "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n");
+    gives("### x.md\n````\nAs in\n```\n" SECTION("a\n", "b\n") "```\n````\n", "x.md", "As in\n```\n" SECTION("a\n", "b\n") "```\n");
+}
+
+static void edits_that_are_not_clear_are_refused(void **state)
+{
+    (void)state;
+    refuses(FENCE("", SECTION("a\n", "b\n")), "does not say which file it changes");
+    refuses(FENCE("### x.py", SECTION("a\n", "b\n")) FENCE("### y.py", "y\n") FENCE("", SECTION("c\n", "d\n")), "does not say which file");
+    refuses(FENCE("### x.py", SECTION("a\n", "b\n")) FENCE("### x.py", "x\n"), "x.py is given whole and by search/replace blocks");
+    refuses(FENCE("### x.py", "x\n") FENCE("### x.py", SECTION("a\n", "b\n")), "x.py is given whole and by search/replace blocks");
+    refuses(FENCE("### x.py", SECTION("a\n", "b\n")) "### x.py\nDELETE\n", "x.py is given whole and by search/replace blocks");
+    refuses(FENCE("### x.py", "<<<<<<< SEARCH\na\n=======\nb\n"), "a search/replace block of x.py has no line \">>>>>>> REPLACE\"");
+    refuses(FENCE("### x.py", "<<<<<<< SEARCH\na\n>>>>>>> REPLACE\n"), "blocks of x.py: edit 1 has no line \"=======\"");
+    refuses(FENCE("### ../x.py", SECTION("a\n", "b\n")), "leaves the project");
+    refuses(FENCE("### x.py", SECTION("\xFF\n", "b\n")), "not UTF-8");
+}
+
 static void hostile_text_costs_linear_time(void **state)
 {
     (void)state;
     /* Each of these was built to make a naive reader start over for every line. */
-    static const char *const units[] = { "```python\n", "### a/b\n```x\n", "`a/b.py` `", "### ", "~~~~\n```a\n", "{\"a\":[{" };
+    static const char *const units[] = { "```python\n", "### a/b\n```x\n", "`a/b.py` `", "### ", "~~~~\n```a\n", "{\"a\":[{",
+                                         "### a.py\n<<<<<<< SEARCH\n", "```\n<<<<<<< SEARCH\n", "### a.py\n```\n<<<<< SEARCH\n<<<<<< SEARCH\n",
+                                         "```x\n<<<<<<< SEARCH\n=======\n>>>>>>> REPLACE\n" };
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         STR_LOCAL(text);
         for (int k = 0; k < 100000; k++)
@@ -402,6 +493,11 @@ int main(void)
         cmocka_unit_test(binary_is_refused),
         cmocka_unit_test(prose_instead_of_files_is_said_to_be_prose),
         cmocka_unit_test(more_files_than_allowed_are_refused),
+        cmocka_unit_test(edits_are_read_wherever_models_put_them),
+        cmocka_unit_test(all_edits_of_a_path_are_joined),
+        cmocka_unit_test(what_looks_like_a_fence_within_an_edit_belongs_to_it),
+        cmocka_unit_test(a_whole_file_may_hold_conflicts_and_examples_of_edits),
+        cmocka_unit_test(edits_that_are_not_clear_are_refused),
         cmocka_unit_test(hostile_text_costs_linear_time),
         cmocka_unit_test(json_is_found_wherever_it_stands),
         cmocka_unit_test(small_faults_of_json_are_mended),

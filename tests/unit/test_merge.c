@@ -62,6 +62,35 @@ static void the_developer_resolves_and_may_change_what_has_no_conflict(void **st
     assert_non_null(strstr(merge, "\nRole: developer\nModel: "));
 }
 
+#define CONFLICT "<<<<<<< ours\nEINS = 1\n=======\nONE = 1\n>>>>>>> theirs\n"
+
+static void a_conflict_is_resolved_by_edits_whose_markers_differ_from_its_own(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict(f);
+    says(f, "T-2/developer/integrate-1/1", FILE_BLOCK("tool.py", "<<<<<<< SEARCH\n" CONFLICT "=======\nONE = EINS = 1\n>>>>>>> REPLACE\n"));
+    says(f, "T-2/developer/integrate-1/2", FILE_BLOCK("tool.py", "<<<<<<<<< SEARCH\n<<<<<<< ours\n=========\n>>>>>>>>> REPLACE\n"));
+    says(f, "T-2/developer/integrate-1/3", FILE_BLOCK("tool.py", "<<<<<<<<< SEARCH\n" CONFLICT "=========\nONE = EINS = 1\n>>>>>>>>> REPLACE\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    assert_string_equal(file_on(f, "DEV", "tool.py"), "#!/usr/bin/env python3\nONE = EINS = 1\n");
+    assert_string_equal(mode_of(f, "DEV", "tool.py"), "100755");
+    assert_non_null(strstr(event_text(f, "merge.refused", 0, "fault"), "another number of signs"));
+    assert_string_equal(event_text(f, "merge.refused", 1, "fault"), "tool.py still has conflict markers");
+    assert_int_equal(count_events(f, "answer.edited"), 2);
+}
+
+static void an_edit_that_does_not_fit_a_merge_is_answered_by_the_lines_it_may_mean(void **state)
+{
+    struct team_fixture *f = *state;
+    make_conflict(f);
+    says(f, "T-2/developer/integrate-1/1", FILE_BLOCK("tool.py", "<<<<<<< SEARCH\nEINS = 2\n=======\nZWEI = 2\n>>>>>>> REPLACE\n"));
+    says(f, "T-2/developer/integrate-1/2", FILE_BLOCK("tool.py", "#!/usr/bin/env python3\nONE = EINS = 1\n"));
+    begin_project(f, 2, one_spec, TWO_TICKETS, (const char *const[]){ "README.md", "Numbers.\n", NULL });
+    run_team(f, TEAM_DONE);
+    assert_non_null(strstr(prompt_of(f, "T-2/developer/integrate-1/2"), "   2 | <<<<<<< ours\n   3 | EINS = 1\n   4 | =======\n"));
+}
+
 static void tests_without_conflict_stay_frozen_in_a_merge(void **state)
 {
     struct team_fixture *f = *state;
@@ -420,6 +449,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_team(the_developer_resolves_and_may_change_what_has_no_conflict),
+        with_team(a_conflict_is_resolved_by_edits_whose_markers_differ_from_its_own),
+        with_team(an_edit_that_does_not_fit_a_merge_is_answered_by_the_lines_it_may_mean),
         with_team(tests_without_conflict_stay_frozen_in_a_merge),
         with_team(tests_in_conflict_keep_what_both_sides_check),
         with_team(tests_of_one_name_that_git_puts_together_are_a_persons),
