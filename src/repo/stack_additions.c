@@ -74,6 +74,20 @@ static bool is_blank(const char *text, size_t len)
     return next_line(&text, text + len, &line) == 0;
 }
 
+/* Whether an old piece is there whole.  A comment may follow, which stands above the next piece:
+ * what is blank in the code behind a piece cannot be inside a literal of it. */
+static bool keeps_piece(const struct piece *old, const struct piece *new)
+{
+    const char *p = old->text, *q = new->text, *a, *b;
+    for (;;) {
+        size_t n = next_line(&p, old->text + old->len, &a);
+        if (!n)
+            return is_blank(new->code + (q - new->text), new->len - (size_t)(q - new->text));
+        if (next_line(&q, new->text + new->len, &b) != n || memcmp(a, b, n) != 0)
+            return false;
+    }
+}
+
 static size_t indent_at(const char *code, size_t len, size_t at)
 {
     size_t from = at;
@@ -240,7 +254,7 @@ static struct comparison compare(const struct stack *s, struct arena *a, const c
     struct pieces new = cut(s, a, after, after_len);
     struct comparison c = { .old = cut(s, a, before, before_len), .added = { .items = ARENA_ARRAY(a, struct piece, new.count + 1) } };
     for (size_t i = 0; i < new.count; i++) {
-        if (c.kept < c.old.count && same_piece(&c.old.items[c.kept], &new.items[i]))
+        if (c.kept < c.old.count && keeps_piece(&c.old.items[c.kept], &new.items[i]))
             c.kept++;
         else
             c.added.items[c.added.count++] = new.items[i];

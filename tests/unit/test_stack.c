@@ -318,6 +318,11 @@ static void python_tests_are_added_to_and_not_changed(void **state)
     assert_string_equal(stack_added(s, &a, path, old, strlen(old), arena_printf(&a, "import re\n%s%s", old, more), strlen(old) + strlen(more) + 10),
                         arena_printf(&a, "import re\n%s", more + 1));
     check_added(s, path, old, arena_printf(&a, "import re\n%simport os\n%s%s%s%s", head, cls, more, helper, test), "");
+    check_added(s, path, old, arena_printf(&a, "%s\n    # More of it,\n    # and more.\n%s\n\n# At the end.\n", old, more), "");
+    const char *text = arena_printf(&a, "%s\n\nTEXT = \"\"\"\nUnits\n\"\"\"\n", old);
+    check_added(s, path, text, arena_printf(&a, "%s\n# More.\nLINES = [\"\"\"\nx\n\"\"\"]\n", text), "");
+    check_added(s, path, text, arena_printf(&a, "%s\n\nTEXT = \"\"\"\nUnits\n\n# of lengths\n\"\"\"\n", old), "was changed or cut at `TEXT");
+    check_added(s, path, text, arena_printf(&a, "%s\n\nTEXT = \"\"\"\nUnits\n\"\"\" \"\"\"\nof lengths\n\"\"\"\n", old), "was changed or cut at `TEXT");
     check_added(s, path, old, arena_printf(&a, "%s%s%s\n%s   \n", head, cls, helper, test), "");
     check_added(s, path, old, arena_printf(&a, "%s\n\nclass OtherTest(unittest.TestCase):\n%s%s", old, helper, more), "");
     check_added(s, path, old, arena_printf(&a, "%s\n    @unittest.skipIf(\n        True,\n    )\n    def test_c(self):\n        pass\n", old), "");
@@ -369,6 +374,7 @@ static void c_tests_are_added_to_and_not_changed(void **state)
     const char *path = "tests/test_units.c",
                *old = "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\n\nTEST(a)\n{\n    CHECK_INT(f(1), twice(1));\n}\n";
     ARENA_LOCAL(a);
+    check_added(s, path, old, arena_printf(&a, "%s\n/* More of it. */\nTEST(b)\n{\n    CHECK(f(2));\n}\n", old), "");
     check_added(s, path, old, arena_printf(&a, "#include <math.h>\n%s\nTEST(b)\n{\n    CHECK(f(2));\n}\n", old), "");
     check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\n}\n", "at `TEST(a)`");
     check_added(s, path, old, "#include \"tap.h\"\n\nstatic int twice(int n)\n{\n    return 2 * n;\n}\nTEST(a)\n{\nreturn;\n    CHECK_INT(f(1), twice(1));\n}\n", "at `TEST(a)`");

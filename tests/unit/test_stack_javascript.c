@@ -128,6 +128,8 @@ static void files_of_tests_grow_by_whole_tests(void **state)
     const char *old = JOINED(head, helper, plain_test, group);
     check_added(s, old, JOINED(old, "\n", other_test), "");
     check_added(s, old, JOINED(head, helper, plain_test, other_test, "\n", group), "");
+    check_added(s, old, JOINED(old, "\n// More of it.\n", other_test), "");
+    check_added(s, old, JOINED(head, helper, plain_test, "/* More\n   of it. */\n", other_test, "\n", group), "");
     check_added(s, old, JOINED("import fs, { readFileSync as read } from 'node:fs';\nimport * as os from 'node:os';\n", old, "\n", other_test), "");
     check_added(s, old, JOINED(old, "\ndescribe('others', () => {\n  it('count', () => {});\n  describe('more', () => {\n    it('x', () => {});\n  });\n});\n"), "");
     check_added(s, old, JOINED(old, "\nconst near = [1, 2];\n\nfunction* twice(n) {\n  yield n;\n}\n"), "");
@@ -153,6 +155,7 @@ static void what_is_there_keeps_its_bytes_and_its_meaning(void **state)
     check_added(s, old, JOINED(old, "function check() {}\n"), "defines `check` a second time");
     check_added(s, old, JOINED("import { count, other as check } from './fakes.js';\n", old), "gives `count`, which the tests that are there use, a new meaning");
     check_added(s, old, JOINED("import { a as b, other as check } from './fakes.js';\n", old), "gives `check`");
+    check_added(s, old, JOINED(head, helper, plain_test, "`text`\n", group), "has the new line ``text``");
     check_added(s, old, JOINED(old, "let count = 3;\n"), "defines `count`, a name that the tests that are there use");
     check_added(s, old, JOINED(old, "\nbeforeEach(() => {});\n"), "has the new line `beforeEach(() => {});`, which could change");
     check_added(s, old, JOINED(old, "\nassert.equal = () => {};\n"), "has the new line `assert.equal = () => {};`");
@@ -161,6 +164,23 @@ static void what_is_there_keeps_its_bytes_and_its_meaning(void **state)
                                "  const check = () => {};\n});\n"), "has the new line `const check = () => {};`");
     check_added(s, old, JOINED(head, helper, plain_test, "describe('lines', () => {\n  beforeEach(() => {});\n  it('are counted', () => {\n    check('a\\nb', 2);\n  });\n});\n"),
                 "was changed or cut at `describe('lines'");
+}
+
+static void a_merge_keeps_the_tests_of_both_sides(void **state)
+{
+    ARENA_LOCAL(a);
+    const struct stack *s = *state;
+    static const char end[] = "});\n", one[] = "\n  it('one', () => {});\n", two[] = "\n  it('two', () => {});\n";
+    const char *open = JOINED(head, helper, "describe('lines', () => {\n  it('are counted', () => {\n    check('a\\nb', 2);\n  });\n");
+    const char *texts[] = { JOINED(open, one, end), JOINED(open, two, end), JOINED(open, one, two, end), JOINED(open, two, "  beforeEach(() => {});\n", one, end) };
+    struct stack_text t[4];
+    for (size_t i = 0; i < 4; i++)
+        t[i] = (struct stack_text){ texts[i], strlen(texts[i]) };
+    for (size_t side = 0; side < 2; side++) {
+        assert_string_equal(stack_merged_only(s, &a, "tests/words.test.js", &t[side], &t[!side], &t[2]), "");
+        assert_non_null(strstr(stack_merged_only(s, &a, "tests/words.test.js", &t[side], &t[!side], &t[3]), "has the new line `beforeEach(() => {});`"));
+    }
+    assert_non_null(strstr(stack_merged_only(s, &a, "tests/words.test.js", &t[0], &t[1], &t[1]), "was changed or cut at `it('one'"));
 }
 
 /* ---- judging ---- */
@@ -261,6 +281,7 @@ int main(void)
         cmocka_unit_test(only_test_files_have_tests),
         cmocka_unit_test(files_of_tests_grow_by_whole_tests),
         cmocka_unit_test(what_is_there_keeps_its_bytes_and_its_meaning),
+        cmocka_unit_test(a_merge_keeps_the_tests_of_both_sides),
         cmocka_unit_test(messages_are_judged),
         cmocka_unit_test(volatile_text_is_stripped),
     };
