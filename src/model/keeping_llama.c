@@ -36,7 +36,8 @@ static const char *path_in(struct arena *a, const struct instance *i, const char
 
 static int64_t llama_context(const struct instance *i)
 {
-    if (i->entry.context)
+    /* Beyond the trained context memory is taken and never used. */
+    if (i->entry.context && (!i->entry.trained_context || i->entry.context < i->entry.trained_context))
         return i->entry.context;
     return i->entry.trained_context && i->entry.trained_context < DEFAULT_CONTEXT ? i->entry.trained_context : DEFAULT_CONTEXT;
 }
@@ -95,10 +96,11 @@ static const char *program_of(const struct instance *i)
 static const char *const *environment_of(struct arena *a, const struct instance *i)
 {
     const struct texts *more = &i->backend.environment;
-    const char **env = ARENA_ARRAY(a, const char *, more->count + 3);
+    const char **env = ARENA_ARRAY(a, const char *, more->count + 4);
     size_t count = 0;
     env[count++] = "PATH=" PROCESS_PATH;
     env[count++] = "LANG=C.UTF-8";
+    env[count++] = "GGML_NO_BACKTRACE=1"; /* else an abort may leave it stopped in a debugger */
     for (size_t k = 0; k < more->count; k++)
         env[count++] = more->items[k];
     env[count] = NULL;
