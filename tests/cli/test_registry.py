@@ -1,6 +1,7 @@
 """tandem model: entries in and out, routes, files; and what is said when something is wrong."""
 import hashlib
 import json
+import struct
 
 import home
 
@@ -75,14 +76,52 @@ class Registry(home.Home):
         self.assertIn("route.changed", log)
 
 
+def gguf(seed=0):
+    """The smallest file that is a model by its form: its numbers, and one tensor."""
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+
+    numbers = {"block_count": 1, "context_length": 512, "embedding_length": 32, "attention.head_count": 1}
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 1 + len(numbers)) + text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    for name, number in numbers.items():
+        head += text("llama." + name) + struct.pack("<II", 4, number)
+    head += text("output.weight") + struct.pack("<IQIQ", 1, 32, 0, 0)
+    return head + b"\0" * (-len(head) % 32) + bytes([seed]) * 128
+
+
 class Files(home.Home):
-    def test_a_file_that_is_not_there_or_not_the_expected_one_is_refused(self):
-        model = self.room / "m.gguf"
-        self.refused(1, "there is no file", "model", "import", model)
-        model.write_bytes(b"GGUF")
-        self.refused(1, "is not the file that was expected: its SHA-256 is " + hashlib.sha256(b"GGUF").hexdigest(),
-                     "model", "import", model, "--sha256", "0" * 64)
-        self.assertEqual(list((self.home / "models").glob("*")) if (self.home / "models").exists() else [], [])
+    def setUp(self):
+        super().setUp()
+        self.model = self.room / "m.gguf"
+        self.model.write_bytes(gguf())
+
+    def shelf(self):
+        return sorted(p.name for p in (self.home / "models").glob("*"))
+
+    def test_a_file_that_is_not_there_or_no_model_is_refused(self):
+        self.refused(1, "there is no file", "model", "import", "absent.gguf")
+        self.model.write_bytes(b"<html>Sign in</html>")
+        self.refused(1, "m.gguf: is no GGUF model", "model", "import", self.model)
+        self.model.write_bytes(gguf()[:-100])
+        self.refused(1, "m.gguf: is cut off: 100 of", "model", "import", self.model)
+        self.assertEqual(self.shelf(), [])
+
+    def test_a_file_that_is_not_the_expected_one_is_refused(self):
+        digest = hashlib.sha256(gguf()).hexdigest()
+        self.refused(1, "is not the file that was expected: its SHA-256 is " + digest, "model", "import", self.model, "--sha256", "0" * 64)
+        self.assertEqual(self.shelf(), [])
+        self.good("model", "import", self.model, "--sha256", digest)
+        self.assertEqual(self.shelf(), [digest + ".gguf"])
+
+    def test_a_file_under_the_same_name_is_the_next_version(self):
+        self.assertIn("m is taken in: llama", self.good("model", "import", self.model))
+        self.assertIn("nothing has changed", self.good("model", "import", self.model))
+        self.model.write_bytes(gguf(1))
+        self.good("model", "import", self.model)
+        model = json.loads(self.good("model", "list", "--json"))["models"][0]
+        self.assertEqual((model["id"], model["version"], model["file"]), ("m", 2, hashlib.sha256(gguf(1)).hexdigest()))
+        self.good("model", "rm", "m")
+        self.assertEqual(len(self.shelf()), 1)  # the first version's, which nobody names any more
 
 
 if __name__ == "__main__":
