@@ -1,17 +1,12 @@
 /* JavaScript suites in the real sandbox with the real Node.js; skipped where that is missing. */
 #include "check.h"
 #include "git_fixture.h"
+#include "stack_stage.h"
 
 #include "base/str.h"
 #include "os/files.h"
 #include "os/share.h"
 #include "repo/stack.h"
-
-struct stage {
-    struct fixture *f;
-    struct stack *stack;
-    struct arena *a;
-};
 
 /* Our stack, with `seconds` for each test; skips the test where it cannot be used. */
 static struct stage stage_make(void **state, int seconds)
@@ -32,59 +27,6 @@ static struct stage stage_make(void **state, int seconds)
     print_message("%s\n", lacks);
     skip();
     return st;
-}
-
-#define PAIRS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
-/* The scaffold's tree with more files. */
-static struct oid scaffolded(struct stage *st, const char *const *pairs)
-{
-    struct tree_change *files;
-    size_t count;
-    check_ok(stack_scaffold(st->stack, st->a, "demo", &files, &count, &st->f->e), &st->f->e);
-    struct oid empty = { "" }, base;
-    check_ok(repo_write_tree(st->f->r, &empty, files, count, &base, &st->f->e), &st->f->e);
-    return tree_with(st->f, &base, pairs);
-}
-
-static struct suite_run run_with(struct stage *st, const struct oid *tree, const struct suite_options *o)
-{
-    struct suite_run run;
-    check_ok(stack_run(st->stack, fixture_sandbox, st->f->r, tree, o, st->a, &run, &st->f->e), &st->f->e);
-    return run;
-}
-
-static const struct test_result *found(const struct suite_run *run, const char *id)
-{
-    const struct test_result *t = results_find(&run->results, id);
-    for (size_t i = 0; !t && i < run->results.count; i++)
-        print_message("have %s\n", run->results.tests[i].id);
-    if (!t)
-        fail_msg("no %s; trouble: \"%s\"; output:\n%s", id, run->trouble, run->output);
-    return t;
-}
-
-static void check_outcome(const struct suite_run *run, const char *id, enum test_outcome outcome, const char *words)
-{
-    const struct test_result *t = found(run, id);
-    if (t->outcome != (int)outcome || !strstr(t->message, words))
-        fail_msg("%s: %s, not %s with \"%s\":\n%s", id, test_outcome_names[t->outcome], test_outcome_names[outcome], words, t->message);
-}
-
-static void check_completed(const struct suite_run *run)
-{
-    if (!run->completed)
-        fail_msg("not completed: \"%s\"; status %d; output:\n%s", run->trouble, run->exit_status, run->output);
-}
-
-/* Judges the failure of one test against the tree it ran on. */
-static struct failure judged(struct stage *st, const struct oid *tree, const struct suite_run *run, const char *id)
-{
-    struct stack_sources *sources;
-    struct failure failure;
-    check_ok(stack_sources_read(st->stack, st->f->r, tree, st->a, &sources, &st->f->e), &st->f->e);
-    stack_judge(st->stack, sources, st->a, found(run, id)->message, &failure);
-    return failure;
 }
 
 static void check_kind(struct stage *st, const struct oid *tree, const struct suite_run *run, const char *id, enum failure_kind kind, const char *absent)
