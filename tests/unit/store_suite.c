@@ -515,6 +515,23 @@ static void a_reader_that_knows_more_than_the_home_says_so(void **state)
     store_free(reader);
 }
 
+static void tell_fault(const char *text, void *ctx)
+{
+    (void)ctx;
+    fail_msg("%s", text);
+}
+
+static void a_home_older_than_a_type_verifies_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    const struct doc_type *const types[] = { suite_types[0], suite_types[1], &stranger_type };
+    struct store *reader;
+    int64_t events;
+    check_ok(store_open_on(&reader, suite_engine, f->home, false, types, 3, &f->err), &f->err);
+    check_ok(store_verify(reader, tell_fault, NULL, &events, &f->err), &f->err);
+    store_free(reader);
+}
+
 static void descriptions_that_cannot_be_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -563,6 +580,7 @@ void store_suite(struct suite *s, const struct store_engine *engine)
         IN_A_HOME(a_description_that_changes_takes_its_documents_along),
         IN_A_HOME(a_change_of_description_that_was_cut_short_is_made_again),
         IN_A_HOME(a_reader_that_knows_more_than_the_home_says_so),
+        IN_A_HOME(a_home_older_than_a_type_verifies_all_the_same),
         IN_A_HOME(descriptions_that_cannot_be_are_refused),
     };
     SUITE_ADD(s, tests);
