@@ -74,6 +74,9 @@ static const struct setting table[] = {
     INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),
     INT(model_load_s, 1, 86400, "900", "seconds", "time for loading a model"),
     INT(model_ageing_s, 0, 86400, "60", "seconds", "after this wait even a model with work to do makes room for another"),
+    INT(embed_texts, 1, 10000, "32", "texts", "of one request for vectors"),
+    INT(embed_bytes, 1024, 67108864, "131072", "bytes", "of one request for vectors, unless it is a single text"),
+    INT(vectors_kept, 0, 10000000, "200000", "vectors", "of texts, that are kept in the home; more are made each time"),
 #undef GROUP
 #define GROUP "Running tests"
     INT(suite_timeout_s, 1, 86400, "120", "seconds", "time for one run of a test suite"),

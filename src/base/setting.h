@@ -43,6 +43,7 @@ struct settings {
     /* running models */
     const char *models_dir, *llama_server, *listen;
     int64_t model_memory_mib, model_vram_mib, model_queue, model_load_s, model_ageing_s;
+    int64_t embed_texts, embed_bytes, vectors_kept;
     /* running tests */
     int64_t suite_timeout_s, prepare_timeout_s, cache_mib, memory_mib, processes;
     int64_t file_mib, tmp_mib, disk_mib, output_kib;

@@ -92,7 +92,7 @@ static int start(struct serving *s, struct err *e)
     s->gateway = (struct gateway){ s->session.manager, s->session.store, on_call, s };
     s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, allow };
     s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, allow };
-    s->home = (struct home_api){ s->session.manager, s->session.store };
+    s->home = (struct home_api){ s->session.manager, s->session.store, in->settings.vectors_kept };
     s->tables[2] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &s->home, allow_owner };
     struct http_options o = { .tables = s->tables, .table_count = 3 };
     int r = call_log_new(&s->log, s->session.store, e);

@@ -17,5 +17,6 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
 int models_remove(struct session *s, const char *id, struct err *e);
 
 extern const struct command action_load, action_unload, action_ask; /* cmd_model_ask.c */
+extern const struct command action_embed;                           /* cmd_model_embed.c */
 
 #endif

@@ -113,6 +113,8 @@ void model_options_from_settings(const struct settings *set, struct model_option
     o->stall_ms = set->stall_s * 1000;
     o->total_ms = set->total_s * 1000;
     o->patience_ms = set->patience_s * 1000;
+    o->embed_texts = set->embed_texts;
+    o->embed_bytes = set->embed_bytes;
     o->max_answer_bytes = set->answer_kib * 1024;
     o->api_key_file = *set->api_key_file ? set->api_key_file : NULL;
     o->ca_file = *set->ca_file ? set->ca_file : NULL;

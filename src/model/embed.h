@@ -1,7 +1,7 @@
 /* model/embed.h - texts as vectors, for finding what is alike.
  *
  * Vectors of two models, or of two versions of one, cannot be compared: who keeps vectors keeps
- * `model` and `dimensions` beside them.  (Caching is not done here.)
+ * `model`, `version` and `dimensions` beside them, as vectors.h does.
  *
  * Threads: as model_chat.
  */
@@ -26,6 +26,7 @@ struct embeddings {
     size_t count;
     size_t dimensions;       /* 0 when no text was given */
     char model[128];         /* as reported with the answer, else as described */
+    int64_t version;         /* of the registry; 0: none */
     int64_t prompt_tokens;   /* of all texts; -1: not reported */
     int64_t retries;
     int64_t total_us;

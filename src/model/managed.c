@@ -173,6 +173,44 @@ static int managed_forward(struct model *model, const struct forward_request *q,
     return r;
 }
 
+/* ---- vectors ---- */
+
+static int embed_once(struct managed *m, struct pool *p, const struct embed_request *q, struct embeddings *v, struct err *e)
+{
+    struct waiter w;
+    int r = admit(m->manager, p, NULL, q->cancel, &w, e);
+    if (r < 0)
+        return r;
+    struct model *model = w.instance->model; /* stays as long as the call is in flight */
+    r = model->backend->embed ? model->backend->embed(model, q, v, e)
+                              : err_set(e, ERR_SETUP, "%s makes no vectors; choose another model for that", p->model);
+    v->version = w.instance->entry.version;
+    admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
+    return r;
+}
+
+static int managed_embed(struct model *model, const struct embed_request *q, struct embeddings *v, struct err *e)
+{
+    struct managed *m = (struct managed *)model;
+    struct pool *p;
+    json_t *sampling;
+    int r = find_pool(m, &p, &sampling, e);
+    if (r < 0)
+        return r;
+    json_decref(sampling);
+    for (int life = 0; life < MAX_LIVES; life++) {
+        r = embed_once(m, p, q, v, e);
+        if (r == 0 || !is_the_server_s_fault(r) || is_cancelled(q->cancel))
+            break;
+        embeddings_release(v);
+        v->prompt_tokens = -1;
+        v->retries++;
+    }
+    if (r == 0)
+        snprintf(v->model, sizeof v->model, "%s", p->model);
+    return r;
+}
+
 /* What the registry says, when that is all there is to know; otherwise the model is loaded. */
 static int managed_describe(struct model *model, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
                             struct err *e)
@@ -212,7 +250,7 @@ static void managed_free(struct model *model)
 
 static const struct backend managed_backend = {
     .name = "manager", .describe = managed_describe, .chat = managed_chat,
-    .forward = managed_forward, .free = managed_free,
+    .forward = managed_forward, .embed = managed_embed, .free = managed_free,
 };
 
 size_t manager_steps(struct manager *m, const char *name)

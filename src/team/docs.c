@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "model/registry.h"
+#include "model/vectors.h"
 
 const char *const project_state_names[] = { "spec", "spec-approval", "plan", "plan-approval",
                                             "build", "done", "stopped", NULL };
@@ -269,7 +270,7 @@ DOC_TYPE(queue_state);
 const struct doc_type *const team_doc_types[] = {
     &project_type, &spec_type, &functionality_type, &ticket_type, &conversation_type,
     &run_type, &evidence_type, &task_type, &intent_type, &queue_state_type,
-    &backend_type, &model_type, &route_type,
+    &backend_type, &model_type, &route_type, &vector_type, &vector_source_type,
 };
 const size_t team_doc_type_count = sizeof team_doc_types / sizeof *team_doc_types;
 

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "model/vectors.h"
 
 enum { MAX_BODY = 4 << 20 };
 
@@ -22,6 +23,12 @@ static const struct field removal_fields[] = {
     FIELD(struct home_removal, id, FIELD_TEXT, .required = true, .max = 100),
 };
 const struct record home_removal_record = RECORD("removal", struct home_removal, removal_fields);
+
+static const struct field embedding_fields[] = {
+    FIELD(struct home_embedding, name, FIELD_TEXT, .required = true, .max = 100),
+    FIELD(struct home_embedding, texts, FIELD_TEXTS, .required = true, .max = 10000),
+};
+const struct record home_embedding_record = RECORD("embedding", struct home_embedding, embedding_fields);
 
 static int read_body(struct http_exchange *x, const struct record *r, void *ret, struct err *e)
 {
@@ -129,9 +136,47 @@ static int unload(struct http_exchange *x, void *ctx, struct err *e)
     return r < 0 ? r : answer_done(x);
 }
 
+static json_t *vector_list(const struct embeddings *v)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < v->count; i++) {
+        json_t *one = json_array();
+        for (size_t k = 0; k < v->dimensions; k++)
+            json_array_append_new(one, json_real((double)v->values[i * v->dimensions + k]));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static int embed(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_embedding wish;
+    struct vectors v;
+    int r = read_body(x, &home_embedding_record, &wish, e);
+    if (r < 0)
+        return r;
+    struct model *m = manager_model(h->manager, wish.name, 0);
+    struct vectors_wish w = { wish.name, { wish.texts.items, wish.texts.count, x->cancel }, h->vectors_kept };
+    r = vectors_of(h->store, m, &w, &v, e);
+    model_free(m);
+    if (r < 0)
+        return r;
+    json_t *o = json_keep(x->arena, json_object());
+    json_put_text(o, "model", v.all.model);
+    json_put_int(o, "version", v.all.version);
+    json_put_int(o, "kept", (int64_t)v.kept);
+    json_put_text(o, "before", v.before);
+    json_put(o, "vectors", vector_list(&v.all));
+    vectors_release(&v);
+    http_answer_json(x, 200, o);
+    return 0;
+}
+
 const struct http_route home_routes[] = {
     { "POST", "/tandem/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
     { "POST", "/tandem/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
+    { "POST", "/tandem/embed", embed, .permission = "home", .max_body = 32 << 20, .doc = "vectors of texts, those kept from the store" },
     { "GET", "/tandem/models", show_models, .permission = "home", .doc = "every instance and its slots" },
     { "POST", "/tandem/models/{id}/load", load, .permission = "home", .max_body = 1024, .doc = "loads a model and waits for it" },
     { "POST", "/tandem/models/{id}/unload", unload, .permission = "home", .max_body = 1024, .doc = "lets a model go" },

@@ -7,6 +7,7 @@
  *     POST /tandem/registry/remove     {"person", "kind", "id"}
  *     POST /tandem/models/{id}/load    waits until it is ready -> {"context", "memory_mib", "load_ms"}
  *     POST /tandem/models/{id}/unload
+ *     POST /tandem/embed               {"name", "texts"} -> {"model", "version", "kept", "before", "vectors"}
  *     GET  /tandem/models              every instance and its slots
  *
  * Threads: handlers run on the server's workers.
@@ -21,6 +22,7 @@
 struct home_api {
     struct manager *manager;
     struct store *store;
+    int64_t vectors_kept; /* setting */
 };
 
 /* The table's context is a struct home_api. */
@@ -37,6 +39,10 @@ struct home_removal {
     int kind; /* enum registry_kind */
     const char *id;
 };
-extern const struct record home_change_record, home_removal_record;
+struct home_embedding {
+    const char *name;
+    struct texts texts;
+};
+extern const struct record home_change_record, home_removal_record, home_embedding_record;
 
 #endif

@@ -44,6 +44,7 @@ class FakeModel:
                        list(answer) if isinstance(answer, list) else [answer]) for role, words, answer in table]
         self.asked = []  # (role, last request, answer)
         self.requests = []  # (role, all of its messages)
+        self.embedded = []  # texts of each request for vectors
         self.lock = threading.Lock()
         self.loading = threading.Event()  # while set it only says that it loads a model
         self.waited_for = threading.Event()  # somebody was told so
@@ -79,6 +80,9 @@ class FakeModel:
 
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path.endswith("/embeddings"):
+                    self.send(Raw(json.dumps(fake.vectors(request)).encode(), "application/json"))
+                    return
                 text = fake.answer(request["model"], request["messages"])
                 self.send(text if isinstance(text, Raw) else Raw(stream(request["model"], text)))
 
@@ -108,6 +112,15 @@ class FakeModel:
             self.asked.append((role, last, answer))
             self.requests.append((role, messages))
         return answer
+
+    def vectors(self, request):
+        """How often each letter occurs in a text."""
+        texts = request["input"]
+        with self.lock:
+            self.embedded.append(texts)
+        data = [{"object": "embedding", "index": i, "embedding": [text.count(chr(ord("a") + n)) for n in range(26)]}
+                for i, text in enumerate(texts)]
+        return {"object": "list", "model": request["model"], "data": data, "usage": {"prompt_tokens": len(texts), "total_tokens": len(texts)}}
 
     def close(self):
         self.server.shutdown()

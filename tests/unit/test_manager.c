@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "model/embed.h"
 #include "model/manager.h"
 #include "model/registry.h"
 
@@ -420,6 +421,28 @@ static void a_removed_model_leaves_and_is_not_found(void **state)
     assert_int_equal(kill(pid, 0), -1);
 }
 
+static void vectors_come_through_a_slot_and_say_their_version(void **state)
+{
+    struct fixture *f = *state;
+    entries(f, "models:\n" MODEL("nomic", ", capabilities: [embed], version: 3") MODEL("chat", ""));
+    open_manager(f);
+    struct model *m = manager_model(f->manager, "nomic", 0), *chat = manager_model(f->manager, "chat", 0);
+    const char *const texts[] = { "one", "two" };
+    struct embed_request q = { texts, 2, NULL };
+    struct embeddings v;
+    check_ok(model_embed(m, &q, &v, &f->e), &f->e);
+    assert_string_equal(v.model, "nomic");
+    assert_int_equal(v.version, 3);
+    assert_int_equal(v.count, 2);
+    embeddings_release(&v);
+    assert_int_equal(look(f, "nomic").calls, 1);
+    assert_int_equal(look(f, "nomic").in_flight, 0);
+    check_err(model_embed(chat, &q, &v, &f->e), ERR_SETUP, &f->e, "does not support embeddings");
+    assert_int_equal(look(f, "chat").in_flight, 0);
+    model_free(m);
+    model_free(chat);
+}
+
 static void closing_ends_everything(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +480,7 @@ int main(void)
         TEST(more_calls_than_may_wait_are_turned_away),
         TEST(a_new_version_takes_over_and_no_call_is_lost),
         TEST(a_removed_model_leaves_and_is_not_found),
+        TEST(vectors_come_through_a_slot_and_say_their_version),
         TEST(closing_ends_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
