@@ -52,10 +52,14 @@ struct ends {
     int ours[3], theirs[3];
 };
 
-static int open_ends(bool with_input, bool merge, struct ends *d)
+static int open_ends(const struct process_options *o, bool with_input, struct ends *d)
 {
     int fd[2];
-    if (with_input) {
+    if (o->input_fd > 2) {
+        d->theirs[0] = fcntl(o->input_fd, F_DUPFD_CLOEXEC, 3);
+        if (d->theirs[0] < 0)
+            return -1;
+    } else if (with_input) {
         if (make_pipe(fd) != 0)
             return -1;
         d->theirs[0] = fd[0];
@@ -65,7 +69,7 @@ static int open_ends(bool with_input, bool merge, struct ends *d)
         if (d->theirs[0] < 0)
             return -1;
     }
-    for (int i = 1; i < (merge ? 2 : 3); i++) {
+    for (int i = 1; i < (o->merge_stderr ? 2 : 3); i++) {
         if (make_pipe(fd) != 0)
             return -1;
         d->ours[i] = fd[0];
@@ -86,13 +90,13 @@ int child_start(const struct process_options *o, const struct process_hooks *h, 
         return code;
     struct ends d = { { -1, -1, -1 }, { -1, -1, -1 } };
     struct child_pipes c = { .pid = -1, .pidfd = -1 };
-    if (open_ends(with_input, o->merge_stderr, &d) != 0) {
+    if (open_ends(o, with_input, &d) != 0) {
         code = err_set_errno(e, ERR_FAILED, errno, "cannot make the pipes for %s", o->argv[0]);
         goto out;
     }
     /* Else code under another uid could not open /dev/stdout, which is the pipe. */
     for (int i = 0; o->uid && i < 3; i++)
-        if ((i || with_input) && d.theirs[i] >= 0 && fchown(d.theirs[i], o->uid, o->uid) != 0) {
+        if ((i || with_input || o->input_fd > 2) && d.theirs[i] >= 0 && fchown(d.theirs[i], o->uid, o->uid) != 0) {
             code = err_set_errno(e, ERR_FAILED, errno, "cannot give the pipes of %s away", o->argv[0]);
             goto out;
         }

@@ -80,10 +80,10 @@ static bool take(struct running *r, int stream)
         return false;
     }
     size_t room = r->max_output - kept->len, len = (size_t)n;
-    bool flood = len > room;
+    bool flood = len > room && !r->o->endless;
     if (flood)
         len = room;
-    str_add_bytes(kept, bytes, len);
+    str_add_bytes(kept, bytes, len < room ? len : room);
     if (r->o->on_output && len)
         r->o->on_output(stream, bytes, len, r->o->ctx);
     if (flood) {

@@ -40,8 +40,10 @@ struct process_options {
     const char *cwd;            /* NULL: "/" */
     const void *input;          /* fed to standard input; NULL: /dev/null */
     size_t input_len;
+    int input_fd;               /* above 2: is standard input instead; stays the caller's */
     int64_t timeout_ms;         /* 0: none; afterwards the process group is killed */
     size_t max_output;          /* bytes kept per stream; more ends the process group. 0: 16 MiB */
+    bool endless;               /* more is only seen by on_output, and ends nothing */
     bool merge_stderr;          /* standard error goes where standard output goes */
     const atomic_bool *cancel;  /* polled every 20 ms; true kills the process group; may be NULL */
     /* Sees output as it comes (stream 1 or 2), besides its being kept; may be NULL.  Called on

@@ -33,7 +33,7 @@
 #include <unistd.h>
 
 enum {
-    TICK_MS = 50,
+    TICK_MS = 50, SLOW_TICK_MS = 1000,
     GROUP_SLACK = 5,       /* a thread of ours, the watcher, bubblewrap and the first process count, too */
     DISK_RESERVE_MIB = 64, /* a run ends rather than leave less than this on the disk */
     GONE_WAIT_MS = 5000,
@@ -158,7 +158,8 @@ static int open_as(struct sandbox **ret, enum sandbox_mode mode, const char *scr
     *s = (struct sandbox){ .mode = mode, .root = can_change_uid(), .scratch_fd = -1, .init_fd = -1,
                            .filter_fd = { -1, -1 } };
     pthread_mutex_init(&s->lock, NULL);
-    s->next_slot = (unsigned)getpid() * 37; /* two Tandems seldom share a uid */
+    static atomic_uint opened;
+    s->next_slot = (unsigned)getpid() * 37 + atomic_fetch_add(&opened, 1) * 400; /* two Tandems, or sandboxes, seldom share a uid */
     note_users(s);
     int code = prepare(s, scratch, e);
     if (code == 0 && mode == SANDBOX_BWRAP) {
@@ -217,6 +218,8 @@ struct under_way {
     struct cgroup *group;  /* NULL: none */
     int control[2];        /* ours, theirs */
     int filter_fd;
+    int kept_fd;           /* of a file that cannot be mounted */
+    size_t kept_index;
     bool ready, ended;
     int exec_errno;        /* other than 0: the program could not be executed */
     int wait_status;
@@ -313,15 +316,32 @@ static int open_filter(struct under_way *u, struct err *e)
     return u->filter_fd < 0 ? err_set_errno(e, ERR_FAILED, errno, "cannot open the filter of system calls") : 0;
 }
 
-static int check_sources(const struct sandbox *s, const struct sandbox_run *run, struct err *e)
+/* Opens a file that the room's uid cannot reach but may read; false: it is no such file. */
+static bool keep_open(struct under_way *u, size_t index)
 {
+    struct stat st;
+    if (u->kept_fd >= 0 || u->s->mode == SANDBOX_NONE)
+        return false;
+    int fd = open(u->run->readonly[index].source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    u->kept_fd = fcntl(fd, F_DUPFD_CLOEXEC, INIT_KEPT_FD + 1);
+    close(fd);
+    u->kept_index = index;
+    return u->kept_fd >= 0 && fstat(u->kept_fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IROTH | S_IWOTH)) == S_IROTH;
+}
+
+static int check_sources(struct under_way *u, struct err *e)
+{
+    const struct sandbox *s = u->s;
+    const struct sandbox_run *run = u->run;
     for (size_t i = 0; i < run->readonly_count; i++) {
         const char *source = run->readonly[i].source;
         if (access(source, F_OK) != 0)
             return err_set_errno(e, ERR_NOT_FOUND, errno, "cannot mount %s in the sandbox", source);
         size_t room_len = strlen(run->room->path);
         bool in_room = strncmp(source, run->room->path, room_len) == 0 && source[room_len] == '/';
-        if (s->root && !in_room && !sandbox_is_open_to_all(source))
+        if (s->root && !in_room && !sandbox_is_open_to_all(source) && !keep_open(u, i))
             return err_set(e, ERR_REFUSED, "cannot mount %s in the sandbox: it runs under a user id of its own, which "
                            "cannot reach it; put it outside of home directories, open to all", source);
     }
@@ -332,19 +352,21 @@ static int run_child(struct under_way *u, const char *const *probe_args, struct 
 {
     ARENA_LOCAL(a);
     const struct sandbox *s = u->s;
-    const int keep[3] = { u->control[1], s->init_fd, u->filter_fd };
+    const int keep[4] = { u->control[1], s->init_fd, u->filter_fd, u->kept_fd };
+    const struct sandbox_fds fds = { u->control[1], u->filter_fd, u->kept_fd, u->kept_index };
     const char *cwd = s->mode == SANDBOX_NONE ? arena_printf(&a, "%s/work", u->run->room->path) : NULL;
     struct process_options o = {
-        .argv = sandbox_command(s, u->run, u->limits, probe_args, u->control[1], u->filter_fd, &a),
-        .cwd = cwd, .timeout_ms = u->limits->timeout_ms, .max_output = u->limits->max_output, .cancel = u->run->cancel,
+        .argv = sandbox_command(s, u->run, u->limits, probe_args, &fds, &a),
+        .cwd = cwd, .timeout_ms = u->limits->timeout_ms, .max_output = u->limits->max_output, .endless = u->run->endless,
+        .input_fd = u->run->input_fd, .cancel = u->run->cancel,
         .on_output = u->run->on_output, .ctx = u->run->ctx, .keep_fds = keep,
-        .keep_fd_count = s->mode == SANDBOX_NONE ? 2 : 3, .uid = s->root ? u->run->room->uid : 0,
+        .keep_fd_count = s->mode == SANDBOX_NONE ? 2 : u->kept_fd < 0 ? 3 : 4, .uid = s->root ? u->run->room->uid : 0,
         .kind = PROCESS_KIND_SANDBOX,
     };
     struct process_hooks h = {
         .spawner = u->group ? cgroup_spawner(u->group) : NULL, .cgroup_fd = u->group ? cgroup_dir_fd(u->group) : 0,
         .expendable = true,
-        .control_fd = u->control[0], .on_control = on_control, .tick_ms = TICK_MS, .on_tick = on_tick,
+        .control_fd = u->control[0], .on_control = on_control, .tick_ms = u->limits->timeout_ms ? TICK_MS : SLOW_TICK_MS, .on_tick = on_tick,
         .soft_signal = SIGTERM, .ctx = u,
     };
     return process_run_hooked(&o, &h, ret, e);
@@ -394,7 +416,7 @@ static void judge(struct under_way *u, struct sandbox_result *r)
 
 static int set_up(struct under_way *u, struct err *e)
 {
-    int code = check_sources(u->s, u->run, e);
+    int code = check_sources(u, e);
     if (code == 0)
         code = sandbox_room_own(u->s, u->run->room, e);
     if (code == 0)
@@ -411,7 +433,7 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
                     struct sandbox_result *ret, struct err *e)
 {
     struct under_way u = { .s = s, .run = run, .limits = run->limits ? run->limits : &sandbox_default_limits,
-                           .control = { -1, -1 }, .filter_fd = -1 };
+                           .control = { -1, -1 }, .filter_fd = -1, .kept_fd = -1 };
     struct sandbox_result r = { .process = { .out = STR_INIT, .err = STR_INIT } };
     int64_t started_us = clock_steady_us(), counted_us = process_times_thread().wall_us[PROCESS_KIND_SANDBOX];
     int code = set_up(&u, e);
@@ -426,6 +448,7 @@ int sandbox_execute(struct sandbox *s, const struct sandbox_run *run, const char
     }
     child_close(&u.control[0]);
     child_close(&u.filter_fd);
+    child_close(&u.kept_fd);
     if (u.group)
         cgroup_give_back(s->cgroups, u.group);
     /* What is around the process belongs to it in the account of time. */

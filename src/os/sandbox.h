@@ -36,7 +36,7 @@ enum sandbox_mode {
 #define SANDBOX_MAX_ROOMS 256
 
 struct sandbox_limits {
-    int64_t timeout_ms;      /* wall time */
+    int64_t timeout_ms;      /* wall time; 0: it runs until it is cancelled */
     int64_t memory_mib;      /* of all processes together by cgroup; without one, of each (address space) */
     int64_t processes;       /* and threads, at a time */
     int64_t file_mib;        /* largest file */
@@ -90,8 +90,12 @@ struct sandbox_run {
     const char *const *env;         /* over PATH, HOME=/tmp, LANG=C.UTF-8, TZ=UTC; NULL: none */
     const struct sandbox_room *room;
     bool work_readonly;
+    int input_fd;                   /* above 2: its standard input; without it there is none */
+    bool endless;                   /* output beyond max_output is only seen by on_output, and ends nothing */
     /* Further read-only mounts.  As root the source must be open to everybody (not in root's
-     * home) or lie in the room: it is the room's uid that mounts it. */
+     * home) or lie in the room: it is the room's uid that mounts it.  One file out of its reach may
+     * be among them all the same, if others may read it: the program inherits it open, as
+     * descriptor 3, and finds a link to that. */
     struct { const char *source, *target; } readonly[8];
     size_t readonly_count;
     bool network;                   /* keep the host's network (a project's prepare step, when allowed) */

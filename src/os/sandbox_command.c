@@ -169,7 +169,7 @@ static void add_temporary(struct args *a, const char *path, int64_t bytes)
 }
 
 static void add_sandbox(struct args *a, const struct sandbox *s, const struct sandbox_run *run,
-                        const struct sandbox_limits *limits, int filter_fd)
+                        const struct sandbox_limits *limits, const struct sandbox_fds *fds)
 {
     ADD(a, s->bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try");
     if (!run->network)
@@ -184,10 +184,14 @@ static void add_sandbox(struct args *a, const struct sandbox *s, const struct sa
     ADD(a, "--dir", "/var", "--symlink", "../tmp", "/var/tmp");
     ADD(a, run->work_readonly ? "--ro-bind" : "--bind", arena_printf(a->arena, "%s/work", run->room->path), "/work");
     ADD(a, "--bind", arena_printf(a->arena, "%s/out", run->room->path), "/out");
-    for (size_t i = 0; i < run->readonly_count; i++)
-        ADD(a, "--ro-bind", run->readonly[i].source, run->readonly[i].target);
+    for (size_t i = 0; i < run->readonly_count; i++) {
+        if (fds->kept >= 0 && fds->kept_index == i)
+            ADD(a, "--symlink", arena_printf(a->arena, "/proc/self/fd/%d", INIT_KEPT_FD), run->readonly[i].target);
+        else
+            ADD(a, "--ro-bind", run->readonly[i].source, run->readonly[i].target);
+    }
     ADD(a, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/");
-    ADD(a, "--chdir", "/work", "--seccomp", number(a, filter_fd), "--");
+    ADD(a, "--chdir", "/work", "--seccomp", number(a, fds->filter), "--");
 }
 
 /* ---- the program ---- */
@@ -228,7 +232,7 @@ static const char *init_path(struct args *a, const struct sandbox *s)
 }
 
 static void add_first(struct args *a, const struct sandbox *s, const struct sandbox_run *run,
-                     const struct sandbox_limits *limits, int control_fd)
+                     const struct sandbox_limits *limits, const struct sandbox_fds *fds)
 {
     bool grouped = s->mode == SANDBOX_BWRAP && cgroup_limits_memory(s->cgroups);
     const int64_t values[INIT_LIMITS] = {
@@ -237,9 +241,9 @@ static void add_first(struct args *a, const struct sandbox *s, const struct sand
         [INIT_LIMIT_PROCESSES] = s->mode == SANDBOX_BWRAP || s->root ? limits->processes + 1 : -1,
         [INIT_LIMIT_FILE] = limits->file_mib * SANDBOX_MIB,
         [INIT_LIMIT_OPEN] = OPEN_FILES,
-        [INIT_LIMIT_CPU] = limits->timeout_ms / 1000 + CPU_SLACK_S,
+        [INIT_LIMIT_CPU] = limits->timeout_ms ? limits->timeout_ms / 1000 + CPU_SLACK_S : -1,
     };
-    ADD(a, init_path(a, s), INIT_FIRST, number(a, control_fd));
+    ADD(a, init_path(a, s), INIT_FIRST, number(a, fds->control), number(a, fds->kept));
     for (int i = 0; i < INIT_LIMITS; i++)
         add(a, number(a, values[i]));
     add_env(a, s, run);
@@ -247,13 +251,13 @@ static void add_first(struct args *a, const struct sandbox *s, const struct sand
 
 const char *const *sandbox_command(const struct sandbox *s, const struct sandbox_run *run,
                                    const struct sandbox_limits *limits, const char *const *probe_args,
-                                   int control_fd, int filter_fd, struct arena *arena)
+                                   const struct sandbox_fds *fds, struct arena *arena)
 {
     struct args a = { .arena = arena };
     ADD(&a, init_path(&a, s), INIT_WATCHER);
     if (s->mode == SANDBOX_BWRAP)
-        add_sandbox(&a, s, run, limits, filter_fd);
-    add_first(&a, s, run, limits, control_fd);
+        add_sandbox(&a, s, run, limits, fds);
+    add_first(&a, s, run, limits, fds);
     if (probe_args)
         add(&a, INIT_PROBE);
     add_all(&a, probe_args ? probe_args : run->argv);

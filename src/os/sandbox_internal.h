@@ -5,6 +5,7 @@
  * sandbox_room.c     the scratch directory, rooms, what dead Tandems left
  * sandbox_shelf.c    what all rooms see, read-only
  * sandbox_test.c     the self-test
+ * sandbox_child.c    a program that is spoken to (sandbox_child.h)
  */
 #ifndef TANDEM_SANDBOX_INTERNAL_H
 #define TANDEM_SANDBOX_INTERNAL_H
@@ -47,11 +48,17 @@ int sandbox_room_own(const struct sandbox *s, const struct sandbox_room *room, s
 bool sandbox_is_open_to_all(const char *path);
 
 /* ---- sandbox_command.c ---- */
+/* What a run is given besides: `kept` is a file that cannot be mounted, the index-th of those to be,
+ * already open; -1: there is none. */
+struct sandbox_fds {
+    int control, filter, kept;
+    size_t kept_index;
+};
 /* The argv of one run: the watcher, bubblewrap, the first process, the program.  `probe_args`: the
  * self-test's attempts instead of a program. */
 const char *const *sandbox_command(const struct sandbox *s, const struct sandbox_run *run,
                                    const struct sandbox_limits *limits, const char *const *probe_args,
-                                   int control_fd, int filter_fd, struct arena *a);
+                                   const struct sandbox_fds *fds, struct arena *a);
 /* Makes the /etc that is seen inside, in the scratch directory. */
 int sandbox_etc_make(struct sandbox *s, struct err *e);
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "os/sandbox.h"
+#include "os/sandbox_child.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -200,6 +201,131 @@ static void further_directories_are_mounted_read_only(void **state)
     }
     sandbox_room_remove(box, &room);
     tmpdir_remove(&cache);
+}
+
+static void a_file_out_of_reach_is_handed_over_read_only(void **state)
+{
+    (void)state;
+    struct tmpdir closed = tmpdir_make();
+    struct err made;
+    STR_LOCAL(left);
+    char path[400];
+    snprintf(path, sizeof path, "%s/weights", closed.path);
+    check_ok(file_create(closed.fd, "weights", "tensors", 7, 0644, &made), &made);
+    struct sandbox_run how = { .argv = SH("cat /model/weights; echo x > /model/weights; rm /model/weights; echo x >> /model/weights"),
+                               .readonly = { { path, "/model/weights" } }, .readonly_count = 1 };
+    struct sandbox_result r = run(how);
+    assert_string_equal(r.process.out.data, "tensors");
+    check_ok(file_read(closed.fd, "weights", 100, &left, &made), &made);
+    assert_string_equal(left.data, "tensors");
+    sandbox_result_release(&r);
+    if (geteuid() == 0) {
+        struct sandbox_room room;
+        struct err e;
+        assert_int_equal(chmod(path, 0600), 0); /* not even others may read it */
+        check_ok(sandbox_room_make(box, &room, &e), &e);
+        how.room = &room;
+        check_err(sandbox_run(box, &how, &r, &e), ERR_REFUSED, &e, path);
+        sandbox_room_remove(box, &room);
+    }
+    tmpdir_remove(&closed);
+}
+
+/* ---- spoken to ---- */
+
+struct talk {
+    struct sandbox_room room;
+    struct sandbox_child *child;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct str heard;
+    int64_t bytes;
+    bool ended;
+};
+
+static void hear(int stream, const char *bytes, size_t len, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)stream;
+    pthread_mutex_lock(&t->lock);
+    t->bytes += (int64_t)len;
+    if (t->heard.len < 1000)
+        str_add_bytes(&t->heard, bytes, len);
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void note_end(void *ctx)
+{
+    struct talk *t = ctx;
+    pthread_mutex_lock(&t->lock);
+    t->ended = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void talk_begin(struct talk *t, const char *const *argv)
+{
+    static struct sandbox_limits limits;
+    struct err e;
+    limits = small;
+    limits.timeout_ms = 0;
+    *t = (struct talk){ .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .heard = STR_INIT };
+    check_ok(sandbox_room_make(box, &t->room, &e), &e);
+    struct sandbox_run how = { .argv = argv, .room = &t->room, .limits = &limits, .on_output = hear, .ctx = t };
+    check_ok(sandbox_child_start(&t->child, box, &how, note_end, &e), &e);
+}
+
+static void talk_end(struct talk *t)
+{
+    sandbox_child_free(t->child);
+    sandbox_room_remove(box, &t->room);
+    str_release(&t->heard);
+}
+
+static void a_program_is_spoken_to_and_ends_with_its_input(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct err e;
+    const struct sandbox_result *end;
+    talk_begin(&t, SH("while read line; do echo \"said $line\"; done; exit 7"));
+    check_ok(sandbox_child_send(t.child, "one\n", 4, &e), &e);
+    pthread_mutex_lock(&t.lock);
+    while (t.heard.len < strlen("said one\n"))
+        pthread_cond_wait(&t.changed, &t.lock);
+    assert_string_equal(t.heard.data, "said one\n");
+    pthread_mutex_unlock(&t.lock);
+    check_ok(sandbox_child_send(t.child, "two\n", 4, &e), &e);
+    sandbox_child_hang_up(t.child);
+    pthread_mutex_lock(&t.lock);
+    while (!t.ended)
+        pthread_cond_wait(&t.changed, &t.lock);
+    assert_string_equal(t.heard.data, "said one\nsaid two\n");
+    pthread_mutex_unlock(&t.lock);
+    check_ok(sandbox_child_end(t.child, &end, &e), &e);
+    assert_int_equal(end->process.end, PROCESS_EXITED);
+    assert_int_equal(end->process.status, 7);
+    talk_end(&t);
+}
+
+static void a_program_that_reads_nothing_and_prints_without_end_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct err e = { 0 };
+    static char megabyte[1 << 20];
+    int sent = 0;
+    talk_begin(&t, SH("trap '' TERM; while :; do printf '%1000s\\n' x; done"));
+    while (sent < 80 && sandbox_child_send(t.child, megabyte, sizeof megabyte, &e) == 0)
+        sent++;
+    assert_true(sent >= 63 && sent < 80);
+    assert_int_equal(e.code, ERR_LIMIT);
+    pthread_mutex_lock(&t.lock);
+    while (t.bytes < 5 << 20)
+        pthread_cond_wait(&t.changed, &t.lock);
+    pthread_mutex_unlock(&t.lock);
+    talk_end(&t); /* kills it */
 }
 
 /* ---- getting out ---- */
@@ -792,6 +918,9 @@ int main(void)
         cmocka_unit_test(tools_that_link_through_etc_alternatives_work),
         cmocka_unit_test(the_environment_is_ours_and_never_bubblewraps),
         cmocka_unit_test(further_directories_are_mounted_read_only),
+        cmocka_unit_test(a_file_out_of_reach_is_handed_over_read_only),
+        cmocka_unit_test(a_program_is_spoken_to_and_ends_with_its_input),
+        cmocka_unit_test(a_program_that_reads_nothing_and_prints_without_end_holds_nobody_up),
         cmocka_unit_test(output_is_seen_while_it_runs_and_a_flag_stops_it),
         cmocka_unit_test(every_attempt_to_get_out_fails_and_every_limit_holds),
         cmocka_unit_test(the_attempts_succeed_where_there_is_no_sandbox),

@@ -167,13 +167,27 @@ static void become_program(char **args)
     _exit(127);
 }
 
+/* Gives the descriptor that the program is to have its number; returns the first one that it is
+ * not to have. */
+static unsigned keep(int fd)
+{
+    if (fd < 0)
+        return INIT_KEPT_FD;
+    if (control <= INIT_KEPT_FD)
+        control = fcntl(control, F_DUPFD, INIT_KEPT_FD + 1);
+    if (fd != INIT_KEPT_FD)
+        dup2(fd, INIT_KEPT_FD);
+    return INIT_KEPT_FD + 1;
+}
+
 static int first(char **argv)
 {
     control = (int)strtol(argv[INIT_ARG_SOCKET], NULL, 10);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    unsigned first_unwanted = keep((int)strtol(argv[INIT_ARG_KEPT], NULL, 10));
     fcntl(control, F_SETFD, FD_CLOEXEC);
-    if (control > 3)
-        close_range(3, (unsigned)control - 1, 0);
+    if ((unsigned)control > first_unwanted)
+        close_range(first_unwanted, (unsigned)control - 1, 0);
     close_range((unsigned)control + 1, UINT_MAX, 0);
 
     say(INIT_READY, 0);

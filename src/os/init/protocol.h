@@ -23,7 +23,8 @@ struct init_message {
 
 /* The arguments: [0] any, [1] a role, then
  *   INIT_WATCHER  the argv to run and to clean up after;
- *   INIT_FIRST    the descriptor of the socket, INIT_LIMITS numbers (-1: unlimited), the
+ *   INIT_FIRST    the descriptor of the socket, one that the program is to have as INIT_KEPT_FD
+ *                 (-1: none), INIT_LIMITS numbers (-1: unlimited), the
  *                 count of environment strings, those, the program's argv (probe.h's for
  *                 INIT_PROBE). */
 #define INIT_WATCHER "watch"
@@ -36,7 +37,9 @@ enum init_limit {
     INIT_LIMIT_CPU,       /* seconds, of each process */
     INIT_LIMITS,
 };
-enum { INIT_ARG_ROLE = 1, INIT_ARG_SOCKET, INIT_ARG_COMMAND = INIT_ARG_SOCKET, INIT_ARG_LIMITS, INIT_ARG_ENV_COUNT = INIT_ARG_LIMITS + INIT_LIMITS };
+enum { INIT_ARG_ROLE = 1, INIT_ARG_SOCKET, INIT_ARG_COMMAND = INIT_ARG_SOCKET, INIT_ARG_KEPT, INIT_ARG_LIMITS, INIT_ARG_ENV_COUNT = INIT_ARG_LIMITS + INIT_LIMITS };
+
+enum { INIT_KEPT_FD = 3 };
 
 /* As argv[0] of the program: run the escape attempts of probe.c instead. */
 #define INIT_PROBE ":probe:"
