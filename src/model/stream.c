@@ -177,6 +177,13 @@ static void take_chunk(struct stream *s, const json_t *chunk)
         take_choice(s, choice);
 }
 
+bool stream_take(struct stream *s, const json_t *chunk)
+{
+    if (s->end == STREAM_OPEN)
+        take_chunk(s, chunk);
+    return s->end == STREAM_OPEN;
+}
+
 /* Bytes that are not UTF-8 become U+FFFD; NULL: not a JSON object. */
 static json_t *parse_object(const char *text, size_t len)
 {

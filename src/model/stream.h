@@ -50,6 +50,8 @@ void stream_release(struct stream *s);
 
 /* Takes bytes of the body; false: no more are needed, s->end says why. */
 bool stream_feed(struct stream *s, const char *bytes, size_t len);
+/* Takes one chunk that came otherwise, as the events of a body are taken; false as above. */
+bool stream_take(struct stream *s, const json_t *chunk);
 /* Looks at the deadlines; false: stop. */
 bool stream_tick(struct stream *s);
 /* The body ended, well or not.  Afterwards s->end is STREAM_OPEN if the answer is half. */
