@@ -68,7 +68,6 @@ static const struct setting table[] = {
 #define GROUP "Running models"
     TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),
     TEXT(llama_server, 4096, "llama-server", "llama.cpp's server: a program in /usr/local/bin or /usr/bin, or a path"),
-    TEXT(listen, 200, "127.0.0.1:8799", "HOST:PORT where tandem serve is found by other programs; none: on the home's socket alone"),
     INT(model_memory_mib, 0, 16777216, "0", "MiB", "memory for models; 0: three quarters of the machine's"),
     INT(model_vram_mib, 0, 16777216, "0", "MiB", "memory of the GPUs for models; 0: not counted"),
     INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),
@@ -77,6 +76,24 @@ static const struct setting table[] = {
     INT(embed_texts, 1, 10000, "32", "texts", "of one request for vectors"),
     INT(embed_bytes, 1024, 67108864, "131072", "bytes", "of one request for vectors, unless it is a single text"),
     INT(vectors_kept, 0, 10000000, "200000", "vectors", "of texts, that are kept in the home; more are made each time"),
+#undef GROUP
+#define GROUP "Serving"
+    TEXT(listen, 200, "127.0.0.1:8799", "HOST:PORT where tandem serve is found by other programs; none: on the home's socket alone"),
+    TEXT(hosts, 4096, "", "names under which the server is asked, besides addresses and localhost, with blanks between them; *: any"),
+    TEXT(origins, 4096, "", "origins whose web pages may ask (https://chat.example.org), with blanks between them; *: any"),
+    BOOL(keyless_local, "false", "programs on this machine need no key even when there are keys; not behind a reverse proxy"),
+    INT(queue_wait_s, 0, 86400, "600", "seconds", "how long a call of another program waits for a slot; 0: as long as it takes"),
+    INT(http_connections, 8, 100000, "1024", "connections", "open at once"),
+    INT(http_connections_per_address, 1, 100000, "256", "connections", "of them from one IPv4 address or IPv6 /64"),
+    INT(http_workers, 2, 4096, "256", "requests", "being worked at, waiting for a model included"),
+    INT(http_waiting, 0, 100000, "256", "requests", "that wait for a worker; more are turned away"),
+    INT(http_head_s, 1, 3600, "10", "seconds", "time for the head of a request, all of it"),
+    INT(http_idle_s, 1, 86400, "60", "seconds", "an idle connection is closed"),
+    INT(http_grace_s, 1, 3600, "10", "seconds", "time for a body or a whole answer, before http_rate counts"),
+    INT(http_rate, 1, 1000000000, "1024", "bytes", "what a second more is given for; slower clients are cut off"),
+    INT(http_stall_s, 1, 86400, "30", "seconds", "a stream that its client does not read is broken off"),
+    INT(http_body_mib, 1, 1024, "32", "MiB", "the largest body of a request"),
+    INT(http_bodies_mib, 1, 1048576, "256", "MiB", "the bodies of all requests under way"),
 #undef GROUP
 #define GROUP "Running tests"
     INT(suite_timeout_s, 1, 86400, "120", "seconds", "time for one run of a test suite"),

@@ -24,7 +24,7 @@ struct arena;
 struct err;
 struct str;
 
-enum { SETTING_MAX = 64 }; /* rows; checked when compiling */
+enum { SETTING_MAX = 96 }; /* rows; checked when compiling */
 
 enum setting_sandbox { SETTING_SANDBOX_REQUIRED, SETTING_SANDBOX_NONE };
 enum setting_when { SETTING_AUTO, SETTING_ALWAYS, SETTING_NEVER };
@@ -41,9 +41,14 @@ struct settings {
     int64_t connect_s, first_token_s, stall_s, total_s, patience_s;
     const char *api_key_file, *ca_file, *nearby;
     /* running models */
-    const char *models_dir, *llama_server, *listen;
+    const char *models_dir, *llama_server;
     int64_t model_memory_mib, model_vram_mib, model_queue, model_load_s, model_ageing_s;
     int64_t embed_texts, embed_bytes, vectors_kept;
+    /* serving */
+    const char *listen, *hosts, *origins;
+    bool keyless_local;
+    int64_t queue_wait_s, http_connections, http_connections_per_address, http_workers, http_waiting;
+    int64_t http_head_s, http_idle_s, http_grace_s, http_rate, http_stall_s, http_body_mib, http_bodies_mib;
     /* running tests */
     int64_t suite_timeout_s, prepare_timeout_s, cache_mib, memory_mib, processes;
     int64_t file_mib, tmp_mib, disk_mib, output_kib;

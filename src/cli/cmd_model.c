@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "base/yaml.h"
 #include "cli/models.h"
+#include "cli/output.h"
 #include "cli/server.h"
-#include "cli/text.h"
 #include "os/files.h"
 
 #include <stdlib.h>
@@ -40,24 +40,6 @@ static const char *used_by(struct arena *a, const struct registry *r, const char
 static const char *number_text(struct arena *a, int64_t n)
 {
     return n ? arena_printf(a, "%lld", (long long)n) : "-";
-}
-
-/* Rows of cells, each column as wide as its widest. */
-static void print_table(FILE *out, const char *const *cells, size_t columns, size_t rows)
-{
-    enum { MAX_COLUMNS = 16 };
-    size_t width[MAX_COLUMNS] = { 0 };
-    for (size_t i = 0; i < columns * rows; i++) {
-        size_t w = text_columns(cells[i], strlen(cells[i]));
-        width[i % columns] = w > width[i % columns] ? w : width[i % columns];
-    }
-    for (size_t i = 0; i < columns * rows; i++) {
-        bool last = i % columns == columns - 1;
-        size_t w = text_columns(cells[i], strlen(cells[i]));
-        fprintf(out, "%s%*s", cells[i], last ? 0 : (int)(width[i % columns] - w + 2), "");
-        if (last)
-            fputc('\n', out);
-    }
 }
 
 static int print_json(struct session *s, const struct registry *r)
@@ -111,7 +93,7 @@ static int print_models(struct session *s, const struct registry *r)
                                      size_text(a, m[i].bytes), used_by(a, r, m[i].id) };
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }
-    print_table(s->in->out, cells, COLUMNS, r->models.count + 1);
+    output_table(s->in->out, cells, COLUMNS, r->models.count + 1);
     return 0;
 }
 
@@ -221,7 +203,7 @@ static void print_routes(struct session *s, const struct registry *r)
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }
     if (r->routes.count)
-        print_table(s->in->out, cells, COLUMNS, r->routes.count + 1);
+        output_table(s->in->out, cells, COLUMNS, r->routes.count + 1);
     else
         fputs("There are no routes yet; `tandem model route developer MODEL` makes one.\n", s->in->out);
 }

@@ -10,6 +10,7 @@
 #include "web/health.h"
 #include "web/home_api.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,10 +27,12 @@ struct serving {
     struct gateway gateway;
     struct health health;
     struct call_log *log;
+    struct keyring *keys;
     struct home_api home;
     struct http_table tables[3];
     const char *socket;
     char address[80]; /* "127.0.0.1:8799"; "": none */
+    bool is_open;     /* to other machines */
 };
 
 static void on_call(const struct gateway_call *c, void *ctx)
@@ -37,14 +40,6 @@ static void on_call(const struct gateway_call *c, void *ctx)
     struct serving *s = ctx;
     health_note(&s->health, c);
     call_log_add(s->log, c);
-}
-
-/* Who reaches us may ask: through the socket it is the home's owner, by TCP somebody on this
- * machine (open_tcp sees to that). */
-static int allow(struct http_exchange *x, void *ctx, struct err *e)
-{
-    (void)x, (void)ctx, (void)e;
-    return 0;
 }
 
 static int allow_owner(struct http_exchange *x, void *ctx, struct err *e)
@@ -58,7 +53,11 @@ static int allow_owner(struct http_exchange *x, void *ctx, struct err *e)
 
 static bool is_loopback(const char *host)
 {
-    return starts_with(host, "127.") || streq(host, "localhost") || streq(host, "::1");
+    struct in6_addr six;
+    struct in_addr four;
+    if (inet_pton(AF_INET, host, &four) == 1)
+        return starts_with(host, "127.");
+    return inet_pton(AF_INET6, host, &six) == 1 ? IN6_IS_ADDR_LOOPBACK(&six) : streq(host, "localhost");
 }
 
 static int open_tcp(struct serving *s, const char *where, struct err *e)
@@ -76,28 +75,60 @@ static int open_tcp(struct serving *s, const char *where, struct err *e)
         host[strlen(host) - 1] = '\0';
         host++;
     }
-    if (!is_loopback(host))
-        return err_set(e, ERR_USAGE, "%s is not this machine alone, and Tandem has no keys for others yet: listen on 127.0.0.1, and let "
-                                     "a proxy of yours check who asks", host);
+    s->is_open = !is_loopback(host);
+    if (s->is_open && !keyring_count(s->keys))
+        return err_set(e, ERR_USAGE, "%s is not this machine alone, and there is no key yet, without which anybody could ask: "
+                                     "`tandem key add NAME` makes one; or listen on 127.0.0.1", host);
     int r = http_server_listen_tcp(s->server, host, (int)port, &bound, e);
     if (r == 0)
         snprintf(s->address, sizeof s->address, "%.60s:%d", arena_strndup(a, where, (size_t)(colon - where)), bound);
     return r;
 }
 
+static void limits_from_settings(const struct settings *set, struct http_limits *l)
+{
+    *l = (struct http_limits)HTTP_LIMITS_DEFAULT;
+    l->connections = (size_t)set->http_connections;
+    l->connections_per_address = (size_t)set->http_connections_per_address;
+    l->workers = (size_t)set->http_workers;
+    l->waiting = (size_t)set->http_waiting;
+    l->head_ms = set->http_head_s * 1000;
+    l->idle_ms = set->http_idle_s * 1000;
+    l->rate_grace_ms = set->http_grace_s * 1000;
+    l->rate = (size_t)set->http_rate;
+    l->stall_ms = set->http_stall_s * 1000;
+    l->body = (size_t)set->http_body_mib << 20;
+    l->bodies = (size_t)set->http_bodies_mib << 20;
+}
+
+static void fill_tables(struct serving *s)
+{
+    struct manager *m = s->session.manager;
+    s->gateway = (struct gateway){ .manager = m, .store = s->session.store, .keys = s->keys, .on_call = on_call, .ctx = s,
+                                   .wait_ms = s->session.in->settings.queue_wait_s * 1000 };
+    s->health.keys = s->keys;
+    s->home = (struct home_api){ .manager = m, .store = s->session.store, .keys = s->keys,
+                                 .vectors_kept = s->session.in->settings.vectors_kept };
+    s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, gateway_allow };
+    s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, health_allow };
+    s->tables[2] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &s->home, allow_owner };
+}
+
 static int start(struct serving *s, struct err *e)
 {
     struct invocation *in = s->session.in;
     const char *dir;
-    s->gateway = (struct gateway){ s->session.manager, s->session.store, on_call, s };
-    s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, allow };
-    s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, allow };
-    s->home = (struct home_api){ s->session.manager, s->session.store, in->settings.vectors_kept };
-    s->tables[2] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &s->home, allow_owner };
-    struct http_options o = { .tables = s->tables, .table_count = 3 };
-    int r = call_log_new(&s->log, s->session.store, e);
+    const struct settings *set = &in->settings;
+    struct http_limits limits;
+    int r = keyring_new(&s->keys, s->session.store, set->keyless_local, e);
     if (r == 0)
-        r = http_server_new(&o, &s->server, e);
+        r = call_log_new(&s->log, s->session.store, s->keys, e);
+    if (r < 0)
+        return r;
+    fill_tables(s);
+    limits_from_settings(set, &limits);
+    struct http_options o = { .tables = s->tables, .table_count = 3, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
+    r = http_server_new(&o, &s->server, e);
     if (r == 0)
         r = runtime_dir(&in->arena, s->session.home, true, &dir, e);
     if (r < 0)
@@ -117,6 +148,9 @@ static void say_where(const struct serving *s)
         fprintf(out, "Tandem serves the models of %s on http://%s/v1 (and on %s). Ctrl-C ends it.\n", s->session.home, s->address, s->socket);
     else
         fprintf(out, "Tandem serves the models of %s on %s. Ctrl-C ends it.\n", s->session.home, s->socket);
+    if (s->is_open)
+        fputs("It listens to other machines, and speaks plain HTTP: keys and prompts can be read on the way. Put a reverse proxy with TLS "
+              "before it.\n", out);
     fflush(out);
 }
 
@@ -138,6 +172,7 @@ static int run(struct invocation *in, struct err *e)
         http_server_stop(s.server, GRACE_MS);
     http_server_free(s.server);
     call_log_free(s.log);
+    keyring_free(s.keys);
     health_release(&s.health);
     session_close(&s.session);
     return r;
@@ -150,7 +185,10 @@ const struct command command_serve = {
     .options = options,
     .description = "Other programs find an OpenAI-compatible address: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models. "
                    "The model of a request is one of `tandem model list`, or a role that has a route. /healthz, /readyz and /metrics are "
-                   "for those who watch it. Pinned models are loaded at once, others when they are asked for.",
+                   "for those who watch it. Pinned models are loaded at once, others when they are asked for.\n\n"
+                   "Without keys, programs on this machine may ask and nobody else (`tandem key`). With keys it may listen on any address; "
+                   "it speaks plain HTTP, so put a reverse proxy with TLS before it. It answers only to names that are its own (addresses, "
+                   "localhost, the setting hosts) and to web pages of the setting origins.",
     .examples = "tandem serve\ton the address of the setting listen\n"
                 "tandem serve --listen 127.0.0.1:9000\ton another one",
     .run = run,

@@ -14,6 +14,7 @@ const struct command *const command_table[] = {
     &command_release,
     &command_model,
     &command_serve,
+    &command_key,
     &command_demo,
     &command_doctor,
     &command_help,

@@ -200,3 +200,20 @@ void output_close(FILE *out, FILE *plain)
     if (out != plain)
         fclose(out);
 }
+
+void output_table(FILE *out, const char *const *cells, size_t columns, size_t rows)
+{
+    enum { MAX_COLUMNS = 16 };
+    size_t width[MAX_COLUMNS] = { 0 };
+    for (size_t i = 0; i < columns * rows; i++) {
+        size_t w = text_columns(cells[i], strlen(cells[i]));
+        width[i % columns] = w > width[i % columns] ? w : width[i % columns];
+    }
+    for (size_t i = 0; i < columns * rows; i++) {
+        bool last = i % columns == columns - 1;
+        size_t w = text_columns(cells[i], strlen(cells[i]));
+        fprintf(out, "%s%*s", cells[i], last ? 0 : (int)(width[i % columns] - w + 2), "");
+        if (last)
+            fputc('\n', out);
+    }
+}

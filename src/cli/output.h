@@ -24,6 +24,9 @@ FILE *output_open_fd(int fd, size_t width);
 /* Writes out what is left and ends the stream, unless it is `plain`. */
 void output_close(FILE *out, FILE *plain);
 
+/* Rows of cells, each column as wide as its widest; at most 16 columns. */
+void output_table(FILE *out, const char *const *cells, size_t columns, size_t rows);
+
 /* The inks (by enum ink) to be written to `out`.  A stream of ours is given marks that nobody can
  * guess in place of the terminal's sequences, which a model may have written as well: they would
  * paint a failed test green or hide words. */

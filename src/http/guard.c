@@ -127,7 +127,7 @@ static void refuse(struct guard_verdict *v, int status, const char *why)
 
 static void check_headers(const struct guard_head *h, struct guard_verdict *v)
 {
-    size_t hosts = 0, lengths = 0, encodings = 0;
+    size_t hosts = 0, lengths = 0, encodings = 0, logins = 0;
     for (size_t i = 0; i < h->header_count; i++) {
         const struct guard_header *f = &h->headers[i];
         if (!is_token(f->name, f->name_len))
@@ -138,6 +138,9 @@ static void check_headers(const struct guard_head *h, struct guard_verdict *v)
             hosts++;
             if (!is_host(f->value, f->value_len))
                 refuse(v, 400, "Host is not the name of a host");
+        } else if (is_named(f, "Authorization")) {
+            if (logins++)
+                refuse(v, 400, "more than one Authorization");
         } else if (is_named(f, "Content-Length")) {
             const char *why = lengths++ ? "more than one Content-Length" : take_length(f, v);
             if (why)

@@ -148,6 +148,7 @@ struct http_limits {
     size_t waiting;                 /* whole requests that wait for a worker; 503 beyond */
     size_t request_line, head;      /* bytes; 414, 431 */
     size_t headers;                 /* 431 */
+    size_t body;                    /* bytes, whatever the route takes; 0: routes decide alone */
     size_t bodies;                  /* bytes of all bodies together; 503 beyond */
     size_t stream_buffer;           /* bytes */
     int64_t head_ms;                /* for a head, from the connection or its request line on */
@@ -188,6 +189,9 @@ struct http_options {
     const struct http_table *tables; /* must outlive the server */
     size_t table_count;
     const struct http_limits *limits; /* copied; NULL: HTTP_LIMITS_DEFAULT */
+    /* Against web pages (names.h): the names under which it is asked by TCP, 421 to others, and the
+     * origins whose pages may ask, 403 to others.  NULL: nothing is looked at. */
+    const char *hosts, *origins;
     /* Called after each request on the thread that moves bytes: must not wait.  May be NULL. */
     void (*on_access)(const struct http_access *access, void *ctx);
     void *access_ctx;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "http/guard.h"
+#include "http/names.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -214,6 +215,18 @@ static void find_route(struct exchange *x, struct str *allowed)
         }
 }
 
+/* What a browser asks before it lets an allowed page send anything else than a form could. */
+static void add_preflight(struct exchange *x, const char *methods)
+{
+    const char *wanted = http_header(&x->pub, "Access-Control-Request-Headers");
+    if (!http_header(&x->pub, "Origin") || !http_header(&x->pub, "Access-Control-Request-Method"))
+        return;
+    http_answer_header(&x->pub, "Access-Control-Allow-Methods", methods);
+    if (wanted)
+        http_answer_header(&x->pub, "Access-Control-Allow-Headers", wanted);
+    http_answer_header(&x->pub, "Access-Control-Max-Age", "600");
+}
+
 static void answer_without_route(struct exchange *x, struct str *allowed)
 {
     if (!allowed->len) {
@@ -222,6 +235,7 @@ static void answer_without_route(struct exchange *x, struct str *allowed)
     }
     add_method(allowed, "OPTIONS");
     http_answer_header(&x->pub, "Allow", allowed->data);
+    add_preflight(x, allowed->data);
     if (streq(x->pub.method, "OPTIONS"))
         http_answer(&x->pub, 204, NULL, "", 0);
     else
@@ -251,22 +265,56 @@ static bool reserve(struct exchange *x, size_t bytes)
     return true;
 }
 
+static size_t max_body(const struct exchange *x)
+{
+    size_t limit = x->server->limits.body, max = x->pub.route->max_body;
+    return limit && limit < max ? limit : max;
+}
+
+/* What programs know refusals by; OpenAI's words where it has some. */
+static const char *refusal_code(int status)
+{
+    return status == 401 ? "invalid_api_key" : status == 429 ? "rate_limit_exceeded" : "refused";
+}
+
 /* Whether the route takes the request; it is answered when not. */
 static void check_route(struct exchange *x, const struct guard_verdict *v)
 {
-    const struct http_route *route = x->pub.route;
+    size_t max = max_body(x);
     struct err e = { 0 };
-    if (v->content_length > route->max_body || (v->chunked && !route->max_body)) {
-        refuse(x, 413, "too-large", arena_printf(&x->arena, "a body may have %zu bytes here", route->max_body));
+    if (v->content_length > max || (v->chunked && !max)) {
+        refuse(x, 413, "too-large", arena_printf(&x->arena, "a body may have %zu bytes here", max));
         return;
     }
     int status = ask_permission(x, &e);
     if (status)
-        refuse(x, status, "refused", e.text);
+        refuse(x, status, refusal_code(status), e.text);
     else if (atomic_load(&x->server->stopping))
         turn_away(x, "the server is being stopped");
-    else if (!reserve(x, v->chunked ? route->max_body : (size_t)v->content_length))
+    else if (!reserve(x, v->chunked ? max : (size_t)v->content_length))
         turn_away(x, "too many large requests at once; try again soon");
+}
+
+/* Whether the name it was sent to and the page it comes from are allowed; it is answered when not. */
+static bool check_names(struct exchange *x)
+{
+    const struct http_options *o = &x->server->options;
+    const char *host = http_header(&x->pub, "Host"), *origin = http_header(&x->pub, "Origin");
+    if (x->pub.peer.local)
+        return true;
+    if (o->hosts && host && !host_is_ours(host, o->hosts)) {
+        refuse(x, 421, "host", "this server is not known under the name in Host; its setting hosts lists further names");
+        return false;
+    }
+    if (!o->origins || !origin)
+        return true;
+    if (!origin_is_allowed(origin, host, o->origins)) {
+        refuse(x, 403, "origin", "pages of this origin may not ask here; the server's setting origins lists those that may");
+        return false;
+    }
+    http_answer_header(&x->pub, "Access-Control-Allow-Origin", origin);
+    http_answer_header(&x->pub, "Vary", "Origin");
+    return true;
 }
 
 /* Answers whatever need not be read further. */
@@ -287,6 +335,8 @@ static void look_at_head(struct exchange *x, const char *method, const char *ver
         return;
     }
     x->pub.path = x->target.path;
+    if (!check_names(x))
+        return;
     STR_LOCAL(allowed);
     find_route(x, &allowed);
     if (x->pub.route)
@@ -314,7 +364,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *method, const c
 
 static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t len)
 {
-    size_t max = x->pub.route->max_body;
+    size_t max = max_body(x);
     x->received += len;
     x->too_large = x->too_large || x->received > max;
     if (x->received > max + TOO_MUCH) {

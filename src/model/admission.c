@@ -67,6 +67,7 @@ static void grant(struct pool *p, struct waiter *w, struct row *row, size_t at)
     row->slots[at].open = true;
     i->in_flight++;
     w->instance = i;
+    w->granted_us = clock_steady_us();
     w->slot = row->number[at];
     p->turn = at + 1;
     waiter_remove(p, w);
@@ -112,8 +113,19 @@ static int no_hope(struct manager *m, const struct pool *p, struct err *e)
     return down ? err_set(e, down->why_code, "%s", down->why) : 0;
 }
 
-int admit(struct manager *m, struct pool *p, const char *conversation, const atomic_bool *cancel, struct waiter *ret,
-          struct err *e)
+/* Why somebody waits no longer; 0: there is no reason. */
+static int give_up(struct manager *m, const struct pool *p, const struct waiter *w, int64_t wait_ms, const atomic_bool *cancel,
+                   struct err *e)
+{
+    if (is_cancelled(cancel))
+        return err_set(e, ERR_CANCELLED, "the call was cancelled");
+    if (wait_ms && clock_steady_ms() - w->since_ms >= wait_ms)
+        return err_set(e, ERR_BUSY, "no slot of %s came free within %.3g s; ask again later", p->model, (double)wait_ms / 1000);
+    return no_hope(m, p, e);
+}
+
+int admit(struct manager *m, struct pool *p, const char *conversation, int64_t wait_ms, const atomic_bool *cancel,
+          struct waiter *ret, struct err *e)
 {
     char name[CONVERSATION_NAME]; /* as slots know it */
     snprintf(name, sizeof name, "%s", conversation ? conversation : "");
@@ -131,14 +143,30 @@ int admit(struct manager *m, struct pool *p, const char *conversation, const ato
     int r = 0;
     while (r == 0 && !ret->instance) {
         manager_wait(m, LOOK_MS);
-        if (ret->instance)
-            break;
-        r = is_cancelled(cancel) ? err_set(e, ERR_CANCELLED, "the call was cancelled") : no_hope(m, p, e);
+        if (!ret->instance)
+            r = give_up(m, p, ret, wait_ms, cancel, e);
     }
     if (r < 0)
         waiter_remove(p, ret);
     manager_unlock(m);
     return r;
+}
+
+/* A new measurement is an eighth of the average, so that it follows within some ten calls. */
+static void note_held(struct pool *p, int64_t us)
+{
+    p->held_us = p->held_us ? (7 * p->held_us + us) / 8 : us;
+}
+
+int64_t admission_outlook_ms(struct manager *m, const struct pool *p)
+{
+    int64_t slots = 0;
+    manager_lock(m);
+    for (const struct instance *i = m->instances; i; i = i->next)
+        slots += i->pool == p && instance_is_open(i) ? (int64_t)i->slot_count : 0;
+    int64_t ms = (p->waiting + 1) * p->held_us / (slots ? slots : 1) / 1000;
+    manager_unlock(m);
+    return ms;
 }
 
 void admission_end(struct manager *m, const struct waiter *w, bool trouble)
@@ -150,6 +178,7 @@ void admission_end(struct manager *m, const struct waiter *w, bool trouble)
     slot->used_ms = i->used_ms = clock_steady_ms();
     i->in_flight--;
     i->calls++;
+    note_held(i->pool, clock_steady_us() - w->granted_us);
     if (trouble)
         i->suspect = true;
     else

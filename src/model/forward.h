@@ -21,6 +21,7 @@ struct forward_request {
     const char *path;          /* below the server's /v1: "/chat/completions" */
     json_t *body;              /* an object, the caller's; "model" and the slot are set in it */
     const char *conversation;  /* NULL: a call by the side */
+    int64_t wait_ms;           /* for a slot; ERR_BUSY then; 0: as long as it takes */
     const atomic_bool *cancel; /* may be NULL */
     /* The body of a good answer as it comes; false: enough, the request ends. */
     bool (*on_body)(const char *bytes, size_t len, void *ctx);
@@ -31,11 +32,11 @@ struct forward_result {
     char content_type[128];
     char model[128];        /* who answered: its id in the registry, or its server's name for it */
     int64_t version;        /* of the registry; 0: none */
-    int64_t retry_after_ms; /* -1: not said */
+    int64_t retry_after_ms; /* -1: not said; with ERR_BUSY: when there should be a slot, as calls lately went */
     int64_t queue_us, first_byte_us, total_us;
 };
 
-/* ERR_BUSY: too many wait for it; ERR_CANCELLED within 50 ms; else as model_chat.  `refusal`
+/* ERR_BUSY: too many wait for it, or this one has waited for wait_ms; ERR_CANCELLED within 50 ms; else as model_chat.  `refusal`
  * (emptied first) gets the body of an answer that is not good. */
 int model_forward(struct model *m, const struct forward_request *q, struct forward_result *ret, struct str *refusal, struct err *e);
 

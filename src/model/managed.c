@@ -54,7 +54,7 @@ static int ask_once(struct managed *m, struct pool *p, const struct chat_request
 {
     struct waiter w;
     int64_t begun = clock_steady_us();
-    int r = admit(m->manager, p, q->conversation, q->cancel, &w, e);
+    int r = admit(m->manager, p, q->conversation, 0, q->cancel, &w, e);
     *queue_us += clock_steady_us() - begun;
     if (r < 0)
         return r;
@@ -133,8 +133,10 @@ static int forward_once(struct managed *m, struct pool *p, const struct forward_
 {
     struct waiter w;
     int64_t begun = clock_steady_us();
-    int r = admit(m->manager, p, q->conversation, q->cancel, &w, e);
+    int r = admit(m->manager, p, q->conversation, q->wait_ms, q->cancel, &w, e);
     ret->queue_us += clock_steady_us() - begun;
+    if (r == ERR_BUSY)
+        ret->retry_after_ms = admission_outlook_ms(m->manager, p);
     if (r < 0)
         return r;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
@@ -178,7 +180,7 @@ static int managed_forward(struct model *model, const struct forward_request *q,
 static int embed_once(struct managed *m, struct pool *p, const struct embed_request *q, struct embeddings *v, struct err *e)
 {
     struct waiter w;
-    int r = admit(m->manager, p, NULL, q->cancel, &w, e);
+    int r = admit(m->manager, p, NULL, 0, q->cancel, &w, e);
     if (r < 0)
         return r;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
@@ -224,7 +226,7 @@ static int managed_describe(struct model *model, const atomic_bool *cancel, cons
     json_decref(sampling);
     if (!known_context(m->manager, p, ret_context_tokens)) {
         struct waiter w;
-        r = admit(m->manager, p, NULL, cancel, &w, e);
+        r = admit(m->manager, p, NULL, 0, cancel, &w, e);
         if (r < 0)
             return r;
         *ret_context_tokens = w.instance->context;

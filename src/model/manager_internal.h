@@ -27,6 +27,7 @@ struct waiter {
     struct waiter *next;
     const char *conversation;
     int64_t since_ms;
+    int64_t granted_us;
     struct instance *instance; /* granted; NULL: not yet */
     size_t slot;
 };
@@ -39,6 +40,7 @@ struct pool {
     struct waiter *waiters;   /* the one waiting longest first */
     int64_t waiting;
     size_t turn;              /* where the next choice of a slot begins */
+    int64_t held_us;          /* how long a call lately kept its slot, on average; 0: there was none */
     bool gone;                /* the registry has it no more */
 };
 
@@ -145,9 +147,12 @@ void instance_nudge(struct instance *i);
 
 /* ---- admission.c ---- */
 
-/* Waits for a slot; ERR_LIMIT: too many wait already, ERR_CANCELLED, or why it cannot be loaded. */
-int admit(struct manager *m, struct pool *p, const char *conversation, const atomic_bool *cancel, struct waiter *ret,
-          struct err *e);
+/* Waits for a slot, at most `wait_ms` (0: as long as it takes).  ERR_BUSY: it has, or too many wait
+ * already; ERR_CANCELLED; or why it cannot be loaded. */
+int admit(struct manager *m, struct pool *p, const char *conversation, int64_t wait_ms, const atomic_bool *cancel,
+          struct waiter *ret, struct err *e);
+/* How long a new caller would wait for a slot if calls went on taking as long as lately. */
+int64_t admission_outlook_ms(struct manager *m, const struct pool *p);
 void admission_end(struct manager *m, const struct waiter *w, bool trouble);
 /* With the lock held: gives free slots to those who wait. */
 void admission_serve(struct manager *m, struct pool *p);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -15,11 +16,12 @@ enum { ROOM = 4096 };
 
 struct entry {
     struct gateway_call call; /* whose texts are these: */
-    char path[64], asked[128], model[128];
+    char path[64], asked[128], model[128], key[64];
 };
 
 struct call_log {
     struct store *store;
+    struct keyring *keys;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -33,6 +35,7 @@ static json_t *describe(const struct gateway_call *c, int64_t lost)
 {
     json_t *o = json_object();
     json_put_text(o, "path", c->path);
+    json_put_text(o, "key", c->key);
     json_put_text(o, "asked", c->asked);
     json_put_text(o, "model", c->model);
     json_put_int(o, "version", c->version);
@@ -62,6 +65,45 @@ static void commit(struct call_log *l, const struct entry *entries, size_t count
     batch_free(b);
 }
 
+static void update_use(struct call_log *l, struct batch *b, const char *name)
+{
+    ARENA_LOCAL(a);
+    struct key_use today, stored;
+    int64_t version;
+    if (!keyring_today(l->keys, name, &today))
+        return; /* removed meanwhile */
+    int r = store_get(l->store, &a, &key_use_type, name, &stored, &version, NULL);
+    if (r == 0)
+        batch_update(b, &key_use_type, name, version, &today);
+    else if (r == ERR_NOT_FOUND)
+        batch_insert(b, &key_use_type, name, &today);
+}
+
+static bool is_named_before(const struct entry *entries, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (streq(entries[i].key, entries[at].key))
+            return true;
+    return false;
+}
+
+/* Apart from the calls: somebody may take the key away at this moment, and then only this fails. */
+static void commit_uses(struct call_log *l, const struct entry *entries, size_t count)
+{
+    struct err e;
+    struct batch *b = batch_new();
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!*entries[i].key || is_named_before(entries, i))
+            continue;
+        update_use(l, b, entries[i].key);
+        any = true;
+    }
+    if (any && store_commit(l->store, b, NULL, &e) < 0)
+        log_warning("what keys have used is not kept: %s", e.text);
+    batch_free(b);
+}
+
 static void *keep(void *ctx)
 {
     struct call_log *l = ctx;
@@ -80,6 +122,7 @@ static void *keep(void *ctx)
         l->lost = 0;
         pthread_mutex_unlock(&l->lock);
         commit(l, full, count, lost);
+        commit_uses(l, full, count);
         taken = full;
         pthread_mutex_lock(&l->lock);
     }
@@ -88,10 +131,11 @@ static void *keep(void *ctx)
     return NULL;
 }
 
-int call_log_new(struct call_log **ret, struct store *s, struct err *e)
+int call_log_new(struct call_log **ret, struct store *s, struct keyring *keys, struct err *e)
 {
     struct call_log *l = xcalloc(1, sizeof *l);
     l->store = s;
+    l->keys = keys;
     l->entries = xcalloc(ROOM, sizeof *l->entries);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->wake, NULL);
@@ -121,6 +165,7 @@ void call_log_add(struct call_log *l, const struct gateway_call *c)
         n->call = *c;
         n->call.path = copy(n->path, sizeof n->path, c->path);
         n->call.asked = copy(n->asked, sizeof n->asked, c->asked);
+        n->call.key = copy(n->key, sizeof n->key, c->key);
         n->call.model = copy(n->model, sizeof n->model, c->model);
         pthread_cond_signal(&l->wake);
     }

@@ -1,4 +1,5 @@
-/* web/call_log.h - calls of other programs, in the home's log, behind their answers.
+/* web/call_log.h - calls of other programs, in the home's log, behind their answers; and what keys
+ * have used, so that a restart does not forget it.
  *
  * Nobody waits for the disk: calls are put into a bounded queue, and one thread commits what
  * has gathered as one batch.  When the queue is full calls are counted instead of kept, and the
@@ -15,7 +16,8 @@ struct err;
 struct store;
 struct call_log;
 
-int call_log_new(struct call_log **ret, struct store *s, struct err *e);
+/* Both are borrowed until the end. */
+int call_log_new(struct call_log **ret, struct store *s, struct keyring *keys, struct err *e);
 /* Copies. */
 void call_log_add(struct call_log *l, const struct gateway_call *c);
 /* Commits what is left.  NULL is allowed. */

@@ -18,12 +18,19 @@
 #include "model/registry.h"
 #include "web/completion.h"
 
-enum { MAX_BODY = 32 << 20, MAX_EVENT = 8 << 20, MAX_DOCUMENT = 64 << 20, SECOND_MS = 1000 };
+enum {
+    MAX_BODY = 1 << 30, /* the server's own limit is lower */
+    MAX_EVENT = 8 << 20,
+    MAX_DOCUMENT = 64 << 20,
+    SECOND_MS = 1000,
+    BYTES_PER_TOKEN = 4,
+};
 
 struct passing {
     struct http_exchange *x;
     struct gateway_call call;
     int64_t begun_us;
+    int64_t event_count;
     bool wants_stream, wants_usage;
     bool is_events;              /* else a document: collected whole */
     struct sse_reader events;
@@ -58,6 +65,7 @@ static bool send_event(struct passing *p, const char *data, size_t len)
 static bool on_event(const struct sse_event *event, void *ctx)
 {
     struct passing *p = ctx;
+    p->event_count++;
     if (p->call.first_token_us < 0)
         p->call.first_token_us = clock_steady_us() - p->begun_us;
     if (event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0)
@@ -135,13 +143,17 @@ static int read_body(struct http_exchange *x, json_t **ret, const char **ret_mod
 
 /* ---- answering ---- */
 
+static void say_when(struct http_exchange *x, int64_t ms)
+{
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%lld", ms < SECOND_MS ? 1 : (long long)(ms + SECOND_MS - 1) / SECOND_MS);
+    http_answer_header(x, "Retry-After", seconds);
+}
+
 static void answer_refused(struct http_exchange *x, const struct forward_result *f, const struct str *refusal)
 {
-    if (f->retry_after_ms >= 0) {
-        char seconds[24];
-        snprintf(seconds, sizeof seconds, "%lld", (long long)(f->retry_after_ms + SECOND_MS - 1) / SECOND_MS);
-        http_answer_header(x, "Retry-After", seconds);
-    }
+    if (f->retry_after_ms >= 0)
+        say_when(x, f->retry_after_ms);
     http_answer(x, f->status, *f->content_type ? f->content_type : "application/json", refusal->data, refusal->len);
 }
 
@@ -168,7 +180,7 @@ static int finish(struct passing *p, int r, const struct forward_result *f, cons
     if (r < 0 && p->stream)
         return 0;
     if (r == ERR_BUSY)
-        http_answer_header(p->x, "Retry-After", "1");
+        say_when(p->x, f->retry_after_ms);
     if (r < 0)
         return r;
     if (f->status / 100 != 2) {
@@ -183,8 +195,21 @@ static int finish(struct passing *p, int r, const struct forward_result *f, cons
     return 0;
 }
 
+/* What the call is counted as against the tokens of a key.  A caller who leaves early hears no
+ * figures, and must not get its tokens for nothing: then they are estimated. */
+static int64_t tokens_used(const struct passing *p, const struct forward_result *f)
+{
+    const struct gateway_call *c = &p->call;
+    if (!f->version || (f->status && f->status / 100 != 2)) /* it never had a slot, or was refused there */
+        return 0;
+    int64_t read = c->prompt_tokens >= 0 ? c->prompt_tokens : (int64_t)p->x->body_len / BYTES_PER_TOKEN;
+    return read + (c->completion_tokens >= 0 ? c->completion_tokens : p->event_count);
+}
+
 static void tell(const struct gateway *g, struct passing *p, const struct forward_result *f)
 {
+    p->call.key = keyring_name(p->x);
+    keyring_end(g->keys, p->x, tokens_used(p, f));
     p->call.model = f->model;
     p->call.version = f->version;
     p->call.queue_us = f->queue_us;
@@ -199,14 +224,16 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
     json_t *body;
     const char *name = "";
     int r = read_body(x, &body, &name, e);
+    if (r == 0)
+        r = keyring_begin(g->keys, x, name, e);
     if (r < 0)
         return r;
     struct passing p = { .x = x, .begun_us = clock_steady_us(), .document = STR_INIT,
                          .call = { .path = x->path, .asked = name, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
                                    .first_token_us = -1 } };
     struct forward_result result = { .retry_after_ms = -1 };
-    struct forward_request q = { .path = path, .body = body, .conversation = conversation_of(x->arena, body), .cancel = x->cancel,
-                                 .on_body = on_body, .ctx = &p };
+    struct forward_request q = { .path = path, .body = body, .conversation = conversation_of(x->arena, body), .wait_ms = g->wait_ms,
+                                 .cancel = x->cancel, .on_body = on_body, .ctx = &p };
     STR_LOCAL(refusal);
     if (completes) {
         ask_for_a_stream(&p, body);
@@ -267,9 +294,11 @@ static int list_models(struct http_exchange *x, void *ctx, struct err *e)
     json_put_text(answer, "object", "list");
     json_put(answer, "data", data);
     for (size_t i = 0; i < r.models.count; i++)
-        json_array_append_new(data, model_object(models[i].id, &models[i]));
+        if (keyring_may_name(g->keys, x, models[i].id))
+            json_array_append_new(data, model_object(models[i].id, &models[i]));
     for (size_t i = 0; i < r.routes.count; i++)
-        json_array_append_new(data, model_object(routes[i].id, registry_model(&r, routes[i].primary)));
+        if (keyring_may_name(g->keys, x, routes[i].id))
+            json_array_append_new(data, model_object(routes[i].id, registry_model(&r, routes[i].primary)));
     http_answer_json(x, 200, answer);
     return 0;
 }
@@ -283,9 +312,17 @@ static int show_model(struct http_exchange *x, void *ctx, struct err *e)
     int code = registry_load(g->store, x->arena, &r, e);
     if (code == 0)
         code = registry_resolve(&r, id, &m, e);
+    if (code == 0 && !keyring_may_name(g->keys, x, id))
+        code = err_set(e, ERR_REFUSED, "the key %s may not ask \"%.100s\"", keyring_name(x), id);
     if (code == 0)
         http_answer_json(x, 200, json_keep(x->arena, model_object(id, m)));
     return code;
+}
+
+int gateway_allow(struct http_exchange *x, void *ctx, struct err *e)
+{
+    const struct gateway *g = ctx;
+    return keyring_allow(g->keys, x, true, e);
 }
 
 const struct http_route gateway_routes[] = {

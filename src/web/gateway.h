@@ -2,7 +2,8 @@
  *
  * POST /v1/chat/completions, /v1/completions and /v1/embeddings, GET /v1/models; the model of a
  * request is one of the registry or a role.  What a request says beyond that is passed on as it
- * is.  A call waits for its slot like those of the team, and is told 429 when too many do.
+ * is.  A call waits for its slot like those of the team, and is told 429 when too many do, or when it
+ * has waited too long.  Who may ask is the keyring's business.
  *
  * Threads: handlers run on the server's workers.
  */
@@ -11,12 +12,14 @@
 
 #include "http/server.h"
 #include "model/manager.h"
+#include "web/keyring.h"
 
 /* One call, when it has ended. */
 struct gateway_call {
     const char *path;     /* "/v1/chat/completions" */
     const char *asked;    /* as the request named the model */
     const char *model;    /* who answered; "" */
+    const char *key;      /* the caller's; "": it needs none */
     int64_t version;
     int status;           /* of the answer */
     int64_t prompt_tokens, cached_tokens, completion_tokens; /* -1: not reported */
@@ -27,12 +30,15 @@ struct gateway_call {
 struct gateway {
     struct manager *manager;
     struct store *store;
+    struct keyring *keys;
+    int64_t wait_ms;      /* for a slot; 0: as long as it takes */
     /* Behind the answer, on the worker's thread; may be NULL. */
     void (*on_call)(const struct gateway_call *c, void *ctx);
     void *ctx;
 };
 
-/* The table's context is a struct gateway. */
+/* For the table, whose context is a struct gateway. */
+int gateway_allow(struct http_exchange *x, void *ctx, struct err *e);
 extern const struct http_route gateway_routes[];
 extern const size_t gateway_route_count;
 

@@ -8,7 +8,9 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const double bounds_s[HEALTH_BUCKETS - 1] = { 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300 };
 
@@ -144,53 +146,165 @@ static void write_calls(struct str *out, struct arena *a, struct health *h)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void counter(struct str *out, const char *name, const char *help, uint64_t value)
+{
+    family(out, name, "counter", help);
+    str_addf(out, "tandem_%s %llu\n", name, (unsigned long long)value);
+}
+
 static void gauge(struct str *out, const char *name, const char *help, int64_t value)
 {
     family(out, name, "gauge", help);
     str_addf(out, "tandem_%s %lld\n", name, (long long)value);
 }
 
+/* A model may have several instances of one version at a time, while a change is rolled in: so its
+ * figures are sums. */
+static bool is_named_before(const struct manager_picture *p, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (streq(p->instances[i].model, p->instances[at].model))
+            return true;
+    return false;
+}
+
+static int64_t sum_of(const struct manager_picture *p, const char *model, size_t offset)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (streq(p->instances[i].model, model))
+            sum += *(const int64_t *)((const char *)&p->instances[i] + offset);
+    return sum;
+}
+
+static void write_states(struct str *out, struct arena *a, const struct manager_picture *p)
+{
+    family(out, "model_state", "gauge", "Instances in each state.");
+    for (size_t i = 0; i < p->count; i++) {
+        if (is_named_before(p, i))
+            continue;
+        for (int life = 0; life < LIFE_COUNT; life++) {
+            int64_t count = 0;
+            for (size_t k = i; k < p->count; k++)
+                count += streq(p->instances[k].model, p->instances[i].model) && (int)p->instances[k].life == life;
+            str_addf(out, "tandem_model_state{model=\"%s\",state=\"%s\"} %lld\n", label(a, p->instances[i].model), life_names[life],
+                     (long long)count);
+        }
+    }
+}
+
+static void write_slots(struct str *out, struct arena *a, const struct manager_picture *p)
+{
+    family(out, "model_slots", "gauge", "Slots that are free or busy.");
+    for (size_t i = 0; i < p->count; i++) {
+        int64_t count[2] = { 0 };
+        if (is_named_before(p, i))
+            continue;
+        for (size_t k = i; k < p->count; k++)
+            for (size_t slot = 0; streq(p->instances[k].model, p->instances[i].model) && slot < p->instances[k].slot_count; slot++)
+                count[p->instances[k].slots[slot].busy]++;
+        for (int busy = 0; busy < 2; busy++)
+            str_addf(out, "tandem_model_slots{model=\"%s\",is=\"%s\"} %lld\n", label(a, p->instances[i].model), busy ? "busy" : "free",
+                     (long long)count[busy]);
+    }
+}
+
 static void write_instances(struct str *out, struct arena *a, const struct manager_picture *p)
 {
     static const struct {
-        const char *name, *help;
+        const char *name, *type, *help;
         size_t offset;
-    } gauges[] = {
-        { "model_in_flight", "Calls under way.", offsetof(struct manager_instance, in_flight) },
-        { "model_waiting", "Calls that wait for the model.", offsetof(struct manager_instance, waiting) },
-        { "model_memory_mib", "Memory reserved.", offsetof(struct manager_instance, ram_mib) },
-        { "model_vram_mib", "GPU memory reserved.", offsetof(struct manager_instance, vram_mib) },
+    } sums[] = {
+        { "model_in_flight", "gauge", "Calls under way.", offsetof(struct manager_instance, in_flight) },
+        { "model_waiting", "gauge", "Calls that wait for a slot.", offsetof(struct manager_instance, waiting) },
+        { "model_crashes", "gauge", "Crashes of instances that are there.", offsetof(struct manager_instance, crashes) },
+        { "model_memory_mib", "gauge", "Memory reserved.", offsetof(struct manager_instance, ram_mib) },
+        { "model_vram_mib", "gauge", "GPU memory reserved.", offsetof(struct manager_instance, vram_mib) },
     };
-    family(out, "model_state", "gauge", "1 for the state that an instance is in.");
-    for (size_t i = 0; i < p->count; i++)
-        str_addf(out, "tandem_model_state{model=\"%s\",replica=\"%lld\",state=\"%s\"} 1\n", label(a, p->instances[i].model),
-                 (long long)p->instances[i].replica, life_names[p->instances[i].life]);
-    for (size_t k = 0; k < sizeof gauges / sizeof *gauges; k++) {
-        family(out, gauges[k].name, "gauge", gauges[k].help);
+    write_states(out, a, p);
+    write_slots(out, a, p);
+    for (size_t k = 0; k < sizeof sums / sizeof *sums; k++) {
+        family(out, sums[k].name, sums[k].type, sums[k].help);
         for (size_t i = 0; i < p->count; i++)
-            str_addf(out, "tandem_%s{model=\"%s\",replica=\"%lld\",version=\"%lld\"} %lld\n", gauges[k].name,
-                     label(a, p->instances[i].model), (long long)p->instances[i].replica, (long long)p->instances[i].version,
-                     (long long)*(const int64_t *)((const char *)&p->instances[i] + gauges[k].offset));
+            if (!is_named_before(p, i))
+                str_addf(out, "tandem_%s{model=\"%s\"} %lld\n", sums[k].name, label(a, p->instances[i].model),
+                         (long long)sum_of(p, p->instances[i].model, sums[k].offset));
     }
     gauge(out, "memory_limit_mib", "Memory for models.", p->room.ram_mib);
     gauge(out, "memory_reserved_mib", "Of it, reserved.", p->ram_mib);
+    gauge(out, "vram_limit_mib", "GPU memory for models; 0: not counted.", p->room.vram_mib);
+    gauge(out, "vram_reserved_mib", "Of it, reserved.", p->vram_mib);
+}
+
+/* ---- keys ---- */
+
+static const struct {
+    const char *name, *type, *help;
+    size_t offset;
+} key_figures[] = {
+    { "key_requests_total", "counter", "Requests with this key.", offsetof(struct keyring_use, requests) },
+    { "key_turned_away_total", "counter", "Of them, turned away by its limits.", offsetof(struct keyring_use, turned_away) },
+    { "key_tokens_total", "counter", "Tokens read and written.", offsetof(struct keyring_use, tokens) },
+    { "key_running", "gauge", "Its calls under way.", offsetof(struct keyring_use, running) },
+};
+
+/* The first HEALTH_KEYS by name; the others as one. */
+static void write_keys(struct str *out, struct arena *a, struct keyring *keys)
+{
+    struct keyring_use *uses;
+    uint64_t unknown;
+    size_t count = keyring_look(keys, a, &uses, &unknown);
+    for (size_t k = 0; k < sizeof key_figures / sizeof *key_figures; k++) {
+        uint64_t others = 0;
+        family(out, key_figures[k].name, key_figures[k].type, key_figures[k].help);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t value = *(const uint64_t *)((const char *)&uses[i] + key_figures[k].offset);
+            if (i < HEALTH_KEYS)
+                str_addf(out, "tandem_%s{key=\"%s\"} %llu\n", key_figures[k].name, label(a, uses[i].name), (unsigned long long)value);
+            else
+                others += value;
+        }
+        if (count > HEALTH_KEYS)
+            str_addf(out, "tandem_%s{key=\"(others)\"} %llu\n", key_figures[k].name, (unsigned long long)others);
+    }
+    gauge(out, "keys", "Keys that there are.", (int64_t)count);
+    counter(out, "unauthorized_total", "Requests refused for want of a key that holds.", unknown);
 }
 
 static void write_server(struct str *out, struct http_server *server)
 {
     struct http_counters c;
     http_server_count(server, &c);
-    family(out, "http_requests_total", "counter", "Requests taken.");
-    str_addf(out, "tandem_http_requests_total %llu\n", (unsigned long long)c.requests);
-    family(out, "http_refused_total", "counter", "Malformed requests, refused.");
-    str_addf(out, "tandem_http_refused_total %llu\n", (unsigned long long)c.refused);
-    family(out, "http_turned_away_total", "counter", "Requests turned away by a limit.");
-    str_addf(out, "tandem_http_turned_away_total %llu\n", (unsigned long long)c.turned_away);
+    counter(out, "http_connections_total", "Connections taken.", c.connections);
+    counter(out, "http_requests_total", "Requests taken.", c.requests);
+    counter(out, "http_refused_total", "Malformed requests, refused.", c.refused);
+    counter(out, "http_turned_away_total", "Requests turned away by a limit.", c.turned_away);
+    counter(out, "http_timed_out_total", "Heads, bodies and answers that took too long.", c.timed_out);
+    counter(out, "http_broken_total", "Requests that ended before their answer.", c.broken);
     gauge(out, "http_connections", "Connections open.", (int64_t)c.open_connections);
     gauge(out, "http_running", "Requests under way.", (int64_t)c.running);
+    gauge(out, "http_waiting", "Requests that wait for a worker.", (int64_t)c.waiting);
+}
+
+static void write_process(struct str *out)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%*d %lld", &pages) == 1)
+        gauge(out, "process_resident_bytes", "Memory of this process; its models are others.", pages * sysconf(_SC_PAGESIZE));
+    if (f)
+        fclose(f);
+    family(out, "info", "gauge", "The version.");
+    str_addf(out, "tandem_info{version=\"%s\"} 1\n", TANDEM_VERSION);
 }
 
 /* ---- handlers ---- */
+
+int health_allow(struct http_exchange *x, void *ctx, struct err *e)
+{
+    const struct health *h = ctx;
+    return keyring_allow(h->keys, x, false, e);
+}
 
 static int metrics(struct http_exchange *x, void *ctx, struct err *e)
 {
@@ -201,8 +315,11 @@ static int metrics(struct http_exchange *x, void *ctx, struct err *e)
     manager_look(h->manager, x->arena, &picture);
     write_instances(&out, x->arena, &picture);
     write_calls(&out, x->arena, h);
+    if (h->keys)
+        write_keys(&out, x->arena, h->keys);
     if (h->server)
         write_server(&out, h->server);
+    write_process(&out);
     http_answer(x, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
     return 0;
 }

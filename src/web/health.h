@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { HEALTH_BUCKETS = 12, HEALTH_MODELS = 64 };
+enum { HEALTH_BUCKETS = 12, HEALTH_MODELS = 64, HEALTH_KEYS = 64 };
 
 /* Counts of one model's calls since the server began. */
 struct health_model {
@@ -28,6 +28,7 @@ struct health_model {
 struct health {
     struct manager *manager;
     struct http_server *server; /* set when it is there */
+    struct keyring *keys;       /* likewise */
     pthread_mutex_t lock;       /* guards what follows */
     struct health_model models[HEALTH_MODELS]; /* further ones are counted with the last */
     size_t model_count;
@@ -38,7 +39,8 @@ void health_release(struct health *h);
 /* Counts a call of the gateway. */
 void health_note(struct health *h, const struct gateway_call *c);
 
-/* The table's context is a struct health. */
+/* For the table, whose context is a struct health.  Figures need a key where asking does. */
+int health_allow(struct http_exchange *x, void *ctx, struct err *e);
 extern const struct http_route health_routes[];
 extern const size_t health_route_count;
 

@@ -30,6 +30,18 @@ static const struct field embedding_fields[] = {
 };
 const struct record home_embedding_record = RECORD("embedding", struct home_embedding, embedding_fields);
 
+static const struct field key_fields[] = {
+    FIELD(struct home_key, person, FIELD_TEXT, .required = true, .max = 400),
+    FIELD(struct home_key, key, FIELD_RECORD, .of = &key_record),
+};
+const struct record home_key_record = RECORD("key", struct home_key, key_fields);
+
+static const struct field key_removal_fields[] = {
+    FIELD(struct home_key_removal, person, FIELD_TEXT, .required = true, .max = 400),
+    FIELD(struct home_key_removal, id, FIELD_TEXT, .required = true, .max = 100),
+};
+const struct record home_key_removal_record = RECORD("key_removal", struct home_key_removal, key_removal_fields);
+
 static int read_body(struct http_exchange *x, const struct record *r, void *ret, struct err *e)
 {
     json_t *value;
@@ -64,6 +76,30 @@ static int remove_entry(struct http_exchange *x, void *ctx, struct err *e)
         r = registry_remove(h->store, (enum registry_kind)c.kind, c.id, c.person, e);
     if (r == 0)
         r = manager_reload(h->manager, e);
+    return r < 0 ? r : answer_done(x);
+}
+
+static int add_key(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_key k;
+    int r = read_body(x, &home_key_record, &k, e);
+    if (r == 0)
+        r = key_add(h->store, &k.key, k.person, e);
+    if (r == 0)
+        r = keyring_reload(h->keys, e);
+    return r < 0 ? r : answer_done(x);
+}
+
+static int remove_key(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_key_removal k;
+    int r = read_body(x, &home_key_removal_record, &k, e);
+    if (r == 0)
+        r = key_remove(h->store, k.id, k.person, e);
+    if (r == 0)
+        r = keyring_reload(h->keys, e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -177,6 +213,8 @@ const struct http_route home_routes[] = {
     { "POST", "/tandem/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
     { "POST", "/tandem/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
     { "POST", "/tandem/embed", embed, .permission = "home", .max_body = 32 << 20, .doc = "vectors of texts, those kept from the store" },
+    { "POST", "/tandem/keys", add_key, .permission = "home", .max_body = MAX_BODY, .doc = "takes a key in" },
+    { "POST", "/tandem/keys/remove", remove_key, .permission = "home", .max_body = MAX_BODY, .doc = "takes a key away" },
     { "GET", "/tandem/models", show_models, .permission = "home", .doc = "every instance and its slots" },
     { "POST", "/tandem/models/{id}/load", load, .permission = "home", .max_body = 1024, .doc = "loads a model and waits for it" },
     { "POST", "/tandem/models/{id}/unload", unload, .permission = "home", .max_body = 1024, .doc = "lets a model go" },

@@ -9,6 +9,8 @@
  *     POST /tandem/models/{id}/unload
  *     POST /tandem/embed               {"name", "texts"} -> {"model", "version", "kept", "before", "vectors"}
  *     GET  /tandem/models              every instance and its slots
+ *     POST /tandem/keys                {"person", "key": {...}}        with the key's digest; the key is never sent
+ *     POST /tandem/keys/remove         {"person", "id"}
  *
  * Threads: handlers run on the server's workers.
  */
@@ -18,11 +20,13 @@
 #include "http/server.h"
 #include "model/manager.h"
 #include "model/registry.h"
+#include "web/keyring.h"
 
 struct home_api {
     struct manager *manager;
     struct store *store;
     int64_t vectors_kept; /* setting */
+    struct keyring *keys;
 };
 
 /* The table's context is a struct home_api. */
@@ -44,5 +48,13 @@ struct home_embedding {
     struct texts texts;
 };
 extern const struct record home_change_record, home_removal_record, home_embedding_record;
+struct home_key {
+    const char *person;
+    struct key_entry key;
+};
+struct home_key_removal {
+    const char *person, *id;
+};
+extern const struct record home_change_record, home_removal_record, home_key_record, home_key_removal_record;
 
 #endif
