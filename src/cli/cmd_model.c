@@ -321,7 +321,7 @@ static const struct command action_rm = {
 
 static const struct command *const actions[] = {
     &action_list, &action_import, &action_export, &action_route, &action_set, &action_rm,
-    &action_load, &action_unload, &action_ask, &action_embed, NULL,
+    &action_load, &action_unload, &action_ask, &action_embed, &action_log, NULL,
 };
 
 const struct command command_model = {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "web/call_log.h"
 
 #include <unistd.h>
 
@@ -51,6 +52,26 @@ static int open_model(struct session *s, struct model **ret, struct err *e)
     return model_open(ret, &o, e);
 }
 
+/* In the log, as the server of the home does it; NULL: there was no answer. */
+static void note(struct session *s, const struct chat_answer *a, int64_t took_ms)
+{
+    struct gateway_call c = { .path = "ask", .key = "", .asked = s->in->operands.items[0], .model = "", .prompt_tokens = -1, .cached_tokens = -1,
+                              .completion_tokens = -1, .first_token_us = -1, .total_us = took_ms * 1000,
+                              .cancelled = atomic_load(&session_interrupted) };
+    if (a) {
+        c.model = a->model;
+        c.version = a->version;
+        c.status = 200;
+        c.prompt_tokens = a->prompt_tokens;
+        c.cached_tokens = a->cached_tokens;
+        c.completion_tokens = a->completion_tokens;
+        c.queue_us = a->queue_us;
+        c.first_token_us = a->first_token_us;
+        c.total_us = a->total_us;
+    }
+    call_log_put(s->store, &c, session_login(&s->in->arena), NULL); /* it was only a try */
+}
+
 static int ask(struct session *s, struct err *e)
 {
     struct arena *a = &s->in->arena;
@@ -61,6 +82,7 @@ static int ask(struct session *s, struct err *e)
     if (limit && !parse_int(limit, 1, 1000000, &max_tokens))
         return err_set(e, ERR_USAGE, "--max-tokens is \"%.40s\"; allowed: 1 to 1000000", limit);
     session_catch_signals();
+    int64_t begun_ms = clock_wall_ms();
     int r = open_model(s, &model, e);
     if (r < 0)
         return r;
@@ -70,6 +92,8 @@ static int ask(struct session *s, struct err *e)
                               .key = { "", "person", "ask", 1 } };
     struct chat_answer answer;
     r = model_chat(model, &q, &answer, e);
+    if (!s->server)
+        note(s, r == 0 ? &answer : NULL, clock_wall_ms() - begun_ms);
     if (r == 0) {
         fputc('\n', s->in->out);
         if (option_given(s->in, "verbose"))

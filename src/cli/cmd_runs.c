@@ -1,6 +1,7 @@
 /* cmd_runs.c - tandem runs: every model call and command of a ticket, and one of them whole. */
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/calls.h"
 #include "cli/commands.h"
 #include "cli/tickets.h"
 #include "team/render.h"
@@ -16,14 +17,21 @@ static const char *as_told(struct arena *a, int64_t count)
     return count < 0 ? "?" : arena_printf(a, "%lld", (long long)count);
 }
 
+/* " (91 % from the cache)" */
+static const char *reused(struct arena *a, const struct run *run)
+{
+    int64_t percent = run->cached_tokens > 0 ? hit_percent(run->cached_tokens, run->prompt_tokens) : -1;
+    return percent < 0 ? "" : arena_printf(a, " (%lld %% from the cache)", (long long)percent);
+}
+
 static void print_row(FILE *out, struct arena *a, size_t number, const struct run *run)
 {
     char time[32];
     clock_format(run->started_ms, time);
     fprintf(out, "%4zu  %.8s  %7.2f s  %-9s %-12s", number, time + 11, (double)run->total_us / 1e6, run->role, run->step);
     if (run->kind == RUN_MODEL)
-        fprintf(out, "  %s+%s tokens, %s", as_told(a, run->prompt_tokens), as_told(a, run->completion_tokens), run->model);
-    fprintf(out, "  %s\n", run->outcome);
+        fprintf(out, "  %s+%s tokens%s, %s", as_told(a, run->prompt_tokens), as_told(a, run->completion_tokens), reused(a, run), run->model);
+    fprintf(out, "  %s\n", *run->verdict ? run->verdict : run->outcome);
 }
 
 /* Every test with its outcome, then whatever those that did not pass had to say. */
@@ -48,6 +56,8 @@ static void print_whole(struct session *s, const char *id, const struct run *run
     FILE *out = s->in->out;
     struct arena *a = &s->in->arena;
     fprintf(out, "%s, %.2f s, %s\n", id, (double)run->total_us / 1e6, run->outcome);
+    if (*run->verdict)
+        fprintf(out, "What became of it: %s\n", run->verdict);
     if (run->kind == RUN_MODEL) {
         fprintf(out, "%s, %s tokens in", run->model, as_told(a, run->prompt_tokens));
         if (run->cached_tokens > 0)

@@ -1,6 +1,7 @@
 /* cmd_show.c - tandem show: one ticket as its proof, from top to bottom; or a functionality. */
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/calls.h"
 #include "cli/commands.h"
 #include "cli/live.h"
 #include "cli/sentence.h"
@@ -110,7 +111,10 @@ static void print_numbers(FILE *out, const struct ticket *t)
 {
     STR_LOCAL(numbers);
     live_count(t->prompt_tokens, &numbers);
-    str_add(&numbers, " tokens in, ");
+    str_add(&numbers, " tokens in");
+    if (t->cached_tokens > 0)
+        str_addf(&numbers, " (%lld %% from the cache)", (long long)hit_percent(t->cached_tokens, t->prompt_tokens));
+    str_add(&numbers, ", ");
     live_count(t->completion_tokens, &numbers);
     fprintf(out, "\n%s out; model %.1f s, tests %.1f s", numbers.data, (double)t->model_us / 1e6, (double)t->suite_us / 1e6);
     if (t->lines)

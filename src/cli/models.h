@@ -18,5 +18,6 @@ int models_remove(struct session *s, const char *id, struct err *e);
 
 extern const struct command action_load, action_unload, action_ask; /* cmd_model_ask.c */
 extern const struct command action_embed;                           /* cmd_model_embed.c */
+extern const struct command action_log;                             /* cmd_model_log.c */
 
 #endif

@@ -52,6 +52,7 @@ static const struct { const char *kind, *words; } table[] = {
     { "attempt.fresh", "begins with a fresh context" },
     { "attempt.heavier", "asks the heavier model" },
     { "merge.refused", "merge refused" },
+    { "model.failed", "a model did not answer" },
     { "conversation.renewed", "the conversation grew too long for the model and begins anew" },
     { "base.witnessed", "what it builds on is merged" },
     { "merge.witnessed", "merged with what its functionality has meanwhile" },

@@ -2,6 +2,7 @@
 #include "cli/summary.h"
 
 #include "base/str.h"
+#include "cli/calls.h"
 #include "cli/live.h"
 #include "cli/tickets.h"
 #include "repo/git.h"
@@ -117,6 +118,14 @@ static void print_tokens(FILE *out, const struct runs_cost *cost)
         str_add(&text, " of them from the cache");
     }
     fprintf(out, "Tokens     %s\n", text.data);
+    str_clear(&text);
+    for (int role = ROLE_PM; cost->cached_tokens > 0 && role < ROLE_COUNT; role++) {
+        int64_t percent = hit_percent(cost->roles[role].cached_tokens, cost->roles[role].told_tokens);
+        if (percent >= 0)
+            str_addf(&text, "%s%s %lld %%", text.len ? ", " : "", role_names[role], (long long)percent);
+    }
+    if (text.len)
+        fprintf(out, "           read from the cache: %s\n", text.data);
 }
 
 static void print_times(FILE *out, const struct summary *m)

@@ -134,6 +134,11 @@ int project_cost(struct store *s, const char *project, struct runs_cost *ret, st
             c.prompt_tokens += run[i].prompt_tokens > 0 ? run[i].prompt_tokens : 0;
             c.cached_tokens += run[i].cached_tokens > 0 ? run[i].cached_tokens : 0;
             c.completion_tokens += run[i].completion_tokens > 0 ? run[i].completion_tokens : 0;
+            int role = role_parse(run[i].role);
+            if (role < 0 || run[i].cached_tokens < 0 || run[i].prompt_tokens < 0)
+                continue;
+            c.roles[role].told_tokens += run[i].prompt_tokens;
+            c.roles[role].cached_tokens += run[i].cached_tokens;
         }
     } while (found.count == STORE_MAX_LIMIT);
     *ret = c;

@@ -32,7 +32,10 @@ void print_part(struct session *s, const char *title, const char *text, size_t l
 void print_blob(struct session *s, const char *title, const char *digest);
 
 /* What the project's runs cost so far, all of them: also those of no ticket. */
-struct runs_cost { int64_t prompt_tokens, cached_tokens, completion_tokens, model_us, suite_us; };
+struct runs_cost {
+    int64_t prompt_tokens, cached_tokens, completion_tokens, model_us, suite_us;
+    struct { int64_t told_tokens, cached_tokens; } roles[ROLE_COUNT]; /* prompts whose server told what it had cached */
+};
 int project_cost(struct store *s, const char *project, struct runs_cost *ret, struct err *e);
 
 /* How far the tickets of a project are together.  What is in DEV was run there as a whole; until

@@ -96,6 +96,7 @@ struct chat_answer {
     struct str reasoning; /* what was stripped, for the Run */
     char finish[24];      /* "stop", "length", "repetition" (cut after the first copy), ... */
     char model[128];      /* as reported with the answer, else as described */
+    int64_t version;      /* of the registry; 0: none */
     int64_t prompt_tokens, cached_tokens, completion_tokens; /* -1: not reported */
     int64_t queue_us;       /* waited for the server to be ready */
     int64_t first_token_us; /* from the successful request to its first token */

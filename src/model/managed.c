@@ -62,6 +62,7 @@ static int ask_once(struct managed *m, struct pool *p, const struct chat_request
     placed.slot = (int)w.slot + 1;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
     r = model->backend->chat(model, &placed, answer, e);
+    answer->version = w.instance->entry.version;
     admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
     return r;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/spent.h"
+#include "base/utf8.h"
 #include "model/answer.h"
 #include "team/prompt.h"
 
@@ -16,8 +17,10 @@ struct request {
     struct str text; /* the prompt as it is stored */
     const char *digest;
     const char *of, *id; /* the run's */
+    const char *model;   /* who is asked, as it is described */
     int64_t occurrence;
     struct run run;
+    int64_t version; /* of its document */
     bool answered; /* `run` was in the store: nothing is sent */
 };
 
@@ -33,8 +36,7 @@ static struct model *model_for(const struct step *s, const struct question *q)
  * grows within a task.)  Otherwise the next occurrence's number, after all there are: a task
  * that is done again with another prompt, because Tandem or a template changed, does not
  * stumble over its own. */
-static int find_run(struct step *s, const char *of, const char *prompt, struct run *ret, int64_t *ret_occurrence,
-                    bool *ret_found, struct err *e)
+static int find_run(struct step *s, const char *of, struct request *q, struct err *e)
 {
     struct store_found found;
     struct store_query query = { .where = { { "of", of, 0 } }, .where_count = 1 };
@@ -42,13 +44,15 @@ static int find_run(struct step *s, const char *of, const char *prompt, struct r
     if (r < 0)
         return r;
     const struct run *runs = found.docs;
-    *ret_found = false;
-    *ret_occurrence = (int64_t)found.count + 1;
+    q->answered = false;
+    q->occurrence = (int64_t)found.count + 1;
+    q->version = 1;
     for (size_t i = 0; i < found.count; i++) {
-        if (streq(runs[i].task, s->task_id) && streq(runs[i].prompt, prompt)) {
-            *ret = runs[i];
-            *ret_found = true;
-            *ret_occurrence = runs[i].occurrence;
+        if (streq(runs[i].task, s->task_id) && streq(runs[i].prompt, q->digest)) {
+            q->run = runs[i];
+            q->version = found.versions[i];
+            q->answered = true;
+            q->occurrence = runs[i].occurrence;
         }
     }
     return 0;
@@ -146,7 +150,7 @@ static int make_request(struct step *s, const struct question *q, const struct c
     r->digest = arena_strdup(s->arena, digest_of(r->text.data, r->text.len).hex);
     const char *about = s->ticket_id ? s->ticket_id : s->functionality_id ? s->functionality_id : s->project_id;
     r->of = arena_printf(s->arena, "%s/%s/%s", about, role_names[q->role], q->step);
-    code = find_run(s, r->of, r->digest, &r->run, &r->occurrence, &r->answered, e);
+    code = find_run(s, r->of, r, e);
     r->id = arena_printf(s->arena, "%s/%lld", r->of, (long long)r->occurrence);
     return code;
 }
@@ -161,7 +165,7 @@ static int no_model(struct step *s, int code, struct err *e)
                    arena_strdup(s->arena, e->text), s->project_id, code == ERR_UNAVAILABLE ? "" : " --model URL#NAME");
 }
 
-static int room_of(struct step *s, struct model *m, struct conversation_room *ret, struct err *e)
+static int room_of(struct step *s, struct model *m, struct request *q, struct conversation_room *ret, struct err *e)
 {
     const char *name;
     int64_t context = 0, answer = s->team->options.limits.answer_tokens;
@@ -170,6 +174,7 @@ static int room_of(struct step *s, struct model *m, struct conversation_room *re
         return no_model(s, r == ERR_INVALID ? ERR_REFUSED : r, e);
     if (!answer)
         answer = context / 4 < MAX_ANSWER_TOKENS ? context / 4 : MAX_ANSWER_TOKENS;
+    q->model = arena_strdup(s->arena, name);
     *ret = (struct conversation_room){ context, answer };
     return 0;
 }
@@ -180,7 +185,8 @@ static struct run run_begun(struct step *s, const struct question *q, const stru
     return (struct run){
         .project = s->project_id, .ticket = s->task.ticket, .kind = RUN_MODEL,
         .role = role_names[q->role], .step = q->step, .of = r->of, .task = s->task_id,
-        .occurrence = r->occurrence, .prompt = r->digest, .reasoning = "", .results = "",
+        .occurrence = r->occurrence, .prompt = r->digest, .reasoning = "", .results = "", .verdict = "",
+        .escalation = model_for(s, q) != s->team->options.models[q->role],
         .started_ms = clock_wall_ms(),
     };
 }
@@ -189,6 +195,7 @@ static struct run run_begun(struct step *s, const struct question *q, const stru
 static void run_ended(struct step *s, const struct chat_answer *answer, struct run *run)
 {
     run->model = arena_strdup(s->arena, answer->model);
+    run->version = answer->version;
     run->outcome = streq(answer->finish, "stop") ? "answered" : arena_printf(s->arena, "cut: %s", answer->finish);
     run->prompt_tokens = answer->prompt_tokens;
     run->cached_tokens = answer->cached_tokens;
@@ -199,6 +206,22 @@ static void run_ended(struct step *s, const struct chat_answer *answer, struct r
     run->retries = answer->retries;
 }
 
+/* A call without an answer leaves no run, but an event. */
+static void tell_failed(struct step *s, const struct request *r, const struct err *why)
+{
+    struct batch *b = batch_new();
+    json_t *payload = json_keep(s->arena, json_object());
+    json_put_text(payload, "model", r->model);
+    json_put_text(payload, "step", r->run.step);
+    json_put_int(payload, "escalation", r->run.escalation);
+    json_put_text(payload, "why", why->text);
+    json_put_int(payload, "total_us", (clock_wall_ms() - r->run.started_ms) * 1000);
+    batch_event(b, &(struct event){ .project = s->project_id, .ticket = s->task.ticket, .actor = r->run.role,
+                                    .kind = "model.failed", .on_behalf = s->task_id, .payload_json = payload });
+    store_commit(s->team->store, b, NULL, NULL); /* whatever ails the store is told by the next commit */
+    batch_free(b);
+}
+
 static int send(struct step *s, const struct question *q, struct model *m, struct request *r, int64_t answer_tokens,
                 struct err *e)
 {
@@ -206,6 +229,8 @@ static int send(struct step *s, const struct question *q, struct model *m, struc
     r->run = run_begun(s, q, r);
     int code = call_model(s, q, m, r, answer_tokens, &answer, e);
     if (code < 0) {
+        if (code != ERR_CANCELLED)
+            tell_failed(s, r, e);
         err_prefix(e, "%s, %s", role_names[q->role], q->step);
         code = no_model(s, code, e);
     } else {
@@ -222,7 +247,7 @@ static int answer_to(struct step *s, const struct question *q, struct model *m, 
     struct conversation_room room;
     int code = make_request(s, q, &conversation_room_for_all, r, e);
     if (code == 0 && !r->answered)
-        code = room_of(s, m, &room, e);
+        code = room_of(s, m, r, &room, e);
     if (code == 0 && !r->answered)
         code = make_request(s, q, &room, r, e);
     if (code < 0)
@@ -238,6 +263,7 @@ static void take_answer(struct step *s, const struct question *q, const struct r
 {
     count_use(s, &r->run);
     s->answered_by = *r->run.model ? r->run.model : NULL;
+    s->unjudged = (struct unjudged){ *r->run.verdict ? NULL : r->id, r->run, r->version };
     q->conversation->doc.prompt = r->digest;
     conversation_add(s, q->conversation, TURN_ANSWER, reply->len ? reply->text : "(no answer)");
 }
@@ -262,6 +288,19 @@ int ask(struct step *s, const struct question *q, struct reply *ret, struct err 
     take_answer(s, q, &request, &reply);
     *ret = reply;
     return 0;
+}
+
+/* ---- what became of it ---- */
+
+void ask_judge(struct step *s, const char *fault)
+{
+    enum { MAX_FAULT = 400 };
+    struct unjudged *a = &s->unjudged;
+    if (!a->run)
+        return;
+    a->doc.verdict = *fault ? arena_strndup(s->arena, fault, utf8_floor(fault, strnlen(fault, MAX_FAULT))) : "satisfied";
+    batch_update(s->batch, &run_type, a->run, a->version, &a->doc);
+    a->run = NULL;
 }
 
 /* ---- answers in JSON ---- */
@@ -312,6 +351,7 @@ int ask_json(struct step *s, const struct question *q, const struct record *r, v
             return code;
         void *value = arena_alloc(s->arena, r->size);
         fault = read_answer(s, &contract, &reply, value);
+        ask_judge(s, fault);
         if (!*fault) {
             memcpy(ret, value, r->size);
             return 0;

@@ -32,6 +32,10 @@ struct reply {
  * store's; ERR_SETUP when the role has no model, or it is not there: that is no fault of the work. */
 int ask(struct step *s, const struct question *q, struct reply *ret, struct err *e);
 
+/* What became of the step's last answer is noted in its run, with what the step changes: `fault` is ""
+ * when it was good enough.  Only the first word counts; without any, how the step ends says it. */
+void ask_judge(struct step *s, const char *fault);
+
 /* ask, then the JSON contract; a violation is told to the model and it is asked again, as
  * often as the limit `replans` says.  Then ERR_INVALID with the last violation.  `check` (may be NULL)
  * is the role's own judgement of the value read: "" or a sentence for the model. */

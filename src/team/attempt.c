@@ -161,6 +161,7 @@ int attempt_failed(struct step *s, struct conversation_use *c, const struct fail
     int64_t level_before = s->ticket.level;
     enum trend trend = note_attempt(s, f);
     json_t *payload = json_object();
+    ask_judge(s, f->fault);
     json_put_text(payload, "fault", f->fault);
     json_put_int(payload, "attempt", s->ticket.attempt);
     json_put_int(payload, "level", s->ticket.level);

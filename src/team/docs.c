@@ -200,6 +200,9 @@ static const struct field run_fields[] = {
     INT(run, first_token_us),
     INT(run, total_us),
     INT(run, retries),
+    INT(run, version, .quiet = true),
+    INT(run, escalation, .quiet = true),
+    TEXT(run, verdict),
 };
 
 static const struct field evidence_fields[] = {

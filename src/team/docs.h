@@ -194,6 +194,9 @@ struct run {
     int64_t prompt_tokens, cached_tokens, completion_tokens;
     int64_t started_ms, queue_us, first_token_us, total_us;
     int64_t retries;
+    int64_t version;       /* of the model in the registry; 0: none */
+    int64_t escalation;    /* 0: the role's first model; 1: the one it is escalated to */
+    const char *verdict;   /* of a model's answer: "satisfied", or why not; "" while nobody has judged */
 };
 
 enum red_reason { RED_NONE, RED_ASSERTION, RED_ABSENCE, RED_ERROR };

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "team/conversation.h"
+#include "team/ask.h"
 
 static const struct { const char *name; step_fn *fn; } steps[] = {
     { "write-spec", step_write_spec }, { "plan", step_plan },
@@ -253,6 +253,8 @@ static int tell_wait(struct step *s, const struct stage *next, struct err *e)
 
 static int finish(struct step *s, struct err *e)
 {
+    if (s->end != STEP_AGAIN)
+        ask_judge(s, s->end == STEP_BLOCK ? s->why : "");
     if (s->end == STEP_BLOCK) {
         mark_blocked(s, s->why);
     } else if (s->end == STEP_NEXT || s->end == STEP_AGAIN || s->end == STEP_GOTO) {

@@ -92,6 +92,11 @@ struct step {
     struct conversation_use *conversations;
 
     const char *answered_by; /* the model of the step's last answer, as reported; NULL: none was asked */
+    struct unjudged {
+        const char *run;     /* id of the last answer's run while it is not judged; NULL: none */
+        struct run doc;
+        int64_t version;     /* of the document */
+    } unjudged;
     enum role writer;        /* who wrote what a merge commits, where git alone could not; else ROLE_ENGINE */
 
     enum step_end end;

@@ -109,7 +109,7 @@ static int new_run(struct step *s, int kind, const char *step_name, struct run *
     *run = (struct run){
         .project = s->project_id, .ticket = s->task.ticket, .kind = kind, .role = role_names[ROLE_ENGINE],
         .step = arena_strdup(s->arena, step_name), .of = of, .task = s->task_id, .occurrence = before + 1,
-        .model = stack_name(s->site->stack), .reasoning = "", .results = "", .prompt_tokens = -1, .cached_tokens = -1,
+        .model = stack_name(s->site->stack), .reasoning = "", .results = "", .verdict = "", .prompt_tokens = -1, .cached_tokens = -1,
         .completion_tokens = -1,
     };
     *ret = run;

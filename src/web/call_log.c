@@ -52,14 +52,28 @@ static json_t *describe(const struct gateway_call *c, int64_t lost)
     return o;
 }
 
+static void put(struct batch *b, struct arena *a, const struct gateway_call *c, const char *actor, int64_t lost)
+{
+    batch_event(b, &(struct event){ .actor = actor, .kind = "model.asked", .payload_json = json_keep(a, describe(c, lost)) });
+}
+
+int call_log_put(struct store *s, const struct gateway_call *c, const char *actor, struct err *e)
+{
+    ARENA_LOCAL(a);
+    struct batch *b = batch_new();
+    put(b, &a, c, actor, 0);
+    int r = store_commit(s, b, NULL, e);
+    batch_free(b);
+    return r;
+}
+
 static void commit(struct call_log *l, const struct entry *entries, size_t count, int64_t lost)
 {
     ARENA_LOCAL(a);
     struct err e;
     struct batch *b = batch_new();
     for (size_t i = 0; i < count; i++)
-        batch_event(b, &(struct event){ .actor = "gateway", .kind = "model.asked",
-                                        .payload_json = json_keep(&a, describe(&entries[i].call, i ? 0 : lost)) });
+        put(b, &a, &entries[i].call, "gateway", i ? 0 : lost);
     if (store_commit(l->store, b, NULL, &e) < 0)
         log_warning("%zu calls of models are not in the log: %s", count, e.text);
     batch_free(b);

@@ -20,6 +20,8 @@ struct call_log;
 int call_log_new(struct call_log **ret, struct store *s, struct keyring *keys, struct err *e);
 /* Copies. */
 void call_log_add(struct call_log *l, const struct gateway_call *c);
+/* One call, committed at once: for commands that ask a model themselves. */
+int call_log_put(struct store *s, const struct gateway_call *c, const char *actor, struct err *e);
 /* Commits what is left.  NULL is allowed. */
 void call_log_free(struct call_log *l);
 
