@@ -437,9 +437,11 @@ void answer_finish(struct exchange *x, bool whole)
         x->stream.whole = whole;
     }
     size_t left = x->stream.bytes.len - x->stream.at;
+    /* One that was cut off takes nothing any more: its connection ends at the next look. */
+    int64_t rest_ms = x->cut ? 0 : rate_ms(&x->server->limits, left);
     unlock_and_wake(x);
     if (ends)
-        exchange_enter(x, PHASE_SEND, clock_steady_us() + 1000 * rate_ms(&x->server->limits, left));
+        exchange_enter(x, PHASE_SEND, clock_steady_us() + 1000 * rest_ms);
 }
 
 void http_stream_end(struct http_stream *stream)

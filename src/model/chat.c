@@ -103,8 +103,7 @@ int model_forward(struct model *m, const struct forward_request *q, struct forwa
         return err_set(e, ERR_INVALID, "this model cannot be asked by other programs");
     str_clear(refusal);
     int r = m->backend->forward(m, q, 0, &result, refusal, e);
-    if (r == 0)
-        *ret = result;
+    *ret = result;
     return r;
 }
 

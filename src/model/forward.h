@@ -36,7 +36,8 @@ struct forward_result {
     int64_t queue_us, first_byte_us, total_us;
 };
 
-/* ERR_BUSY: too many wait for it, or this one has waited for wait_ms; ERR_CANCELLED within 50 ms; else as model_chat.  `refusal`
+/* The result is filled in as far as it is known also when the call fails: who was asked, and from when
+ * it had a slot on, its version.  ERR_BUSY: too many wait for it, or this one has waited for wait_ms; ERR_CANCELLED within 50 ms; else as model_chat.  `refusal`
  * (emptied first) gets the body of an answer that is not good. */
 int model_forward(struct model *m, const struct forward_request *q, struct forward_result *ret, struct str *refusal, struct err *e);
 

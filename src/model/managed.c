@@ -171,8 +171,7 @@ static int managed_forward(struct model *model, const struct forward_request *q,
         if (r == 0 || !is_the_server_s_fault(r) || passing.begun || is_cancelled(q->cancel))
             break;
     }
-    if (r == 0)
-        snprintf(ret->model, sizeof ret->model, "%s", p->model);
+    snprintf(ret->model, sizeof ret->model, "%s", p->model);
     return r;
 }
 

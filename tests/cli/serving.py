@@ -31,12 +31,16 @@ class Serving(home.Home):
     def setUp(self):
         super().setUp()
         self.server = None
-        self.fake = FakeModel(TABLE)
-        self.addCleanup(self.fake.close)
-        (self.room / "models.yaml").write_text(ENTRIES.format(url=self.fake.url, slots=self.slots))
+        (self.room / "models.yaml").write_text(self.begin_models())
         self.good("model", "import", "models.yaml")
         if self.serves is not None:
             self.serve(*self.serves)
+
+    def begin_models(self):
+        """Begins what the models run on, and returns the entries of the registry."""
+        self.fake = FakeModel(TABLE)
+        self.addCleanup(self.fake.close)
+        return ENTRIES.format(url=self.fake.url, slots=self.slots)
 
     def serve(self, *words, listen="127.0.0.1:0"):
         self.server = subprocess.Popen([home.TANDEM, "serve", "--listen", listen, *words], cwd=self.room, env=self.environment(),
