@@ -25,6 +25,9 @@ struct backend {
     /* As model_embed: fills a fresh `v`, whose values are released by the caller, who also sets
      * total_us.  NULL: this kind of model makes no vectors. */
     int (*embed)(struct model *m, const struct embed_request *q, struct embeddings *v, struct err *e);
+    /* All calls, under way and to come, end within 50 ms with ERR_UNAVAILABLE: its server is about to
+     * be ended.  NULL: they end with the server. */
+    void (*hang_up)(struct model *m);
     void (*free)(struct model *m);
 };
 

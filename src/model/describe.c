@@ -35,7 +35,7 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
         .ca_file = m->options.ca_file, .connect_ms = m->options.connect_ms,
         .total_ms = body ? m->options.first_token_ms : ASK_MS, .cancel = cancel,
     };
-    int r = http_ask(&q, &result, &text, e);
+    int r = endpoint_http(m, &q, &result, &text, e);
     if (r < 0)
         return r;
     atomic_store(&m->answered, true);

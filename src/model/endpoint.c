@@ -54,6 +54,7 @@ struct attempt {
     int64_t seed;
     bool schema, stream_options; /* whether they are sent */
     int slot;                    /* 0: none is asked for */
+    bool progress;               /* it shall tell how far it has read: only when it writes does it see that we left */
 };
 
 static void write_request(struct str *out, const struct chat_request *q, const struct attempt *a)
@@ -70,6 +71,8 @@ static void write_request(struct str *out, const struct chat_request *q, const s
         json_put_int(body, "id_slot", a->slot - 1);
         json_put_bool(body, "cache_prompt", true);
     }
+    if (a->progress)
+        json_put_bool(body, "return_progress", true);
     if (q->sampling && json_object_update_missing(body, (json_t *)(uintptr_t)q->sampling) < 0)
         out_of_memory();
     if (a->stream_options)
@@ -224,7 +227,7 @@ static enum outcome try_once(struct call *c)
         .on_body = feed, .on_tick = tick, .ctx = &stream,
     };
     c->retry_after_ms = -1;
-    int r = http_ask(&request, &h, &error_body, c->err);
+    int r = endpoint_http(m, &request, &h, &error_body, c->err);
     if (r == 0)
         atomic_store(&m->answered, true);
     stream_finish(&stream);
@@ -296,6 +299,7 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
     int64_t described = clock_steady_us();
     c.attempt.seed = q->seed;
     c.attempt.slot = atomic_load(&m->is_llama) ? q->slot : 0;
+    c.attempt.progress = atomic_load(&m->is_llama);
     c.attempt.schema = q->schema && !atomic_load(&m->no_schema);
     c.attempt.stream_options = !atomic_load(&m->no_stream_options);
     r = attempts(&c);
@@ -367,7 +371,7 @@ static void endpoint_free(struct model *model)
 
 static const struct backend endpoint_backend = {
     .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat,
-    .forward = endpoint_forward, .embed = endpoint_embed, .free = endpoint_free,
+    .forward = endpoint_forward, .embed = endpoint_embed, .hang_up = endpoint_hang_up, .free = endpoint_free,
 };
 
 static const char *copy(struct arena *a, const char *s)

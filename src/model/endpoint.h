@@ -1,7 +1,7 @@
 /* model/endpoint.h - the parts of the OpenAI-compatible backend share this.
  *
  * endpoint.c opens and chats, describe.c finds out what the server is, endpoint_embed.c asks for
- * vectors.
+ * vectors, endpoint_forward.c passes on; all of them over endpoint_line.c.
  *
  * Threads: options, url, root and key are never written after opening; `lock` guards the
  * rest, apart from the atomic flags.
@@ -27,12 +27,17 @@ struct endpoint {
     const char *key;    /* NULL: none */
     atomic_bool answered;          /* it did once: whatever ails it now may pass */
     atomic_bool is_llama;          /* a llama-server: slots can be chosen */
+    atomic_bool hung_up;           /* nothing is asked any more */
     atomic_bool no_schema;         /* the server rejects response_format, */
     atomic_bool no_stream_options; /* ... or stream_options */
     pthread_mutex_t lock;
     char *name; /* NULL: not described yet */
     int64_t context_tokens;
 };
+
+/* http_ask, but ERR_UNAVAILABLE within 50 ms of endpoint_hang_up (as struct backend says). */
+int endpoint_http(struct endpoint *m, const struct http_request *q, struct http_result *ret, struct str *body, struct err *e);
+void endpoint_hang_up(struct model *model);
 
 /* One small request with a JSON answer; the status and an error's words come with it.  The
  * value belongs to the arena, NULL when the answer is no JSON object. */

@@ -96,6 +96,7 @@ struct gguf_memory {
     int64_t weights;  /* read through the page cache, or copied */
     int64_t cache;    /* keys and values, and recurrent states */
     int64_t compute;  /* intermediate results */
+    int64_t checkpoint; /* one of a slot's states to go back to (--ctx-checkpoints); not in `total` */
     int64_t process;  /* the program, vocabulary and tables */
     int64_t total;
 };

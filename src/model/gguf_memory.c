@@ -50,17 +50,19 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t cache_bytes(const struct gguf_info *m, const struct gguf_use *use, const struct gguf_tensor_type *type)
+/* Of one slot; `whole_layers`: those that keep all of it are counted too. */
+static int64_t cache_bytes(const struct gguf_info *m, const struct gguf_use *use, const struct gguf_tensor_type *type,
+                           bool whole_layers)
 {
     int64_t whole = cells(use->context), window = cells(least(use->context, plus(m->window, use->batch)));
     int64_t sum = 0;
     for (int64_t i = 0; i < m->layers; i++) {
         const struct gguf_layer *l = &m->layer[i];
-        int64_t kept = times(l->windowed ? window : whole, l->token_values);
-        int64_t bytes = kept == INT64_MAX ? INT64_MAX : times(kept / type->numbers + 1, type->bytes);
+        int64_t kept = l->windowed || whole_layers ? times(l->windowed ? window : whole, l->token_values) : 0;
+        int64_t bytes = kept == INT64_MAX ? INT64_MAX : kept ? times(kept / type->numbers + 1, type->bytes) : 0;
         sum = plus(sum, plus(bytes, times(l->state_values, 4)));
     }
-    return times(sum, use->slots);
+    return sum;
 }
 
 static int64_t compute_bytes(const struct gguf_info *m, const struct gguf_use *use)
@@ -83,7 +85,8 @@ int gguf_memory_estimate(const struct gguf_info *info, const struct gguf_use *us
     };
     struct gguf_memory m = {
         .weights = info->weight_bytes,
-        .cache = cache_bytes(info, &u, type),
+        .cache = times(cache_bytes(info, &u, type, true), u.slots),
+        .checkpoint = cache_bytes(info, &u, type, false),
         .compute = compute_bytes(info, &u),
         .process = plus(PROCESS_BYTES, times(WORD_BYTES, info->vocabulary)),
     };

@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000 };
+enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000, HANG_UP_MS = 500 };
 
 static const struct keeping *keeping_of(const struct instance *i)
 {
@@ -262,11 +262,24 @@ static enum life draining(struct instance *i)
     return LIFE_STOPPING;
 }
 
+/* Ends the calls that are still under way: a server with open streams may never end.  With the lock
+ * held. */
+static void hang_up(struct instance *i)
+{
+    int64_t deadline = clock_steady_ms() + HANG_UP_MS, left;
+    if (!i->in_flight || !i->model || !i->model->backend->hang_up)
+        return;
+    i->model->backend->hang_up(i->model);
+    while (i->in_flight && (left = deadline - clock_steady_ms()) > 0)
+        manager_wait(i->manager, left);
+}
+
 /* Ends the server, and with it the calls that are still under way; with the lock held. */
 static bool put_away(struct instance *i, struct err *why)
 {
     struct manager *m = i->manager;
     i->leave = true; /* no call comes any more, whatever state this is */
+    hang_up(i);
     manager_unlock(m);
     bool again = keeping_of(i)->stop(i, why);
     manager_lock(m);

@@ -23,8 +23,11 @@
 enum {
     LEAST_CONTEXT = 2048, /* below this no role can work */
     DEFAULT_CONTEXT = 16384, /* where neither entry nor file says less */
+    EMBED_CONTEXT = 2048,    /* the same for a model of vectors, whose batch is as large */
+    DEVICE_BATCH = 512,
+    PROCESSOR_BATCH = 128,   /* there larger ones are no faster, and nothing stops within one */
     HELP_MS = 20000, HELP_MAX = 1 << 20,
-    ASK_MS = 2000, STARTING_LOOK_MS = 20, MIB = 1 << 20,
+    ASK_MS = 2000, DOUBT_MS = 10000, STARTING_LOOK_MS = 20, MIB = 1 << 20,
 };
 
 static const char *path_in(struct arena *a, const struct instance *i, const char *ending)
@@ -34,12 +37,18 @@ static const char *path_in(struct arena *a, const struct instance *i, const char
 
 /* ---- what it needs ---- */
 
+static bool embeds(const struct model_entry *m)
+{
+    return texts_has(&m->capabilities, "embed") && !texts_has(&m->capabilities, "chat");
+}
+
 static int64_t llama_context(const struct instance *i)
 {
     /* Beyond the trained context memory is taken and never used. */
     if (i->entry.context && (!i->entry.trained_context || i->entry.context < i->entry.trained_context))
         return i->entry.context;
-    return i->entry.trained_context && i->entry.trained_context < DEFAULT_CONTEXT ? i->entry.trained_context : DEFAULT_CONTEXT;
+    int64_t usual = embeds(&i->entry) ? EMBED_CONTEXT : DEFAULT_CONTEXT;
+    return i->entry.trained_context && i->entry.trained_context < usual ? i->entry.trained_context : usual;
 }
 
 static int open_file(const struct instance *i, int *ret_fd, struct err *e)
@@ -56,7 +65,7 @@ static int estimate(const struct instance *i, int64_t *ret_mib, struct err *e)
     ARENA_LOCAL(a);
     struct gguf_info info;
     struct gguf_memory memory;
-    struct gguf_use use = { .context = i->context, .slots = i->entry.slots };
+    struct gguf_use use = { .context = i->context, .slots = i->entry.slots, .batch = embeds(&i->entry) ? i->context : 0 };
     int fd, r = open_file(i, &fd, e);
     if (r < 0)
         return r;
@@ -68,7 +77,7 @@ static int estimate(const struct instance *i, int64_t *ret_mib, struct err *e)
         struct err said = *e;
         return err_set(e, ERR_SETUP, "the file of the model %s %.600s", i->entry.id, said.text);
     }
-    *ret_mib = memory.total / MIB + 1;
+    *ret_mib = memory.total / MIB + 1 + memory.checkpoint / MIB * i->entry.slots * LLAMA_CHECKPOINTS;
     return 0;
 }
 
@@ -107,29 +116,51 @@ static const char *const *environment_of(struct arena *a, const struct instance 
     return env;
 }
 
-/* What the program says of itself, asked once for each. */
-static int read_help(struct instance *i, struct arena *a, const char **ret, struct err *e)
+/* What the program prints when it is asked for one thing; to be freed. */
+static int run_program(const struct instance *i, struct arena *a, const char *flag, char **ret, struct err *e)
+{
+    const char *argv[] = { program_of(i), flag, NULL };
+    struct process_options o = { .argv = argv, .env = environment_of(a, i), .timeout_ms = HELP_MS, .max_output = HELP_MAX,
+                                 .merge_stderr = true };
+    struct process_result result;
+    int r = process_run(&o, &result, e);
+    if (r < 0)
+        return r;
+    *ret = xstrdup(result.out.data);
+    process_result_release(&result);
+    return 0;
+}
+
+/* With the help_lock held. */
+static int learn(struct instance *i, struct arena *a, struct err *e)
 {
     struct manager *m = i->manager;
-    const char *program = program_of(i);
-    int r = 0;
-    pthread_mutex_lock(&m->help_lock);
-    if (!m->llama_help_of || !streq(m->llama_help_of, program)) {
-        const char *argv[] = { program, "--help", NULL };
-        struct process_options o = { .argv = argv, .env = environment_of(a, i), .timeout_ms = HELP_MS, .max_output = HELP_MAX,
-                                     .merge_stderr = true };
-        struct process_result result;
-        r = process_run(&o, &result, e);
-        if (r == 0) {
-            free(m->llama_help);
-            free(m->llama_help_of);
-            m->llama_help = xstrdup(result.out.data);
-            m->llama_help_of = xstrdup(program);
-            process_result_release(&result);
-        }
+    char *help, *devices;
+    int r = run_program(i, a, "--help", &help, e);
+    if (r < 0)
+        return r;
+    m->llama_devices = false;
+    if (llama_knows(help, "--list-devices") && run_program(i, a, "--list-devices", &devices, NULL) == 0) {
+        m->llama_devices = llama_has_devices(devices);
+        free(devices);
     }
-    if (r == 0)
+    free(m->llama_help);
+    free(m->llama_help_of);
+    m->llama_help = help;
+    m->llama_help_of = xstrdup(program_of(i));
+    return 0;
+}
+
+/* What the program says of itself, asked once for each. */
+static int read_help(struct instance *i, struct arena *a, const char **ret, bool *ret_devices, struct err *e)
+{
+    struct manager *m = i->manager;
+    pthread_mutex_lock(&m->help_lock);
+    int r = m->llama_help_of && streq(m->llama_help_of, program_of(i)) ? 0 : learn(i, a, e);
+    if (r == 0) {
         *ret = arena_strdup(a, m->llama_help);
+        *ret_devices = m->llama_devices;
+    }
     pthread_mutex_unlock(&m->help_lock);
     if (r == ERR_NOT_FOUND) {
         struct err said = *e;
@@ -137,6 +168,14 @@ static int read_help(struct instance *i, struct arena *a, const char **ret, stru
                        "`--set llama_server=/path/to/llama-server`", said.text);
     }
     return r;
+}
+
+/* Nothing stops within a batch, not even when its caller has left; a text to embed has to fit into one. */
+static int64_t batch_of(const struct instance *i, bool devices)
+{
+    if (embeds(&i->entry))
+        return i->context;
+    return devices && !streq(i->entry.gpu_layers, "0") ? DEVICE_BATCH : PROCESSOR_BATCH;
 }
 
 /* As many GPU layers as are left of those configured. */
@@ -148,28 +187,24 @@ static const char *gpu_layers_of(struct arena *a, const struct instance *i)
     return arena_printf(a, "%lld", layers >> i->gpu_cut);
 }
 
-static bool embeds(const struct model_entry *m)
-{
-    return texts_has(&m->capabilities, "embed") && !texts_has(&m->capabilities, "chat");
-}
-
 static int llama_spawn(struct instance *i, struct err *e)
 {
     ARENA_LOCAL(a);
     struct manager *m = i->manager;
     const char *help = "";
+    bool devices = false;
     const char *file = shelf_path(&a, m->options.models_dir, i->entry.file);
     const char *socket = path_in(&a, i, "sock");
     int fd, r = open_file(i, &fd, e);
     if (r < 0)
         return r;
     close(fd);
-    r = read_help(i, &a, &help, e);
+    r = read_help(i, &a, &help, &devices, e);
     if (r < 0)
         return r;
     struct llama_plan plan = {
         .program = program_of(i), .file = file, .alias = i->entry.id, .socket = socket, .slot_dir = m->options.run_dir,
-        .context = i->context, .slots = i->entry.slots, .cache_mib = i->entry.cache_mib, .gpu_layers = gpu_layers_of(&a, i),
+        .context = i->context, .slots = i->entry.slots, .batch = batch_of(i, devices), .cache_mib = i->entry.cache_mib, .gpu_layers = gpu_layers_of(&a, i),
         .embeds = embeds(&i->entry), .arguments = i->entry.arguments,
     };
     struct process_options o = { .argv = llama_command(&a, &plan, help), .env = environment_of(&a, i) };
@@ -230,7 +265,7 @@ static int llama_ask(struct instance *i, struct err *e)
     int status;
     if (!service_wait(i->service, 0))
         return err_set(e, ERR_UNAVAILABLE, "%s ended unexpectedly", i->entry.id);
-    int r = request(i, "/health", NULL, ASK_MS, &status, &body, e);
+    int r = request(i, "/health", NULL, DOUBT_MS, &status, &body, e);
     if (r == 0 && status == 200)
         return 0;
     return err_set(e, ERR_UNAVAILABLE, "%s does not answer any more", i->entry.id);
@@ -258,7 +293,7 @@ static int ask_one_token(struct instance *i, struct err *e)
     int status;
     bool embedding = embeds(&i->entry);
     int r = request(i, embedding ? "/v1/embeddings" : "/v1/completions",
-                    embedding ? "{\"input\":\"one\"}" : "{\"prompt\":\"one\",\"max_tokens\":1,\"cache_prompt\":false}",
+                    embedding ? "{\"input\":\"one\"}" : "{\"prompt\":\"one\",\"max_tokens\":1,\"cache_prompt\":false,\"id_slot\":0}",
                     i->manager->options.limits.probe_ms, &status, &answer, e);
     if (r == 0 && status != 200)
         r = err_set(e, ERR_UNAVAILABLE, "%s is loaded but does not answer (status %d: %.200s)", i->entry.id, status, answer.data);

@@ -29,16 +29,37 @@ static void add_int(struct command *c, const char *flag, int64_t value)
     add(c, flag, arena_printf(c->arena, "%" PRId64, value));
 }
 
-/* Whether this version knows the flag: it stands in the help, and nothing longer does instead. */
-static bool knows(const struct command *c, const char *flag)
+/* It stands in the help, and nothing longer does instead. */
+bool llama_knows(const char *help, const char *flag)
 {
     size_t len = strlen(flag);
-    if (!*c->help)
-        return false;
-    for (const char *at = c->help; (at = strstr(at, flag)); at += len)
+    for (const char *at = help; (at = strstr(at, flag)); at += len)
         if (!strchr("abcdefghijklmnopqrstuvwxyz-", at[len]) || !at[len])
             return true;
     return false;
+}
+
+bool llama_has_devices(const char *said)
+{
+    static const char title[] = "Available devices:";
+    const char *at = strstr(said, title);
+    if (!at)
+        return false;
+    at += strlen(title);
+    at += strspn(at, " \r\n\t");
+    return *at && !starts_with(at, "(none)");
+}
+
+/* A flag that makes things better where it is known. */
+static void add_known(struct command *c, const char *flag, int64_t value)
+{
+    if (llama_knows(c->help, flag))
+        add_int(c, flag, value);
+}
+
+static bool knows(const struct command *c, const char *flag)
+{
+    return llama_knows(c->help, flag);
 }
 
 const char *const *llama_command(struct arena *a, const struct llama_plan *p, const char *help)
@@ -54,8 +75,13 @@ const char *const *llama_command(struct arena *a, const struct llama_plan *p, co
         add(&c, "--n-gpu-layers", p->gpu_layers);
     if (p->embeds)
         add(&c, "--embeddings", NULL);
-    if (knows(&c, "--cache-ram"))
-        add_int(&c, "--cache-ram", p->cache_mib);
+    if (p->batch) {
+        add_known(&c, "--batch-size", p->batch);
+        if (p->embeds)
+            add_known(&c, "--ubatch-size", p->batch);
+    }
+    add_known(&c, "--cache-ram", p->cache_mib);
+    add_known(&c, "--ctx-checkpoints", LLAMA_CHECKPOINTS);
     if (p->slot_dir && knows(&c, "--slot-save-path"))
         add(&c, "--slot-save-path", p->slot_dir);
     if (knows(&c, "--offline"))
@@ -86,6 +112,8 @@ static const struct {
     { "unable to allocate", LLAMA_MEMORY },
     { "std::bad_alloc", LLAMA_MEMORY },
     { "cannot allocate memory", LLAMA_MEMORY },
+    { "insufficient memory", LLAMA_MEMORY },
+    { "mem_buffer != NULL", LLAMA_MEMORY }, /* an assertion, after malloc */
     { "error loading model", LLAMA_FILE },
     { "failed to load model", LLAMA_FILE },
     { "unknown model architecture", LLAMA_FILE },

@@ -17,16 +17,24 @@ struct llama_plan {
     const char *slot_dir;     /* where it may keep slots; NULL: nowhere */
     int64_t context;          /* tokens of one slot */
     int64_t slots;
+    int64_t batch;            /* tokens of a prompt between two looks at whether it is still wanted; 0: nothing is said */
     int64_t cache_mib;        /* of RAM for prompts that lost their slot; 0: none */
     const char *gpu_layers;   /* "": nothing is said */
-    bool embeds;
+    bool embeds;              /* a text has to fit into one batch then */
     struct texts arguments;   /* more */
 };
+
+/* Of each slot: states to go back to, for models with windows or recurrent layers. */
+enum { LLAMA_CHECKPOINTS = 3 };
 
 /* NULL-terminated; in the arena.  `help` is what the program prints for --help ("": unknown):
  * flags that make things better but are not in it are left out, because older versions end at a
  * flag they do not know. */
 const char *const *llama_command(struct arena *a, const struct llama_plan *p, const char *help);
+/* Whether the help names this flag. */
+bool llama_knows(const char *help, const char *flag);
+/* Whether it would compute on something else than the processor; reads what it prints for --list-devices. */
+bool llama_has_devices(const char *said);
 
 enum llama_end {
     LLAMA_CRASHED,  /* worth another try */

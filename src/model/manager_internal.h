@@ -94,6 +94,7 @@ struct manager {
     int64_t serial;            /* instances so far */
     char *llama_help;          /* of llama_help_of; guarded by help_lock */
     char *llama_help_of;
+    bool llama_devices;        /* it would compute on something else than the processor */
     pthread_mutex_t help_lock;
 };
 

@@ -20,6 +20,7 @@ static const struct row {
     { "-m,    --model", "FNAME", "model path to load" },
     { "--offline", NULL, "Offline mode: forces use of cache, prevents network access" },
     { "-cram, --cache-ram", "N", "set the maximum cache size in MiB (default: 8192)" },
+    { "-ctxcp, --swa-checkpoints, --ctx-checkpoints", "N", "max number of context checkpoints to create per slot (default: 32)" },
     { "--pooling", "{none,mean,cls,last,rank}", "pooling type for embeddings" },
     { "-np,   --parallel", "N", "number of server slots (default: -1, -1 = auto)" },
     { "-a,    --alias", "STRING", "set model name aliases, comma-separated (to be used by API)" },

@@ -1,6 +1,7 @@
 /* upstream_llama.c - the fake model server as llama-server: paths, words and statuses of version
  * b6000 and later, as far as Tandem can see them. */
 #include "fake.h"
+#include "fake_flags.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { UBATCH_TOKENS = 512, DIMENSIONS = 32, BYTES_PER_TOKEN_SAVED = 64, MAX_SAVED = 64 << 20 };
+enum { DIMENSIONS = 32, BYTES_PER_TOKEN_SAVED = 64, MAX_SAVED = 64 << 20 };
 
 static const char template[] =
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
@@ -197,13 +198,14 @@ static void embed(struct exchange *x)
     json_t *input = json_object_get(x->json, "input"), *text;
     json_t *list = json_is_string(input) ? json_pack("[O]", input) : json_incref(input);
     const struct script *s = script_now(x->fake->script);
+    int64_t batch = flag_number("--ubatch-size", 512);
     size_t i;
     json_array_foreach(list, i, text) {
         int64_t tokens = token_count(json_string_length(text));
-        if (tokens > UBATCH_TOKENS) {
+        if (tokens > batch) {
             char words[160];
             snprintf(words, sizeof words, "input (%lld tokens) is too large to process. increase the physical batch size "
-                     "(current batch size: %d)", (long long)tokens, UBATCH_TOKENS);
+                     "(current batch size: %lld)", (long long)tokens, (long long)batch);
             json_decref(list);
             refuse(x, 500, "server_error", words);
             return;

@@ -76,11 +76,23 @@ static void send_tokens(struct exchange *x, const struct answer *a, const struct
     }
 }
 
+/* How far the prompt has been read, as llama-server tells it: an event before all others. */
+static void send_progress(struct exchange *x, const struct answer *a, bool chat)
+{
+    json_t *delta = chat ? json_pack("{s:s, s:n}", "role", "assistant", "content") : json_object();
+    json_t *chunk = frame(x, object_of(chat, true), choice_of(chat, delta, "", NULL));
+    json_put(chunk, "prompt_progress", json_pack("{s:I, s:I, s:I, s:i}", "total", (json_int_t)a->prompt_tokens, "cache",
+                                                 (json_int_t)a->cached_tokens, "processed", (json_int_t)a->cached_tokens, "time_ms", 0));
+    send_event(x, 0, chunk);
+}
+
 static void stream(struct exchange *x, const struct openai_style *style, const struct answer *a, bool chat)
 {
     bool begun = false, figures = !x->rule->no_usage;
     bool usage = figures && json_bool_of(json_object_get(x->json, "stream_options"), "include_usage", false);
     reply_head(x, 200, "text/event-stream");
+    if (style->timings && json_bool_of(x->json, "return_progress", false))
+        send_progress(x, a, chat);
     if (chat)
         send_event(x, 0, frame(x, object_of(chat, true), choice_of(true, json_pack("{s:s, s:n}", "role", "assistant", "content"), NULL, NULL)));
     send_tokens(x, a, &a->reasoning, style->reasoning_member, chat, &begun);

@@ -69,7 +69,7 @@ static void a_call_whose_prompt_is_read_is_cancelled(struct backend_fixture *f)
 
 static void a_call_is_cancelled_in_the_middle_of_its_answer(struct backend_fixture *f)
 {
-    backend_script(f, "rules:\n- {on: CHAT, cut: 600, then: hang}\n");
+    backend_script(f, "rules:\n- {on: CHAT, cut: 900, then: hang}\n");
     f->cancel_at_piece = 1;
     backend_ask_and_cancel(f, (struct chat_request){ 0 }, f->kind->chat_path, 0);
     assert_left_soon(f);

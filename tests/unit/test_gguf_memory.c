@@ -173,6 +173,20 @@ static void the_last_layers_may_use_the_keys_of_others(void **state)
     assert_int_equal(info.layer[4].token_values, 0);
 }
 
+static void a_checkpoint_holds_windows_and_states_only(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct made whole = of("llama", 2, 4096, 512, 4, 2);
+    struct gguf_info info = made_good(&a, &whole);
+    assert_int_equal(estimate(&info, (struct gguf_use){ 0 }).checkpoint, 0);
+    struct made both = of("falcon-h1", 2, 4096, 512, 4, 2);
+    made_number(&both, "falcon-h1.ssm.inner_size", U32, 1024);
+    made_number(&both, "falcon-h1.ssm.state_size", U32, 128);
+    info = made_good(&a, &both);
+    assert_int_equal(estimate(&info, (struct gguf_use){ .slots = 4 }).checkpoint, 2 * 128 * 1024 * 4);
+}
+
 static void an_encoder_keeps_nothing(void **state)
 {
     (void)state;
@@ -219,6 +233,7 @@ int main(void)
         cmocka_unit_test(layers_of_both_kinds_keep_both),
         cmocka_unit_test(latent_keys_and_values_are_kept_once),
         cmocka_unit_test(the_last_layers_may_use_the_keys_of_others),
+        cmocka_unit_test(a_checkpoint_holds_windows_and_states_only),
         cmocka_unit_test(an_encoder_keeps_nothing),
         cmocka_unit_test(numbers_beyond_reason_stay_at_the_greatest),
         cmocka_unit_test(a_cache_type_that_is_not_there_is_refused),

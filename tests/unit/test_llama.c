@@ -27,12 +27,15 @@ static void the_command_line_says_what_is_configured_and_nothing_else(void **sta
     p.gpu_layers = "all";
     p.embeds = true;
     p.cache_mib = 512;
+    p.batch = 4096;
     p.slot_dir = "slots";
     const char *more[] = { "--threads", "4" };
     p.arguments = (struct texts){ more, 2 };
-    assert_string_equal(command(&a, &p, "--cache-ram N   --slot-save-path PATH  --offline  --webui, --no-webui"),
+    assert_string_equal(command(&a, &p, "-b, --batch-size N  -ub, --ubatch-size N  --cache-ram N  -ctxcp, --ctx-checkpoints, --swa-checkpoints N  "
+                                        "--slot-save-path PATH  --offline  --webui, --no-webui"),
                         "llama-server --model m.gguf --alias m --host m.sock --ctx-size 8192 --parallel 2 --n-gpu-layers all "
-                        "--embeddings --cache-ram 512 --slot-save-path slots --offline --no-webui --threads 4");
+                        "--embeddings --batch-size 4096 --ubatch-size 4096 --cache-ram 512 --ctx-checkpoints 3 --slot-save-path slots "
+                        "--offline --no-webui --threads 4");
     /* An older one, whose flags only begin alike. */
     assert_non_null(strstr(command(&a, &p, "--cache-ram-size N  --no-webui"), "--embeddings --no-webui --threads"));
 }
@@ -55,6 +58,8 @@ static void last_words_are_understood(void **state)
         { PROCESS_SIGNALLED, SIGSEGV, "", LLAMA_CRASHED, "it said: nothing" },
         { PROCESS_EXITED, 1, "error: invalid argument: --nosuch\n", LLAMA_ARGUMENT, "look at the model's entry" },
         { PROCESS_EXITED, 1, "E srv start: couldn't bind HTTP server socket, hostname: x.sock, port: 8080\n", LLAMA_SOCKET, "listen" },
+        { PROCESS_SIGNALLED, SIGABRT, "ggml.c:1716: GGML_ASSERT(ctx->mem_buffer != NULL) failed\n", LLAMA_MEMORY, "not enough memory" },
+        { PROCESS_EXITED, 1, "ggml_aligned_malloc: insufficient memory (attempted to allocate 720.00 MB)\n", LLAMA_MEMORY, "720.00 MB" },
         { PROCESS_EXITED, 0, "all is well\n\n", LLAMA_CRASHED, "it said: all is well)" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -66,11 +71,21 @@ static void last_words_are_understood(void **state)
     }
 }
 
+static void devices_are_found_where_there_are_any(void **state)
+{
+    (void)state;
+    assert_true(llama_has_devices("Available devices:\n  CUDA0: NVIDIA GeForce RTX 3060 (12036 MiB, 11000 MiB free)\n"));
+    assert_false(llama_has_devices("0.00.000.631 I srv  llama_server: initializing ...\nAvailable devices:\n  (none)\n"));
+    assert_false(llama_has_devices("Available devices:\n")); /* older ones print nothing more */
+    assert_false(llama_has_devices("error: invalid argument: --list-devices\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_command_line_says_what_is_configured_and_nothing_else),
         cmocka_unit_test(last_words_are_understood),
+        cmocka_unit_test(devices_are_found_where_there_are_any),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

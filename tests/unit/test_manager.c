@@ -1,128 +1,16 @@
 /* The life of models under a manager: loaded, shared, evicted, crashed, tried again.  The server is
  * the fake one of tests/tools/upstream.c in llama-server's place; tests/peers has the real one. */
 #include "check.h"
-#include "fake_process.h"
+#include "manager_fixture.h"
 #include "proctab.h"
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "model/embed.h"
-#include "model/manager.h"
-#include "model/registry.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
-
-#define DIGEST "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
-struct fixture {
-    struct fake_process fake;
-    struct store *store;
-    struct manager *manager;
-    struct manager_options options;
-    struct arena arena;
-    struct err e;
-};
-
-static int put(const struct registry *changes, void *ctx, struct err *e)
-{
-    struct fixture *f = ctx;
-    return registry_put(f->store, changes, "Ada", e);
-}
-
-/* "{id: m, ...}" rows; each runs on the fake server. */
-static void entries(struct fixture *f, const char *models)
-{
-    check_ok(registry_import_yaml(f->store, "models.yaml", models, strlen(models), put, f, &f->e), &f->e);
-}
-
-static int set_up(void **state)
-{
-    static struct fixture f;
-    static const struct doc_type *const types[] = { &backend_type, &model_type, &route_type };
-    f = (struct fixture){ 0 };
-    fake_make(&f.fake);
-    scratch_write(&f.fake.room, "models/" DIGEST ".gguf", "GGUF");
-    check_ok(store_open(&f.store, scratch_path(&f.fake.room, "home"), types, 3, &f.e), &f.e);
-    struct backend_entry backend = { .id = "llama-server", .kind = BACKEND_LLAMA_SERVER, .url = "", .program = fake_program,
-                                     .key_file = "", .ca_file = "" };
-    for (const char *const *env = fake_environment(&f.fake); *env; env++)
-        texts_add(&backend.environment, &f.arena, *env);
-    struct registry change = { .backends = { &backend, 1 } };
-    check_ok(registry_put(f.store, &change, "Ada", &f.e), &f.e);
-    f.options = (struct manager_options){
-        .store = f.store, .models_dir = scratch_path(&f.fake.room, "models"), .run_dir = scratch_path(&f.fake.room, "run"),
-        .llama_server = "llama-server", .limits = manager_default_limits, .chat = model_default_options,
-    };
-    f.options.limits.room.ram_mib = 1000;
-    f.options.limits.pause_ms = 10;
-    f.options.limits.max_pause_ms = 50;
-    *state = &f;
-    return 0;
-}
-
-static void open_manager(struct fixture *f)
-{
-    check_ok(manager_open(&f->manager, &f->options, &f->e), &f->e);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    manager_free(f->manager);
-    store_free(f->store);
-    arena_release(&f->arena);
-    fake_remove(&f->fake);
-    return 0;
-}
-
-#define MODEL(id, more) "- {id: " id ", file: " DIGEST ", memory_mib: 400, context: 4096" more "}\n"
-
-/* One question; the answer's text in the arena, NULL when it failed (f->e). */
-static const char *ask_in(struct fixture *f, const char *name, const char *conversation, const atomic_bool *cancel)
-{
-    struct model *m = manager_model(f->manager, name, 0);
-    struct chat_message message = { CHAT_USER, "hello" };
-    struct chat_request q = { .messages = &message, .message_count = 1, .seed = 1, .conversation = conversation, .cancel = cancel,
-                              .key = { "", "person", "ask", 1 } };
-    struct chat_answer answer;
-    struct err e;
-    int r = model_chat(m, &q, &answer, &e);
-    const char *text = r < 0 ? NULL : arena_strdup(&f->arena, answer.text.data);
-    if (r == 0)
-        chat_answer_release(&answer);
-    else
-        f->e = e;
-    model_free(m);
-    return text;
-}
-
-static const char *ask(struct fixture *f, const char *name)
-{
-    return ask_in(f, name, NULL, NULL);
-}
-
-static struct manager_instance look(struct fixture *f, const char *model)
-{
-    struct manager_picture p;
-    manager_look(f->manager, &f->arena, &p);
-    for (size_t i = 0; i < p.count; i++)
-        if (streq(p.instances[i].model, model) && !p.instances[i].retired)
-            return p.instances[i];
-    fail_msg("there is no instance of %s", model);
-    return (struct manager_instance){ 0 };
-}
-
-static void wait_for(struct fixture *f, const char *model, enum life life)
-{
-    for (int i = 0; i < 1000 && look(f, model).life != life; i++)
-        usleep(10000);
-    if (look(f, model).life != life)
-        fail_msg("%s is %s, not %s: %s", model, life_names[look(f, model).life], life_names[life], look(f, model).why);
-}
 
 /* ---- the ordinary life ---- */
 
@@ -322,24 +210,6 @@ static void a_call_that_waits_can_be_cancelled(void **state)
     assert_int_equal(f->e.code, ERR_CANCELLED);
 }
 
-struct asking {
-    struct fixture *f;
-    struct model *model;
-    int code;
-};
-
-static void *ask_beside(void *ctx)
-{
-    struct asking *a = ctx;
-    struct chat_message message = { CHAT_USER, "hello" };
-    struct chat_request q = { .messages = &message, .message_count = 1, .key = { "", "person", "ask", 1 } };
-    struct chat_answer answer;
-    a->code = model_chat(a->model, &q, &answer, NULL);
-    if (a->code == 0)
-        chat_answer_release(&answer);
-    return NULL;
-}
-
 static void a_call_survives_the_crash_of_its_server(void **state)
 {
     struct fixture *f = *state;
@@ -347,14 +217,11 @@ static void a_call_survives_the_crash_of_its_server(void **state)
     f->options.limits.pause_ms = f->options.limits.max_pause_ms = 500;
     entries(f, "models:\n" MODEL("m", ""));
     open_manager(f);
-    struct asking asking = { f, manager_model(f->manager, "m", 0), 0 };
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, ask_beside, &asking), 0);
+    struct asking asking;
+    asking_begin(f, &asking, "m");
     assert_non_null(fake_request(&f->fake, "/v1/chat/completions", 0));
     fake_script(&f->fake, ""); /* before the next one is started */
-    pthread_join(thread, NULL);
-    model_free(asking.model);
-    assert_int_equal(asking.code, 0);
+    assert_int_equal(asking_end(&asking), 0);
     assert_int_equal(look(f, "m").crashes, 1);
 }
 
@@ -366,18 +233,14 @@ static void more_calls_than_may_wait_are_turned_away(void **state)
     entries(f, "models:\n" MODEL("m", ""));
     open_manager(f);
     enum { CALLERS = 4 };
-    pthread_t threads[CALLERS];
     struct asking asking[CALLERS];
     int good = 0, busy = 0;
+    for (int i = 0; i < CALLERS; i++)
+        asking_begin(f, &asking[i], "m");
     for (int i = 0; i < CALLERS; i++) {
-        asking[i] = (struct asking){ f, manager_model(f->manager, "m", 0), 0 };
-        assert_int_equal(pthread_create(&threads[i], NULL, ask_beside, &asking[i]), 0);
-    }
-    for (int i = 0; i < CALLERS; i++) {
-        pthread_join(threads[i], NULL);
-        model_free(asking[i].model);
-        good += asking[i].code == 0;
-        busy += asking[i].code == ERR_BUSY;
+        int code = asking_end(&asking[i]);
+        good += code == 0;
+        busy += code == ERR_BUSY;
     }
     assert_int_equal(good, 2);
     assert_int_equal(busy, 2);
@@ -400,9 +263,7 @@ static void a_new_version_takes_over_and_no_call_is_lost(void **state)
     }
     assert_int_equal(look(f, "m").version, 2);
     assert_int_not_equal(look(f, "m").pid, old);
-    for (int i = 0; i < 500 && kill((pid_t)old, 0) == 0; i++)
-        usleep(10000);
-    assert_int_equal(kill((pid_t)old, 0), -1);
+    wait_for_end((pid_t)old);
 }
 
 static void a_removed_model_leaves_and_is_not_found(void **state)
@@ -416,9 +277,7 @@ static void a_removed_model_leaves_and_is_not_found(void **state)
     check_ok(manager_reload(f->manager, &f->e), &f->e);
     assert_null(ask(f, "m"));
     assert_int_equal(f->e.code, ERR_NOT_FOUND);
-    for (int i = 0; i < 500 && kill(pid, 0) == 0; i++)
-        usleep(10000);
-    assert_int_equal(kill(pid, 0), -1);
+    wait_for_end(pid);
 }
 
 static void vectors_come_through_a_slot_and_say_their_version(void **state)
@@ -459,29 +318,28 @@ static void closing_ends_everything(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_model_is_loaded_when_it_is_asked_and_stays),
-        TEST(a_pinned_model_is_loaded_at_once_and_cannot_be_unloaded),
-        TEST(an_idle_model_leaves_and_comes_back),
-        TEST(a_server_that_ignores_the_signal_is_killed),
-        TEST(a_model_makes_room_for_another),
-        TEST(what_does_not_fit_beside_the_pinned_ones_is_refused_with_numbers),
-        TEST(a_model_short_of_memory_is_tried_with_half_the_context),
-        TEST(not_below_what_a_role_needs_and_then_with_fewer_layers_on_the_gpu),
-        TEST(a_broken_file_is_told_at_once_and_not_tried_without_end),
-        TEST(a_crash_at_loading_is_waited_out),
-        TEST(three_crashes_are_quarantine_until_a_person_says_otherwise),
-        TEST(a_call_survives_the_crash_of_its_server),
-        TEST(a_server_that_calls_itself_otherwise_is_not_believed),
-        TEST(a_program_that_is_not_there_is_named),
-        TEST(a_conversation_keeps_its_slot),
-        TEST(a_call_that_waits_can_be_cancelled),
-        TEST(more_calls_than_may_wait_are_turned_away),
-        TEST(a_new_version_takes_over_and_no_call_is_lost),
-        TEST(a_removed_model_leaves_and_is_not_found),
-        TEST(vectors_come_through_a_slot_and_say_their_version),
-        TEST(closing_ends_everything),
+        MANAGER_TEST(a_model_is_loaded_when_it_is_asked_and_stays),
+        MANAGER_TEST(a_pinned_model_is_loaded_at_once_and_cannot_be_unloaded),
+        MANAGER_TEST(an_idle_model_leaves_and_comes_back),
+        MANAGER_TEST(a_server_that_ignores_the_signal_is_killed),
+        MANAGER_TEST(a_model_makes_room_for_another),
+        MANAGER_TEST(what_does_not_fit_beside_the_pinned_ones_is_refused_with_numbers),
+        MANAGER_TEST(a_model_short_of_memory_is_tried_with_half_the_context),
+        MANAGER_TEST(not_below_what_a_role_needs_and_then_with_fewer_layers_on_the_gpu),
+        MANAGER_TEST(a_broken_file_is_told_at_once_and_not_tried_without_end),
+        MANAGER_TEST(a_crash_at_loading_is_waited_out),
+        MANAGER_TEST(three_crashes_are_quarantine_until_a_person_says_otherwise),
+        MANAGER_TEST(a_call_survives_the_crash_of_its_server),
+        MANAGER_TEST(a_server_that_calls_itself_otherwise_is_not_believed),
+        MANAGER_TEST(a_program_that_is_not_there_is_named),
+        MANAGER_TEST(a_conversation_keeps_its_slot),
+        MANAGER_TEST(a_call_that_waits_can_be_cancelled),
+        MANAGER_TEST(more_calls_than_may_wait_are_turned_away),
+        MANAGER_TEST(a_new_version_takes_over_and_no_call_is_lost),
+        MANAGER_TEST(a_removed_model_leaves_and_is_not_found),
+        MANAGER_TEST(vectors_come_through_a_slot_and_say_their_version),
+        MANAGER_TEST(closing_ends_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
