@@ -46,7 +46,8 @@ int session_manager(struct session *s, struct err *e)
         return r;
     struct manager_options o = {
         .store = s->store, .models_dir = *set->models_dir ? set->models_dir : arena_printf(a, "%s/models", s->home),
-        .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server, .chat = model_default_options,
+        .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server,
+        .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP, .scratch = *set->scratch ? set->scratch : NULL, .chat = model_default_options,
         .moved = moved,
     };
     limits_from_settings(set, &o.limits);

@@ -18,7 +18,9 @@ enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000, HANG_UP_MS = 500 };
 
 static const struct keeping *keeping_of(const struct instance *i)
 {
-    return i->backend.kind == BACKEND_LLAMA_SERVER ? &keeping_llama : &keeping_remote;
+    return i->backend.kind == BACKEND_LLAMA_SERVER ? &keeping_llama
+           : i->backend.kind == BACKEND_ADAPTER    ? &keeping_adapter
+                                                   : &keeping_remote;
 }
 
 void instance_nudge(struct instance *i)
@@ -287,7 +289,9 @@ static bool put_away(struct instance *i, struct err *why)
         manager_wait(m, 100);
     struct model *model = i->model;
     i->model = NULL;
+    manager_unlock(m); /* it may wait for a thread that tells news */
     model_free(model);
+    manager_lock(m);
     i->reserved = false;
     pthread_cond_broadcast(&m->changed); /* there is room */
     return again;

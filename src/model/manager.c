@@ -61,6 +61,7 @@ static void copy_options(struct manager *m, const struct manager_options *o)
     m->options.models_dir = arena_strdup(&m->texts, o->models_dir);
     m->options.run_dir = arena_strdup(&m->texts, o->run_dir);
     m->options.llama_server = arena_strdup(&m->texts, o->llama_server);
+    m->options.scratch = o->scratch ? arena_strdup(&m->texts, o->scratch) : NULL;
     if (!m->options.limits.room.ram_mib)
         m->options.limits.room.ram_mib = machine_mib() * 3 / 4;
     /* An instance of ours that is away is the manager's business, not the caller's patience. */
@@ -129,6 +130,7 @@ void manager_free(struct manager *m)
         free(p->model);
         free(p);
     }
+    sandbox_free(m->sandbox);
     free_registry(m);
     arena_release(&m->texts);
     free(m->llama_help);

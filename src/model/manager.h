@@ -18,6 +18,7 @@
 
 #include "model/chat.h"
 #include "model/policy.h"
+#include "os/sandbox.h"
 #include "store/store.h"
 
 struct arena;
@@ -55,6 +56,8 @@ struct manager_options {
     const char *models_dir;   /* the files */
     const char *run_dir;      /* sockets and what tells of children; short: a socket's path has at most 107 bytes */
     const char *llama_server; /* the program for backends that name none */
+    enum sandbox_mode sandbox; /* of adapters; opened for the first of them, in `scratch` (NULL: wherever is best) */
+    const char *scratch;
     struct manager_limits limits;
     struct model_options chat; /* time-outs */
     /* An instance changed its state; `why` is "" or a sentence.  On its keeper's thread, without

@@ -77,6 +77,7 @@ struct instance {
     struct model *model;       /* from LIFE_PROBING on; freed by the keeper when nothing is in flight */
 
     struct service *service;   /* the keeper's; NULL: no child.  `lock` guards the pointer */
+    struct adapter *adapter;   /* the keeper's, until its model owns it; NULL: it is none, or none runs */
     const char *name;          /* of its files in run_dir */
     uint64_t nudges, nudges_seen; /* for keepers without a child to wait for */
 };
@@ -95,6 +96,7 @@ struct manager {
     char *llama_help;          /* of llama_help_of; guarded by help_lock */
     char *llama_help_of;
     bool llama_devices;        /* it would compute on something else than the processor */
+    struct sandbox *sandbox;   /* NULL: no adapter was started yet; guarded by help_lock, too */
     pthread_mutex_t help_lock;
 };
 
@@ -141,7 +143,7 @@ struct keeping {
      * where there are any; true: asking for less may help (instance->context, gpu_cut). */
     bool (*stop)(struct instance *i, struct err *e);
 };
-extern const struct keeping keeping_llama, keeping_remote;
+extern const struct keeping keeping_adapter, keeping_llama, keeping_remote;
 
 /* With the lock held: makes the keeper look at its instance. */
 void instance_nudge(struct instance *i);

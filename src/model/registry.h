@@ -31,7 +31,7 @@ struct backend_entry {
     const char *id;
     int kind;                 /* enum backend_kind */
     const char *url;          /* openai, ollama */
-    const char *program;      /* llama-server: its path, "" for the one in the PATH; adapter: its folder */
+    const char *program;      /* llama-server: its path, "" for the one in the PATH; adapter: its folder (adapter_shelf.h) */
     const char *key_file, *ca_file;
     struct texts environment; /* of a program: "CUDA_VISIBLE_DEVICES=0" */
 };

@@ -1,5 +1,6 @@
 /* The kinds of backend that are there, under the conformance suite. */
 #include "check.h"
+#include "adapter_fixture.h"
 #include "backend_suite.h"
 
 #include <stdlib.h>
@@ -47,6 +48,35 @@ static void close_real(struct backend_fixture *f)
     service_end(real, 3000, NULL);
 }
 
+/* ---- adapters, as their templates make them ---- */
+
+static void open_template(struct backend_fixture *f, const char *language)
+{
+    struct adapter *a;
+    bool ready = false;
+    struct adapter_options o = adapter_options_for(adapter_template(&f->fake.room, language, "toy"));
+    check_ok(adapter_start(&a, &o, &f->err), &f->err);
+    check_ok(adapter_await(a, 20000, &ready, &f->err), &f->err);
+    assert_true(ready);
+    f->model = adapter_model(a, &f->options);
+}
+
+static void open_python(struct backend_fixture *f)
+{
+    open_template(f, "python");
+}
+
+static void open_c(struct backend_fixture *f)
+{
+    open_template(f, "c");
+}
+
+static void close_adapter(struct backend_fixture *f)
+{
+    (void)f;
+    adapter_sandbox_close(NULL);
+}
+
 int main(void)
 {
     static struct backend_suite suite;
@@ -55,6 +85,8 @@ int main(void)
           .embed_path = "/v1/embeddings", .context = 4096, .open = open_llama },
         { .name = "a vLLM on a port", .can = OPENAI, .chat_path = "/v1/chat/completions", .embed_path = "/v1/embeddings", .context = 4096,
           .open = open_vllm },
+        { .name = "an adapter in Python", .can = CAN_COUNT | CAN_CONTEXT | CAN_EMBED, .context = 4096, .open = open_python, .close = close_adapter },
+        { .name = "an adapter in C", .can = CAN_COUNT | CAN_CONTEXT | CAN_EMBED, .context = 4096, .open = open_c, .close = close_adapter },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         backend_suite_add(&suite, &kinds[i]);
