@@ -8,6 +8,7 @@
 #include "cli/models.h"
 #include "cli/output.h"
 #include "cli/server.h"
+#include "model/exam.h"
 #include "os/files.h"
 
 #include <stdlib.h>
@@ -73,6 +74,15 @@ static const char *state_of(const json_t *instances, const char *model)
     return state;
 }
 
+/* Percent of whole files, blocks and schemas. */
+static const char *exam_text(struct session *s, const struct model_entry *m)
+{
+    struct exam_card c;
+    if (exam_load(s->store, &s->in->arena, m->id, m->version, &c, NULL) < 0)
+        return "-";
+    return arena_printf(&s->in->arena, "%lld/%lld/%lld %%", (long long)c.files, (long long)c.blocks, (long long)c.schema);
+}
+
 static int print_models(struct session *s, const struct registry *r)
 {
     struct arena *a = &s->in->arena;
@@ -81,16 +91,16 @@ static int print_models(struct session *s, const struct registry *r)
                             "names those of other servers.\n", s->home);
         return 0;
     }
-    enum { COLUMNS = 8 };
+    enum { COLUMNS = 9 };
     const struct model_entry *m = r->models.items;
     const json_t *loaded = ask_states(s);
     const char **cells = ARENA_ARRAY(a, const char *, (r->models.count + 1) * COLUMNS);
-    const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "STATE", "CONTEXT", "SLOTS", "SIZE", "USED BY" };
+    const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "STATE", "CONTEXT", "SLOTS", "SIZE", "EXAM", "USED BY" };
     memcpy(cells, head, sizeof head);
     for (size_t i = 0; i < r->models.count; i++) {
         const char *row[COLUMNS] = { m[i].id, number_text(a, m[i].version), *m[i].backend ? m[i].backend : "llama-server",
                                      state_of(loaded, m[i].id), number_text(a, m[i].context), number_text(a, m[i].slots),
-                                     size_text(a, m[i].bytes), used_by(a, r, m[i].id) };
+                                     size_text(a, m[i].bytes), exam_text(s, &m[i]), used_by(a, r, m[i].id) };
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }
     output_table(s->in->out, cells, COLUMNS, r->models.count + 1);
@@ -117,7 +127,10 @@ static const struct option json_options[] = {
 };
 
 static const struct command action_list = {
-    .name = "model list", .summary = "show the models and who uses them", .operands = "", .options = json_options, .run = run_list,
+    .name = "model list", .summary = "show the models and who uses them", .operands = "", .options = json_options,
+    .description = "EXAM is what `tandem model exam` found: percent of changes made well by whole files, by search/replace blocks, and of "
+                   "answers that held to their schema.",
+    .run = run_list,
 };
 
 /* ---- import, export ---- */
@@ -321,7 +334,7 @@ static const struct command action_rm = {
 
 static const struct command *const actions[] = {
     &action_list, &action_import, &action_export, &action_route, &action_set, &action_rm,
-    &action_load, &action_unload, &action_ask, &action_embed, &action_log, NULL,
+    &action_load, &action_unload, &action_ask, &action_embed, &action_exam, &action_log, NULL,
 };
 
 const struct command command_model = {

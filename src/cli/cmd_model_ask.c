@@ -35,23 +35,6 @@ static void say_cost(const struct chat_answer *a, FILE *out)
     fprintf(out, "]\n");
 }
 
-/* From the server that has the home, or from here. */
-static int open_model(struct session *s, struct model **ret, struct err *e)
-{
-    const char *name = s->in->operands.items[0];
-    if (!s->server) {
-        int r = session_manager(s, e);
-        if (r == 0)
-            *ret = manager_model(s->manager, name, 0);
-        return r;
-    }
-    struct model_options o = model_default_options;
-    model_options_from_settings(&s->in->settings, &o);
-    o.url = arena_printf(&s->in->arena, "unix:%s", s->server);
-    o.name = name;
-    return model_open(ret, &o, e);
-}
-
 /* In the log, as the server of the home does it; NULL: there was no answer. */
 static void note(struct session *s, const struct chat_answer *a, int64_t took_ms)
 {
@@ -83,7 +66,7 @@ static int ask(struct session *s, struct err *e)
         return err_set(e, ERR_USAGE, "--max-tokens is \"%.40s\"; allowed: 1 to 1000000", limit);
     session_catch_signals();
     int64_t begun_ms = clock_wall_ms();
-    int r = open_model(s, &model, e);
+    int r = models_open(s, s->in->operands.items[0], 0, &model, e);
     if (r < 0)
         return r;
     struct chat_message message = { CHAT_USER, texts_join(&words, a, " ", 0) };

@@ -20,6 +20,23 @@ const char *models_dir(struct session *s)
     return *set ? set : arena_printf(&s->in->arena, "%s/models", s->home);
 }
 
+int models_open(struct session *s, const char *name, int64_t context, struct model **ret, struct err *e)
+{
+    if (!s->server) {
+        int r = session_manager(s, e);
+        if (r == 0)
+            *ret = manager_model(s->manager, name, 0);
+        return r;
+    }
+    struct model_options o = model_default_options;
+    model_options_from_settings(&s->in->settings, &o);
+    o.url = arena_printf(&s->in->arena, "unix:%s", s->server);
+    o.name = name;
+    if (context)
+        o.context_tokens = context;
+    return model_open(ret, &o, e);
+}
+
 /* ---- changes ---- */
 
 int models_put(struct session *s, const struct registry *change, struct err *e)

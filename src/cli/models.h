@@ -7,6 +7,9 @@
 
 /* Where the files of models are. */
 const char *models_dir(struct session *s);
+/* A model or role of the registry, asked through the server that has the home, or from here;
+ * `context`: tokens, 0: not known. */
+int models_open(struct session *s, const char *name, int64_t context, struct model **ret, struct err *e);
 /* Changes of the registry, made here or by the server that has the home. */
 int models_put(struct session *s, const struct registry *change, struct err *e);
 int models_drop(struct session *s, enum registry_kind kind, const char *id, struct err *e);
@@ -19,5 +22,6 @@ int models_remove(struct session *s, const char *id, struct err *e);
 extern const struct command action_load, action_unload, action_ask; /* cmd_model_ask.c */
 extern const struct command action_embed;                           /* cmd_model_embed.c */
 extern const struct command action_log;                             /* cmd_model_log.c */
+extern const struct command action_exam;                            /* cmd_model_exam.c */
 
 #endif

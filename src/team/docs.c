@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "model/key.h"
+#include "model/exam.h"
 #include "model/registry.h"
 #include "model/vectors.h"
 
@@ -274,7 +275,7 @@ DOC_TYPE(queue_state);
 const struct doc_type *const team_doc_types[] = {
     &project_type, &spec_type, &functionality_type, &ticket_type, &conversation_type,
     &run_type, &evidence_type, &task_type, &intent_type, &queue_state_type,
-    &backend_type, &model_type, &route_type, &vector_type, &vector_source_type,
+    &backend_type, &model_type, &route_type, &vector_type, &vector_source_type, &exam_type,
     &key_type, &key_use_type,
 };
 const size_t team_doc_type_count = sizeof team_doc_types / sizeof *team_doc_types;

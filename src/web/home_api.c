@@ -24,6 +24,12 @@ static const struct field removal_fields[] = {
 };
 const struct record home_removal_record = RECORD("removal", struct home_removal, removal_fields);
 
+static const struct field exam_fields[] = {
+    FIELD(struct home_exam, person, FIELD_TEXT, .required = true, .max = 400),
+    FIELD(struct home_exam, card, FIELD_RECORD, .of = &exam_card_record),
+};
+const struct record home_exam_record = RECORD("exam", struct home_exam, exam_fields);
+
 static const struct field embedding_fields[] = {
     FIELD(struct home_embedding, name, FIELD_TEXT, .required = true, .max = 100),
     FIELD(struct home_embedding, texts, FIELD_TEXTS, .required = true, .max = 10000),
@@ -100,6 +106,18 @@ static int remove_key(struct http_exchange *x, void *ctx, struct err *e)
         r = key_remove(h->store, k.id, k.person, e);
     if (r == 0)
         r = keyring_reload(h->keys, e);
+    return r < 0 ? r : answer_done(x);
+}
+
+static int keep_exam(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct home_api *h = ctx;
+    struct home_exam sent;
+    int r = read_body(x, &home_exam_record, &sent, e);
+    if (r == 0)
+        r = exam_store(h->store, &sent.card, sent.person, e);
+    if (r == 0)
+        r = manager_reload(h->manager, e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -212,6 +230,7 @@ static int embed(struct http_exchange *x, void *ctx, struct err *e)
 const struct http_route home_routes[] = {
     { "POST", "/tandem/registry", change, .permission = "home", .max_body = MAX_BODY, .doc = "entries in place of those of the same id" },
     { "POST", "/tandem/registry/remove", remove_entry, .permission = "home", .max_body = MAX_BODY, .doc = "takes an entry away" },
+    { "POST", "/tandem/exam", keep_exam, .permission = "home", .max_body = MAX_BODY, .doc = "keeps the report card of a model" },
     { "POST", "/tandem/embed", embed, .permission = "home", .max_body = 32 << 20, .doc = "vectors of texts, those kept from the store" },
     { "POST", "/tandem/keys", add_key, .permission = "home", .max_body = MAX_BODY, .doc = "takes a key in" },
     { "POST", "/tandem/keys/remove", remove_key, .permission = "home", .max_body = MAX_BODY, .doc = "takes a key away" },

@@ -7,6 +7,7 @@
  *     POST /tandem/registry/remove     {"person", "kind", "id"}
  *     POST /tandem/models/{id}/load    waits until it is ready -> {"context", "memory_mib", "load_ms"}
  *     POST /tandem/models/{id}/unload
+ *     POST /tandem/exam                {"person", "card"}
  *     POST /tandem/embed               {"name", "texts"} -> {"model", "version", "kept", "before", "vectors"}
  *     GET  /tandem/models              every instance and its slots
  *     POST /tandem/keys                {"person", "key": {...}}        with the key's digest; the key is never sent
@@ -18,6 +19,7 @@
 #define TANDEM_WEB_HOME_API_H
 
 #include "http/server.h"
+#include "model/exam.h"
 #include "model/manager.h"
 #include "model/registry.h"
 #include "web/keyring.h"
@@ -43,11 +45,14 @@ struct home_removal {
     int kind; /* enum registry_kind */
     const char *id;
 };
+struct home_exam {
+    const char *person;
+    struct exam_card card;
+};
 struct home_embedding {
     const char *name;
     struct texts texts;
 };
-extern const struct record home_change_record, home_removal_record, home_embedding_record;
 struct home_key {
     const char *person;
     struct key_entry key;
@@ -55,6 +60,7 @@ struct home_key {
 struct home_key_removal {
     const char *person, *id;
 };
-extern const struct record home_change_record, home_removal_record, home_key_record, home_key_removal_record;
+extern const struct record home_change_record, home_removal_record, home_exam_record, home_embedding_record, home_key_record,
+    home_key_removal_record;
 
 #endif

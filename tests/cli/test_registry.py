@@ -25,8 +25,8 @@ class Registry(home.Home):
 
     def test_a_file_of_entries_is_taken_in_listed_and_given_out(self):
         table = self.good("model", "import", self.yaml)
-        self.assertRegex(table, r"small +1 +gpu-box +- +8192 +2 +- +developer\n")
-        self.assertRegex(table, r"big +1 +gpu-box +- +- +1 +- +architect\n")
+        self.assertRegex(table, r"small +1 +gpu-box +- +8192 +2 +- +- +developer\n")
+        self.assertRegex(table, r"big +1 +gpu-box +- +- +1 +- +- +architect\n")
         out = self.good("model", "export")
         self.yaml.write_text(out)
         self.assertEqual(self.good("model", "import", self.yaml), table)
