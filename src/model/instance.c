@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000, HANG_UP_MS = 500 };
+enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000, HANG_UP_MS = 500, SHORT_MS = 3600000 };
 
 static const struct keeping *keeping_of(const struct instance *i)
 {
@@ -64,8 +64,14 @@ static enum life stopped(struct instance *i)
 {
     while (!is_over(i) && !is_wanted(i))
         manager_wait(i->manager, IDLE_LOOK_MS);
-    i->leave = i->suspect = false;
-    return is_over(i) ? LIFE_STOPPED : LIFE_RESERVING;
+    i->leave = i->suspect = i->crowded = false;
+    if (is_over(i))
+        return LIFE_STOPPED;
+    if (i->short_ms && (i->released || clock_steady_ms() - i->short_ms > SHORT_MS)) { /* there may be more memory by now */
+        i->context = keeping_of(i)->context(i);
+        i->short_ms = i->gpu_cut = 0;
+    }
+    return LIFE_RESERVING;
 }
 
 static bool has_successor(const struct instance *self)
@@ -79,36 +85,78 @@ static bool has_successor(const struct instance *self)
 static struct tenant tenant_of(const struct instance *i)
 {
     const struct waiter *first = i->pool->waiters;
+    bool replaced = i->retired || has_successor(i);
     return (struct tenant){
         .ram_mib = i->ram_mib, .vram_mib = i->vram_mib, .loaded = i->reserved,
-        .leaving = i->leave || i->life == LIFE_DRAINING || i->life == LIFE_STOPPING, .pinned = i->entry.pinned,
-        .retired = i->retired || has_successor(i), .in_flight = i->in_flight, .waiting = i->pool->waiting,
+        .leaving = i->leave || i->life == LIFE_DRAINING || i->life == LIFE_STOPPING, .pinned = i->entry.pinned && !replaced,
+        .retired = replaced, .in_flight = i->in_flight, .waiting = i->pool->waiting,
         .used_ms = i->used_ms > i->ready_ms ? i->used_ms : i->ready_ms,
         .wait_since_ms = first ? first->since_ms : i->since_ms,
     };
 }
 
+/* All instances as the judgements see them. */
+struct tenants {
+    struct tenant rows[MAX_INSTANCES];
+    struct instance *of[MAX_INSTANCES];
+    size_t count, who;
+};
+
+static void list_tenants(struct instance *self, struct tenants *t)
+{
+    t->count = t->who = 0;
+    for (struct instance *i = self->manager->instances; i && t->count < MAX_INSTANCES; i = i->next) {
+        if (i == self)
+            t->who = t->count;
+        t->of[t->count] = i;
+        t->rows[t->count++] = tenant_of(i);
+    }
+}
+
+static void make_leave(struct instance *i)
+{
+    i->leave = true;
+    instance_nudge(i);
+}
+
 /* Marks those who have to make room. */
 static enum verdict judge_room(struct instance *self)
 {
-    struct tenant tenants[MAX_INSTANCES];
-    struct instance *of[MAX_INSTANCES];
+    struct tenants t;
     bool victims[MAX_INSTANCES];
-    size_t count = 0, who = 0;
-    for (struct instance *i = self->manager->instances; i && count < MAX_INSTANCES; i = i->next) {
-        if (i == self)
-            who = count;
-        of[count] = i;
-        tenants[count++] = tenant_of(i);
-    }
-    enum verdict v = room_for(&self->manager->options.limits.room, tenants, count, who, clock_steady_ms(), victims);
-    for (size_t k = 0; k < count; k++) {
-        if (!victims[k])
-            continue;
-        of[k]->leave = true;
-        instance_nudge(of[k]);
-    }
+    list_tenants(self, &t);
+    enum verdict v = room_for(&self->manager->options.limits.room, t.rows, t.count, t.who, clock_steady_ms(), victims);
+    for (size_t k = 0; k < t.count; k++)
+        if (victims[k])
+            make_leave(t.of[k]);
+    for (size_t k = 0; k < t.count && v == ROOM_FITS && self->crowded; k++)
+        if (k != t.who && t.rows[k].loaded && t.rows[k].leaving)
+            v = ROOM_WAIT;
     return v;
+}
+
+static bool ask_less(struct instance *i, bool layers_too)
+{
+    manager_unlock(i->manager);
+    bool is_less = keeping_of(i)->less(i, layers_too);
+    manager_lock(i->manager);
+    return is_less;
+}
+
+/* The ledger was wrong, or others than us take memory: what would help? */
+static bool find_memory(struct instance *i)
+{
+    struct tenants t;
+    i->short_ms = clock_steady_ms();
+    if (ask_less(i, false))
+        return true;
+    list_tenants(i, &t);
+    size_t victim = one_to_go(t.rows, t.count, t.who);
+    if (victim == t.count)
+        return ask_less(i, true);
+    make_leave(t.of[victim]);
+    i->context = keeping_of(i)->context(i); /* there is more now */
+    return i->crowded = true;
 }
 
 static enum life fail(struct instance *i, const struct err *e);
@@ -141,6 +189,7 @@ static enum life reserving(struct instance *i)
             return never_fits(i);
         if (v == ROOM_FITS) {
             i->reserved = true;
+            i->crowded = false;
             return LIFE_SPAWNING;
         }
         manager_wait(m, 1000); /* somebody leaves, or this one has waited long enough */
@@ -283,7 +332,7 @@ static bool put_away(struct instance *i, struct err *why)
     i->leave = true; /* no call comes any more, whatever state this is */
     hang_up(i);
     manager_unlock(m);
-    bool again = keeping_of(i)->stop(i, why);
+    bool is_short = keeping_of(i)->stop(i, why);
     manager_lock(m);
     while (i->in_flight) /* each of them has lost its server, or is cancelled */
         manager_wait(m, 100);
@@ -294,7 +343,7 @@ static bool put_away(struct instance *i, struct err *why)
     manager_lock(m);
     i->reserved = false;
     pthread_cond_broadcast(&m->changed); /* there is room */
-    return again;
+    return is_short;
 }
 
 static enum life stopping(struct instance *i)
@@ -321,8 +370,7 @@ static bool crashed_too_often(struct instance *i)
 static enum life fail(struct instance *i, const struct err *said)
 {
     struct err e = *said;
-    bool again = put_away(i, &e);
-    if (again && is_wanted(i))
+    if (put_away(i, &e) && is_wanted(i) && find_memory(i))
         return LIFE_RESERVING;
     i->failures++;
     i->asked = i->released = false;

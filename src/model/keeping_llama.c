@@ -51,6 +51,27 @@ static int64_t llama_context(const struct instance *i)
     return i->entry.trained_context && i->entry.trained_context < usual ? i->entry.trained_context : usual;
 }
 
+/* The least that the roles which may ask this model can work with. */
+static int64_t least_context(const struct instance *i)
+{
+    struct manager *m = i->manager;
+    int64_t least = LEAST_CONTEXT;
+    manager_lock(m);
+    const struct route_entry *routes = m->registry.routes.items;
+    for (size_t k = 0; k < m->registry.routes.count; k++)
+        if ((streq(routes[k].primary, i->entry.id) || streq(routes[k].fallback, i->entry.id)) && routes[k].min_context > least)
+            least = routes[k].min_context;
+    manager_unlock(m);
+    return least;
+}
+
+static void set_context(struct instance *i, int64_t context)
+{
+    manager_lock(i->manager);
+    i->context = context;
+    manager_unlock(i->manager);
+}
+
 static int open_file(const struct instance *i, int *ret_fd, struct err *e)
 {
     ARENA_LOCAL(a);
@@ -85,6 +106,8 @@ static int llama_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_
 {
     if (!*i->entry.file)
         return err_set(e, ERR_SETUP, "the model %s has no file: `tandem model import FILE.gguf`", i->entry.id);
+    if (i->context < least_context(i)) /* a role has come to need more than what was enough */
+        set_context(i, llama_context(i));
     *ret_vram_mib = i->entry.vram_mib;
     int r = 0;
     if (i->entry.memory_mib)
@@ -273,20 +296,6 @@ static int llama_ask(struct instance *i, struct err *e)
 
 /* ---- probing ---- */
 
-/* The least that the roles which may ask this model can work with. */
-static int64_t least_context(const struct instance *i)
-{
-    struct manager *m = i->manager;
-    int64_t least = LEAST_CONTEXT;
-    manager_lock(m);
-    const struct route_entry *routes = m->registry.routes.items;
-    for (size_t k = 0; k < m->registry.routes.count; k++)
-        if ((streq(routes[k].primary, i->entry.id) || streq(routes[k].fallback, i->entry.id)) && routes[k].min_context > least)
-            least = routes[k].min_context;
-    manager_unlock(m);
-    return least;
-}
-
 static int ask_one_token(struct instance *i, struct err *e)
 {
     STR_LOCAL(answer);
@@ -331,17 +340,16 @@ static int llama_probe(struct instance *i, struct model **ret, struct err *e)
 
 /* ---- ending ---- */
 
-/* Less is asked of it the next time; false: there is nothing left to leave out. */
-static bool ask_less(struct instance *i)
+static bool llama_less(struct instance *i, bool layers_too)
 {
     long long layers;
     if (i->context / 2 >= least_context(i)) {
-        i->context /= 2;
+        set_context(i, i->context / 2);
         return true;
     }
-    if (parse_int(i->entry.gpu_layers, 1, INT32_MAX, &layers) && layers >> i->gpu_cut > 0) {
+    if (layers_too && parse_int(i->entry.gpu_layers, 1, INT32_MAX, &layers) && layers >> i->gpu_cut > 0) {
         i->gpu_cut++;
-        i->context = llama_context(i);
+        set_context(i, llama_context(i));
         return true;
     }
     return false;
@@ -350,7 +358,7 @@ static bool ask_less(struct instance *i)
 static bool llama_stop(struct instance *i, struct err *why)
 {
     struct manager *m = i->manager;
-    bool again = false;
+    bool is_short = false, ready = i->life == LIFE_READY || i->life == LIFE_SUSPECT;
     struct process_result end;
     manager_lock(m);
     struct service *service = i->service;
@@ -362,13 +370,15 @@ static bool llama_stop(struct instance *i, struct err *why)
     char *said = xstrdup(service_said(service));
     service_end(service, why && !ended ? 0 : m->options.limits.stop_ms, &end);
     orphan_forget(m->options.run_dir, i->name);
-    if (why && ended && llama_why(&end, said, i->entry.id, why) == LLAMA_MEMORY && i->life != LIFE_READY)
-        again = ask_less(i);
+    if (why && ended) {
+        enum llama_end cause = llama_why(&end, said, i->entry.id, ready, why);
+        is_short = !ready && (cause == LLAMA_MEMORY || (cause == LLAMA_KILLED && i->crashes > 0));
+    }
     free(said);
-    return again;
+    return is_short;
 }
 
 const struct keeping keeping_llama = {
     .context = llama_context, .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
-    .watch = llama_watch, .stop = llama_stop,
+    .less = llama_less, .watch = llama_watch, .stop = llama_stop,
 };

@@ -142,11 +142,12 @@ static const char *last_line(struct arena *a, const char *said)
     return len ? line_around(a, text, text + len - 1) : "nothing";
 }
 
-enum llama_end llama_why(const struct process_result *end, const char *said, const char *alias, struct err *e)
+enum llama_end llama_why(const struct process_result *end, const char *said, const char *alias, bool ready, struct err *e)
 {
     static const char *const meaning[] = {
         [LLAMA_CRASHED] = "it ended unexpectedly",
         [LLAMA_MEMORY] = "there is not enough memory: a smaller context, fewer slots or a smaller model would fit",
+        [LLAMA_KILLED] = "it was killed, by somebody or by the kernel because memory was short",
         [LLAMA_FILE] = "its file cannot be loaded: import it again, or use a newer llama-server if the model is new",
         [LLAMA_ARGUMENT] = "this llama-server does not take its arguments: look at the model's entry (`tandem model list`)",
         [LLAMA_SOCKET] = "it could not listen on its socket",
@@ -163,11 +164,12 @@ enum llama_end llama_why(const struct process_result *end, const char *said, con
         words = line_around(&a, said, at);
         break;
     }
-    /* The kernel's way of saying it. */
+    /* Also the kernel's way of saying that memory is short. */
     if (why == LLAMA_CRASHED && end->end == PROCESS_SIGNALLED && end->status == SIGKILL)
-        why = LLAMA_MEMORY;
+        why = LLAMA_KILLED;
     process_result_describe(end, how, sizeof how);
-    err_set(e, why == LLAMA_CRASHED || why == LLAMA_SOCKET ? ERR_UNAVAILABLE : ERR_SETUP,
-            "%s was not loaded: %s (llama-server %s; it said: %.300s)", alias, meaning[why], how, words);
+    bool passes = ready || why == LLAMA_CRASHED || why == LLAMA_KILLED || why == LLAMA_SOCKET;
+    err_set(e, passes ? ERR_UNAVAILABLE : ERR_SETUP, "%s %s: %s (llama-server %s; it said: %.300s)", alias,
+            ready ? "is no longer there" : "was not loaded", meaning[why], how, words);
     return why;
 }

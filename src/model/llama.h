@@ -39,13 +39,15 @@ bool llama_has_devices(const char *said);
 enum llama_end {
     LLAMA_CRASHED,  /* worth another try */
     LLAMA_MEMORY,   /* it could not get the memory it wanted */
+    LLAMA_KILLED,   /* by somebody, or by the kernel for want of memory: nothing tells which */
     LLAMA_FILE,     /* the model's file is not what it can load */
     LLAMA_ARGUMENT, /* it does not know a flag, or its value */
     LLAMA_SOCKET,   /* it could not listen */
 };
 
 /* Reads it from how it ended and what it said last, and puts it into words: the cause, what it
- * said, and what to do. */
-enum llama_end llama_why(const struct process_result *end, const char *said, const char *alias, struct err *e);
+ * said, and what to do.  ERR_UNAVAILABLE where it may pass by itself, and always when it had been
+ * `ready`; else ERR_SETUP. */
+enum llama_end llama_why(const struct process_result *end, const char *said, const char *alias, bool ready, struct err *e);
 
 #endif

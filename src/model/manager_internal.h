@@ -68,6 +68,8 @@ struct instance {
     int64_t ram_mib, vram_mib; /* reserved, or needed */
     int64_t context;           /* tokens of a slot; may have been halved */
     int64_t gpu_cut;           /* times its GPU layers were halved */
+    int64_t short_ms;          /* when it lacked memory last; 0: never */
+    bool crowded;              /* it lacks memory that is in the ledger: waits until those who leave are gone */
     int64_t used_ms, ready_ms, load_ms;
     int64_t in_flight, calls, failures;
     int64_t crash_ms[MAX_CRASHES];
@@ -139,8 +141,11 @@ struct keeping {
     int (*ask)(struct instance *i, struct err *e);
     /* Waits for up to `wait_ms` or until instance_nudge; false: it has ended. */
     bool (*watch)(struct instance *i, int64_t wait_ms);
+    /* Asks for less the next time: half the context while the roles can live with that, else, with
+     * `layers_too`, half the layers on the GPU; false: there is nothing left.  NULL: always. */
+    bool (*less)(struct instance *i, bool layers_too);
     /* Ends it.  `e` is NULL when it is to go, else has why it failed, and is given better words
-     * where there are any; true: asking for less may help (instance->context, gpu_cut). */
+     * where there are any; true: it lacked memory when it was loaded. */
     bool (*stop)(struct instance *i, struct err *e);
 };
 extern const struct keeping keeping_adapter, keeping_llama, keeping_remote;

@@ -72,7 +72,7 @@ static size_t next_victim(const struct tenant *tenants, size_t count, size_t who
     size_t best = count;
     for (size_t i = 0; i < count; i++) {
         const struct tenant *t = &tenants[i];
-        if (i == who || !t->loaded || t->leaving || t->pinned || victims[i] || (has_work(t) && !aged && !t->retired))
+        if (i == who || !t->loaded || t->leaving || t->pinned || (victims && victims[i]) || (has_work(t) && !aged && !t->retired))
             continue;
         if (best == count || goes_before(t, &tenants[best]))
             best = i;
@@ -148,4 +148,9 @@ enum verdict room_for(const struct room *room, const struct tenant *tenants, siz
     }
     spare(room, tenants, count, ram, vram, victims);
     return ROOM_EVICT;
+}
+
+size_t one_to_go(const struct tenant *tenants, size_t count, size_t who)
+{
+    return next_victim(tenants, count, who, false, NULL);
 }

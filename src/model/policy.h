@@ -63,4 +63,8 @@ enum verdict {
 enum verdict room_for(const struct room *room, const struct tenant *tenants, size_t count, size_t who, int64_t now_ms,
                       bool *victims);
 
+/* One more that may leave when memory is short although it all fits: the idle one unused longest that
+ * is not pinned and not leaving; `count`: there is none. */
+size_t one_to_go(const struct tenant *tenants, size_t count, size_t who);
+
 #endif

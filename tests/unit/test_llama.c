@@ -54,7 +54,7 @@ static void last_words_are_understood(void **state)
           "0.00.043.7 E srv load_model: failed to load model\n", LLAMA_FILE, "it said: llama_model_load: error loading model: tensor" },
         { PROCESS_EXITED, 1, "0.00.298 E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 18432000000\n"
           "srv: failed to load model\n", LLAMA_MEMORY, "not enough memory" },
-        { PROCESS_SIGNALLED, SIGKILL, "loading\n", LLAMA_MEMORY, "was killed by signal 9" },
+        { PROCESS_SIGNALLED, SIGKILL, "loading\n", LLAMA_KILLED, "was killed by signal 9" },
         { PROCESS_SIGNALLED, SIGSEGV, "", LLAMA_CRASHED, "it said: nothing" },
         { PROCESS_EXITED, 1, "error: invalid argument: --nosuch\n", LLAMA_ARGUMENT, "look at the model's entry" },
         { PROCESS_EXITED, 1, "E srv start: couldn't bind HTTP server socket, hostname: x.sock, port: 8080\n", LLAMA_SOCKET, "listen" },
@@ -65,9 +65,13 @@ static void last_words_are_understood(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err e;
         struct process_result r = { .end = cases[i].end, .status = cases[i].status };
-        assert_int_equal(llama_why(&r, cases[i].said, "m", &e), cases[i].why);
+        assert_int_equal(llama_why(&r, cases[i].said, "m", false, &e), cases[i].why);
+        assert_int_equal(e.code, cases[i].why == LLAMA_CRASHED || cases[i].why == LLAMA_KILLED || cases[i].why == LLAMA_SOCKET
+                                     ? ERR_UNAVAILABLE : ERR_SETUP);
         if (!strstr(e.text, cases[i].words))
             fail_msg("\"%s\" does not say \"%s\"", e.text, cases[i].words);
+        llama_why(&r, cases[i].said, "m", true, &e);
+        assert_int_equal(e.code, ERR_UNAVAILABLE); /* it was well until then */
     }
 }
 

@@ -130,6 +130,18 @@ static void nobody_goes_for_nothing(void **state)
     assert_false(v[0] || v[1]);
 }
 
+static void when_memory_is_short_all_the_same_an_idle_one_goes_and_never_a_pinned_one(void **state)
+{
+    (void)state;
+    struct tenant t[] = { { .loaded = true, .pinned = true, .used_ms = 1 }, { .loaded = true, .in_flight = 1, .used_ms = 2 },
+                          { .loaded = true, .used_ms = 4 }, { .loaded = true, .used_ms = 3 }, { .used_ms = 0 } };
+    assert_int_equal(one_to_go(t, 5, 4), 3);
+    t[3].leaving = true;
+    assert_int_equal(one_to_go(t, 5, 4), 2);
+    t[2].loaded = false;
+    assert_int_equal(one_to_go(t, 5, 4), 5);
+}
+
 static void video_memory_counts_where_it_is_configured(void **state)
 {
     (void)state;
@@ -151,6 +163,7 @@ int main(void)
         cmocka_unit_test(the_idle_one_unused_longest_goes_and_no_more_than_needed),
         cmocka_unit_test(work_is_grouped_until_somebody_has_waited_long_enough),
         cmocka_unit_test(nobody_goes_for_nothing),
+        cmocka_unit_test(when_memory_is_short_all_the_same_an_idle_one_goes_and_never_a_pinned_one),
         cmocka_unit_test(video_memory_counts_where_it_is_configured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
