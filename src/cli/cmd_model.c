@@ -138,12 +138,15 @@ static const struct command action_list = {
 static const struct option import_options[] = {
     { .name = "id", .argument = "ID", .doc = "its name here; from the file's name without it" },
     { .name = "sha256", .argument = "HEX", .doc = "the digest that the file must have" },
+    { .name = "adapter", .argument = "FOLDER", .kind = ARGUMENT_DIR, .doc = "the program that runs the file, which may be of any form then" },
     { 0 },
 };
 
 static int import(struct session *s, struct err *e)
 {
-    const char *path = s->in->operands.items[0];
+    const char *path = s->in->operands.items[0], *adapter = option_value(s->in, "adapter");
+    if (adapter || models_is_folder(path))
+        return models_import_adapter(s, adapter ? adapter : path, adapter ? path : NULL, option_value(s->in, "id"), option_value(s->in, "sha256"), e);
     if (!ends_with(path, ".yaml") && !ends_with(path, ".yml"))
         return models_import_file(s, path, option_value(s->in, "id"), option_value(s->in, "sha256"), e);
     STR_LOCAL(text);
@@ -163,14 +166,17 @@ static int run_import(struct invocation *in, struct err *e)
 
 static const struct command action_import = {
     .name = "model import", .summary = "take a model's file, or a file of entries, in",
-    .operands = "FILE.gguf|FILE.yaml", .min_operands = 1, .max_operands = 1, .operand_kind = ARGUMENT_FILE, .options = import_options,
+    .operands = "FILE.gguf|FILE.yaml|FOLDER", .min_operands = 1, .max_operands = 1, .operand_kind = ARGUMENT_FILE, .options = import_options,
     .description = "FILE.gguf is copied into the folder of models under the SHA-256 of its bytes; what it says of itself (context, "
                    "layers, quantisation, chat template) goes into an entry. Under an id that is there already it becomes the next "
                    "version, which is loaded beside the old one and then takes over.\n\n"
                    "FILE.yaml has entries as `tandem model export` prints them: each takes the place of the one of the same id, or is "
-                   "added; nothing is removed.",
+                   "added; nothing is removed.\n\n"
+                   "FOLDER is an adapter (`tandem help adapter`): a program of your own that speaks for a model. It is copied, too.",
     .examples = "tandem model import qwen2.5-coder-7b-q4.gguf\ta file that llama-server runs\n"
-                "tandem model import models.yaml\tmodels on other servers, routes",
+                "tandem model import models.yaml\tmodels on other servers, routes\n"
+                "tandem model import ./my-backend\tan adapter\n"
+                "tandem model import weights.bin --adapter ./my-backend\ta file that an adapter runs",
     .run = run_import,
 };
 

@@ -13,6 +13,7 @@ const struct command *const command_table[] = {
     &command_verify,
     &command_release,
     &command_model,
+    &command_adapter,
     &command_serve,
     &command_key,
     &command_demo,

@@ -6,6 +6,6 @@
 
 extern const struct command command_run, command_resume, command_retry, command_status, command_log, command_show,
     command_runs, command_resolve, command_verify, command_release, command_demo, command_doctor, command_help, command_version, command_man,
-    command_completion, command_model, command_serve, command_key;
+    command_completion, command_model, command_serve, command_adapter, command_key;
 
 #endif

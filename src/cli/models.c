@@ -59,20 +59,28 @@ int models_drop(struct session *s, enum registry_kind kind, const char *id, stru
     return server_ask(s, "POST", "/tandem/registry/remove", record_write(&home_removal_record, &sent), &answer, e);
 }
 
+struct reading {
+    struct session *session;
+    const char *path;
+};
+
 static int put_read(const struct registry *change, void *ctx, struct err *e)
 {
-    return models_put(ctx, change, e);
+    const struct reading *of = ctx;
+    int r = models_take_folders_in(of->session, change, of->path, e);
+    return r < 0 ? r : models_put(of->session, change, e);
 }
 
 int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e)
 {
-    return registry_import_yaml(s->store, path, text, len, put_read, s, e);
+    struct reading of = { s, path };
+    return registry_import_yaml(s->store, path, text, len, put_read, &of, e);
 }
 
 /* ---- import ---- */
 
 /* "dir/Qwen2.5 Coder.gguf" becomes "Qwen2.5-Coder". */
-static const char *id_of_path(struct arena *a, const char *path)
+const char *models_id_of_path(struct arena *a, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *id = arena_strdup(a, slash ? slash + 1 : path);
@@ -163,7 +171,7 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
         r = shelf_put(path, &o, &file, &bytes, &was_there, e);
     if (r < 0)
         return r;
-    id = id ? id : id_of_path(&s->in->arena, path);
+    id = id ? id : models_id_of_path(&s->in->arena, path);
     r = put_entry(s, id, &file, bytes, &info, &same, e);
     if (r < 0) {
         if (!was_there)
@@ -188,6 +196,8 @@ int models_remove(struct session *s, const char *id, struct err *e)
     const struct model_entry *entry = code == 0 ? registry_model(&r, id) : NULL;
     if (code == 0)
         code = models_drop(s, REGISTRY_MODEL, id, e);
+    if (code == 0)
+        code = models_drop_adapter(s, &r, entry, e);
     if (code < 0)
         return code;
     bool shared = false;

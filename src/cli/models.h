@@ -16,6 +16,18 @@ int models_drop(struct session *s, enum registry_kind kind, const char *id, stru
 int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e);
 /* Takes a GGUF file in; `id` and `sha256` may be NULL. */
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e);
+/* The id that goes with a file's name. */
+const char *models_id_of_path(struct arena *a, const char *path);
+bool models_is_folder(const char *path);
+
+/* ---- models_adapter.c ---- */
+/* Takes an adapter's folder in, and a model's file with it (NULL: none), of whatever form. */
+int models_import_adapter(struct session *s, const char *folder, const char *file, const char *id, const char *sha256, struct err *e);
+/* Takes in the folders that backends name, and names what was taken in instead; `beside`: the file they stand in. */
+int models_take_folders_in(struct session *s, const struct registry *change, const char *beside, struct err *e);
+/* Takes away what only this model used; `before` is the registry with it. */
+int models_drop_adapter(struct session *s, const struct registry *before, const struct model_entry *gone, struct err *e);
+
 /* Takes an entry away, and the file when nobody else refers to it. */
 int models_remove(struct session *s, const char *id, struct err *e);
 

@@ -2,7 +2,8 @@
  *
  * manager.c    opening, the registry, looking
  * instance.c   the keeper of an instance and its life
- * llama_child.c  an instance that is a llama-server of ours
+ * keeping_llama.c, keeping_adapter.c, keeping_remote.c  an instance that is a llama-server of ours,
+ *              an adapter, or on somebody else's server
  * admission.c  calls that wait, and who gets a slot
  * managed.c    a model that is asked through all this
  *
