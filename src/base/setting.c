@@ -60,10 +60,11 @@ static const struct setting table[] = {
     INT(stall_s, 1, 86400, "60", "seconds", "silence in the middle of an answer"),
     INT(total_s, 1, 604800, "3600", "seconds", "time for a whole answer"),
     INT(patience_s, 0, 604800, "300", "seconds", "how long a busy or loading server is waited for, or one that answered before and is away; else 3 s"),
+    INT(ollama_keep_s, -1, 31536000, "1800", "seconds", "how long an Ollama keeps a model loaded after a call; -1: for ever"),
     TEXT(api_key_file, 4096, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
     TEXT(ca_file, 4096, "", "PEM file of the company's certificate authority"),
-    TEXT(nearby, 4096, "http://127.0.0.1:8080/v1 http://127.0.0.1:11434/v1 http://127.0.0.1:8000/v1 http://127.0.0.1:1234/v1",
-         "where a running model server is looked for when none is given and no route is set"),
+    TEXT(nearby, 4096, "http://127.0.0.1:8080/v1 ollama: http://127.0.0.1:8000/v1 http://127.0.0.1:1234/v1",
+         "where a running model server is looked for when none is given and no route is set; ollama: is where OLLAMA_HOST says"),
 #undef GROUP
 #define GROUP "Running models"
     TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),

@@ -38,7 +38,7 @@ struct settings {
     int64_t task_attempts, lease_s;
     /* talking to models */
     int64_t context_tokens, answer_tokens, map_tokens, answer_kib;
-    int64_t connect_s, first_token_s, stall_s, total_s, patience_s;
+    int64_t connect_s, first_token_s, stall_s, total_s, patience_s, ollama_keep_s;
     const char *api_key_file, *ca_file, *nearby;
     /* running models */
     const char *models_dir, *llama_server;

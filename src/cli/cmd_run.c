@@ -130,7 +130,7 @@ static int find_nearby(struct invocation *in, struct texts *models, struct err *
     const char *word;
     if (!model_nearby(&in->arena, in->settings.nearby, &word))
         return err_set(e, ERR_USAGE, "no model is given, none of the usual addresses answers, and no route is set: "
-                                     "--model http://127.0.0.1:8080/v1#NAME (llama-server), http://127.0.0.1:11434/v1#NAME (Ollama) "
+                                     "--model http://127.0.0.1:8080/v1#NAME (llama-server), ollama:#NAME (Ollama) "
                                      "or any OpenAI-compatible address; or `tandem model import` one and `tandem model route` it");
     texts_add(models, &in->arena, word);
     fprintf(option_given(in, "json") ? stderr : in->out, "No model was given; %s runs here and is used.\n", word);
@@ -181,7 +181,7 @@ const struct command command_run = {
                    "Exit status: 0 all tickets are done, 3 some are blocked, 2 usage, 1 failure or interrupted; 0 also "
                    "when you stop at a question.",
     .examples = "tandem run spec.md --model http://127.0.0.1:8080/v1#qwen2.5-coder-7b --pairs 2\tbuild a specification\n"
-                "tandem run \"A tool that converts units\" --stack python --model http://127.0.0.1:11434/v1#qwen2.5-coder\tfrom an idea\n"
+                "tandem run \"A tool that converts units\" --stack python --model ollama:#qwen2.5-coder\tfrom an idea\n"
                 "tandem run spec.md --repo ../app --model URL --model architect=URL#bigger\ton top of a repository",
     .run = run_run,
 };

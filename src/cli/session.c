@@ -108,6 +108,7 @@ const char *const drift_choices[] = { "warn", "fail", NULL };
 void model_options_from_settings(const struct settings *set, struct model_options *o)
 {
     o->context_tokens = set->context_tokens;
+    o->keep_s = set->ollama_keep_s;
     o->connect_ms = set->connect_s * 1000;
     o->first_token_ms = set->first_token_s * 1000;
     o->stall_ms = set->stall_s * 1000;

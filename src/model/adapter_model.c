@@ -191,7 +191,7 @@ static int chat_once(struct chatting *c, struct err *e)
     int r = adapter_call_begin(m->adapter, write_chat, &c->asking, m->options.first_token_ms, c->q->cancel, &call, e);
     if (r < 0)
         return r;
-    stream_init(&c->stream, &m->options, c->answer, NULL, c->q->on_text, c->q->ctx);
+    stream_init(&c->stream, DIALECT_OPENAI, &m->options, c->answer, NULL, c->q->on_text, c->q->ctx);
     r = read_answer(c, call, e);
     adapter_call_end(call);
     stream_finish(&c->stream);

@@ -106,7 +106,7 @@ static int no_hope(struct manager *m, const struct pool *p, struct err *e)
     for (const struct instance *i = m->instances; i; i = i->next) {
         if (i->pool != p || i->retired)
             continue;
-        if (!instance_is_down(i) || (i->life == LIFE_FAILED && i->why_code == ERR_UNAVAILABLE))
+        if (!instance_is_down(i) || instance_may_recover(i))
             return 0;
         down = i;
     }

@@ -35,7 +35,7 @@ struct model {
     const struct backend *backend;
 };
 
-/* "http://..." (endpoint.c) and "replay:..." (replay.c). */
+/* "http://..." and "ollama:..." (endpoint.c), and "replay:..." (replay.c). */
 int endpoint_open(struct model **ret, const struct model_options *o, struct err *e);
 int replay_open_named(struct model **ret, const char *dir, const char *name, enum drift_rule rule,
                       struct err *e);

@@ -7,11 +7,13 @@
 #include "base/utf8.h"
 #include "http/client.h"
 #include "model/backend.h"
+#include "model/ollama.h"
 #include "model/recording.h"
 
 enum { MAX_SOCKET_PATH = 107 }; /* the kernel's */
 
 const struct model_options model_default_options = {
+    .keep_s = 1800, /* a suite of tests may run meanwhile */
     .connect_ms = 5000,
     .first_token_ms = 600000, /* 8,000 tokens of prompt at 15 a second, on a CPU */
     .stall_ms = 120000,
@@ -24,6 +26,11 @@ const struct model_options model_default_options = {
     .drift = DRIFT_WARN,
 };
 
+static bool is_web(const char *url)
+{
+    return starts_with(url, "http://") || starts_with(url, "https://");
+}
+
 int model_options_parse(const char *word, struct arena *a, struct model_options *ret, struct err *e)
 {
     struct model_options o = model_default_options;
@@ -32,18 +39,21 @@ int model_options_parse(const char *word, struct arena *a, struct model_options 
     o.url = arena_strndup(a, word, len);
     if (hash && hash[1])
         o.name = arena_strdup(a, hash + 1);
-    bool web = starts_with(o.url, "http://") || starts_with(o.url, "https://");
-    bool socket = starts_with(o.url, "unix:/") && o.url[6];
+    if (streq(o.url, "ollama:"))
+        o.url = arena_printf(a, "ollama:%s", ollama_address(a));
+    const char *url = o.url + (starts_with(o.url, "ollama:") ? strlen("ollama:") : 0);
+    bool web = is_web(url);
+    bool socket = starts_with(url, "unix:/") && url[6];
     bool good = socket ? true
-                : web ? strstr(o.url, "://")[3] && !strpbrk(word, " \t\r\n")
-                      : starts_with(o.url, "replay:") && o.url[7];
-    if (web && http_has_login(o.url))
+                : web ? strstr(url, "://")[3] && !strpbrk(word, " \t\r\n")
+                      : starts_with(url, "replay:") && url[7] && url == o.url;
+    if (web && http_has_login(url))
         return err_set(e, ERR_INVALID, "the address of a model is stored and shown, so there must be no user name or password in "
                        "it (before the @); a key goes into TANDEM_API_KEY or a file (setting api_key_file)");
     if (!good || !utf8_valid(word, strlen(word), NULL))
         return err_set(e, ERR_INVALID, "\"%.100s\" is not a model; give an address such as "
-                       "http://127.0.0.1:8080/v1#name, or replay:DIRECTORY", word);
-    if (socket && strlen(o.url) - strlen("unix:") > MAX_SOCKET_PATH)
+                       "http://127.0.0.1:8080/v1#name, ollama:http://127.0.0.1:11434#name, or replay:DIRECTORY", word);
+    if (socket && strlen(url) - strlen("unix:") > MAX_SOCKET_PATH)
         return err_set(e, ERR_INVALID, "\"%.200s\" cannot be a socket: its path is longer than %d bytes", word,
                        MAX_SOCKET_PATH);
     *ret = o;
@@ -54,7 +64,7 @@ int model_open(struct model **ret, const struct model_options *o, struct err *e)
 {
     if (starts_with(o->url, "replay:"))
         return replay_open_named(ret, o->url + 7, o->name, o->drift, e);
-    if (starts_with(o->url, "http://") || starts_with(o->url, "https://") || starts_with(o->url, "unix:"))
+    if (is_web(o->url) || starts_with(o->url, "unix:") || starts_with(o->url, "ollama:"))
         return endpoint_open(ret, o, e);
     return err_set(e, ERR_INVALID, "\"%.100s\" is not the address of a model", o->url);
 }

@@ -25,13 +25,15 @@ enum drift_rule { DRIFT_FAIL, DRIFT_WARN };
 
 /* "http://127.0.0.1:8080/v1#name" (name optional: the only or first one the server lists;
  * an address without a path gets "/v1"), "unix:/run/model.sock#name" for a server on a Unix
- * socket, or "replay:DIR#name" (name optional: the first model recorded). */
+ * socket, "ollama:http://127.0.0.1:11434#name" for an Ollama by its own paths, or "replay:DIR#name"
+ * (name optional: the first model recorded). */
 struct model_options {
     const char *url, *name;
     const char *api_key_env;  /* name of the environment variable that holds the key; NULL: TANDEM_API_KEY */
     const char *api_key_file; /* the key is its first line; NULL: none */
     const char *ca_file;
-    int64_t context_tokens;   /* 0: asked of the server, else 8192 */
+    int64_t context_tokens;   /* 0: asked of the server, else 8192; an Ollama is told */
+    int64_t keep_s;           /* an Ollama keeps its model loaded so long after a call; -1: for ever */
     int64_t connect_ms;
     int64_t first_token_ms;   /* from the request to the first token, the prompt's reading included */
     int64_t stall_ms;         /* between two tokens */

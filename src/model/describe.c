@@ -23,7 +23,7 @@ enum {
     ASK_MS = 30000,
 };
 
-int endpoint_get(struct endpoint *m, const char *url, const char *body, const atomic_bool *cancel,
+int endpoint_get(struct endpoint *m, const char *url, const char *body, int64_t total_ms, const atomic_bool *cancel,
                  struct arena *a, struct endpoint_reply *ret, struct err *e)
 {
     STR_LOCAL(text);
@@ -33,7 +33,7 @@ int endpoint_get(struct endpoint *m, const char *url, const char *body, const at
         .method = body ? "POST" : "GET", .url = url, .unix_socket = m->socket, .headers = body ? headers : NULL,
         .body = body, .body_len = body ? strlen(body) : 0, .bearer = m->key,
         .ca_file = m->options.ca_file, .connect_ms = m->options.connect_ms,
-        .total_ms = body ? m->options.first_token_ms : ASK_MS, .cancel = cancel,
+        .total_ms = total_ms ? total_ms : body ? m->options.first_token_ms : ASK_MS, .cancel = cancel,
     };
     int r = endpoint_http(m, &q, &result, &text, e);
     if (r < 0)
@@ -66,7 +66,7 @@ int endpoint_ask(struct endpoint *m, const char *url, const char *body, const at
 {
     struct patience patience = { 0 };
     for (;;) { /* ends with the retries and the patience */
-        int r = endpoint_get(m, url, body, cancel, a, ret, e);
+        int r = endpoint_get(m, url, body, 0, cancel, a, ret, e);
         enum next next = judge_reply(r, ret);
         if (next == NEXT_DONE || (next == NEXT_AGAIN && *retries == ENDPOINT_RETRIES))
             return r;
@@ -108,9 +108,9 @@ static bool has_alias(const json_t *entry, const char *name)
 
 enum match { MATCH_NONE, MATCH_PART, MATCH_NAME, MATCH_EXACT };
 
-static enum match match_name(const json_t *entry, const char *name)
+static enum match match_name(const json_t *entry, const char *member, const char *name)
 {
-    const char *id = json_text_of(entry, "id", "");
+    const char *id = json_text_of(entry, member, "");
     size_t base_len, len = strlen(name);
     const char *base = base_name(id, &base_len);
     if (streq(id, name))
@@ -122,15 +122,15 @@ static enum match match_name(const json_t *entry, const char *name)
     return strcasestr(base, name) ? MATCH_PART : MATCH_NONE;
 }
 
-/* The entry that `name` means: the best match, and only if it is the only one as good. */
-static const json_t *find_entry(const json_t *list, const char *name)
+/* The best match, and only if it is the only one as good. */
+const json_t *endpoint_find_entry(const json_t *list, const char *member, const char *name)
 {
     const json_t *best = NULL;
     enum match best_match = MATCH_NONE;
     int as_good = 0;
     for (size_t i = 0; i < json_array_size(list) && i < MAX_LISTED; i++) {
         const json_t *entry = json_array_get(list, i);
-        enum match match = match_name(entry, name);
+        enum match match = match_name(entry, member, name);
         if (match > best_match) {
             best = entry;
             best_match = match;
@@ -141,11 +141,11 @@ static const json_t *find_entry(const json_t *list, const char *name)
     return best_match == MATCH_EXACT || as_good == 1 ? best : NULL;
 }
 
-static int no_such_model(const struct endpoint *m, const json_t *list, struct err *e)
+int endpoint_no_such_model(const struct endpoint *m, const json_t *list, const char *member, struct err *e)
 {
     STR_LOCAL(names);
     for (size_t i = 0; i < json_array_size(list) && names.len < 600; i++)
-        str_addf(&names, "%s%s", i ? ", " : "", json_text_of(json_array_get(list, i), "id", "?"));
+        str_addf(&names, "%s%s", i ? ", " : "", json_text_of(json_array_get(list, i), member, "?"));
     return err_set(e, ERR_NOT_FOUND, "%s has no model \"%.100s\"; it lists: %.600s", m->origin,
                    m->options.name, names.len ? names.data : "none");
 }
@@ -171,7 +171,7 @@ static int64_t context_of_ollama(struct endpoint *m, const char *name, const ato
     struct endpoint_reply reply;
     const char *ps = arena_printf(a, "%s/api/ps", m->root);
     for (int turn = 0; turn < 2; turn++) {
-        if (endpoint_get(m, ps, NULL, cancel, a, &reply, NULL) < 0 || !reply.value)
+        if (endpoint_get(m, ps, NULL, 0, cancel, a, &reply, NULL) < 0 || !reply.value)
             return OLLAMA_CONTEXT;
         size_t i;
         const json_t *loaded;
@@ -185,7 +185,7 @@ static int64_t context_of_ollama(struct endpoint *m, const char *name, const ato
         json_write(&body, load);
         json_decref(load);
         if (turn == 0 && endpoint_get(m, arena_printf(a, "%s/api/generate", m->root), body.data,
-                                      cancel, a, &reply, NULL) < 0)
+                                      0, cancel, a, &reply, NULL) < 0)
             return OLLAMA_CONTEXT;
     }
     return OLLAMA_CONTEXT;
@@ -200,7 +200,7 @@ static int64_t find_context(struct endpoint *m, const json_t *entry, const char 
         return n;
     if (streq(json_text_of(entry, "owned_by", ""), "library")) /* Ollama's mark */
         return context_of_ollama(m, name, cancel, a);
-    if (endpoint_get(m, arena_printf(a, "%s/props", m->root), NULL, cancel, a, &reply, NULL) == 0 &&
+    if (endpoint_get(m, arena_printf(a, "%s/props", m->root), NULL, 0, cancel, a, &reply, NULL) == 0 &&
         reply.status == 200)
         n = json_int_of(json_object_get(reply.value, "default_generation_settings"), "n_ctx", 0);
     return n > 0 ? n : DEFAULT_CONTEXT;
@@ -218,7 +218,7 @@ static int get_list(struct endpoint *m, const atomic_bool *cancel, struct arena 
     return endpoint_fault_err(m, ret->status, &ret->fault, e);
 }
 
-static int ask_server(struct endpoint *m, const atomic_bool *cancel, struct arena *a,
+int openai_ask_server(struct endpoint *m, const atomic_bool *cancel, struct arena *a,
                       const char **ret_name, int64_t *ret_context, struct err *e)
 {
     struct endpoint_reply reply;
@@ -231,9 +231,9 @@ static int ask_server(struct endpoint *m, const atomic_bool *cancel, struct aren
         return err_set(e, ERR_INVALID, "%s does not answer as a model server does (it sent \"%.100s\"); "
                        "is the address right? It usually ends in /v1", m->origin,
                        reply.value ? "an object without a list of models" : reply.fault.words);
-    const json_t *entry = wanted ? find_entry(list, wanted) : json_array_get(list, 0);
+    const json_t *entry = wanted ? endpoint_find_entry(list, "id", wanted) : json_array_get(list, 0);
     if (!entry && list && (wanted || json_array_size(list) == 0))
-        return wanted ? no_such_model(m, list, e)
+        return wanted ? endpoint_no_such_model(m, list, "id", e)
                       : err_set(e, ERR_NOT_FOUND, "%s has no model loaded", m->origin);
     /* A server without a list (404) is taken at its word. */
     *ret_name = entry ? json_text_of(entry, "id", wanted) : wanted;
@@ -257,7 +257,7 @@ int endpoint_describe(struct model *model, const atomic_bool *cancel, const char
         ARENA_LOCAL(a);
         const char *name = NULL;
         int64_t context = 0;
-        int r = ask_server(m, cancel, &a, &name, &context, e);
+        int r = m->protocol->ask_server(m, cancel, &a, &name, &context, e);
         if (r < 0)
             return r;
         if (is_cancelled(cancel))

@@ -1,4 +1,4 @@
-/* endpoint.c - a model behind an OpenAI-compatible address.
+/* endpoint.c - a model behind an address: a call, and in the words of an OpenAI-compatible server.
  *
  * One call is a loop of attempts.  Each attempt ends in one of four ways: an answer; a
  * server that is not ready (waited for, within the patience); a broken answer (asked again
@@ -36,7 +36,7 @@ static json_t *schema_format(const struct record *schema)
     return format;
 }
 
-static json_t *message_list(const struct chat_request *q)
+json_t *endpoint_messages(const struct chat_request *q)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < q->message_count; i++) {
@@ -49,20 +49,9 @@ static json_t *message_list(const struct chat_request *q)
     return list;
 }
 
-struct attempt {
-    const char *name;
-    int64_t seed;
-    bool schema, stream_options; /* whether they are sent */
-    int slot;                    /* 0: none is asked for */
-    bool progress;               /* it shall tell how far it has read: only when it writes does it see that we left */
-};
-
-static void write_request(struct str *out, const struct chat_request *q, const struct attempt *a)
+static void write_chat(const struct endpoint *m, const struct chat_request *q, const struct attempt *a, json_t *body)
 {
-    json_t *body = json_object();
-    json_put_text(body, "model", a->name);
-    json_put(body, "messages", message_list(q));
-    json_put_bool(body, "stream", true);
+    (void)m;
     json_put_int(body, "seed", a->seed);
     json_put(body, "temperature", json_real(q->temperature));
     if (q->max_tokens > 0)
@@ -79,6 +68,15 @@ static void write_request(struct str *out, const struct chat_request *q, const s
         json_put(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
     if (a->schema)
         json_put(body, "response_format", schema_format(q->schema));
+}
+
+static void write_request(const struct endpoint *m, struct str *out, const struct chat_request *q, const struct attempt *a)
+{
+    json_t *body = json_object();
+    json_put_text(body, "model", a->name);
+    json_put(body, "messages", endpoint_messages(q));
+    json_put_bool(body, "stream", true);
+    m->protocol->write_chat(m, q, a, body);
     json_write(out, body);
     json_decref(body);
 }
@@ -94,6 +92,8 @@ struct call {
     struct attempt attempt;
     struct patience patience;
     int64_t retry_after_ms; /* for NOT_READY */
+    int64_t load_us;        /* for ANSWERED */
+    int64_t broken;         /* attempts so far */
     struct err *err;
 };
 
@@ -123,8 +123,7 @@ int endpoint_fault_err(const struct endpoint *m, int status, const struct fault 
                        o, m->key ? "another" : "an", status, words,
                        m->options.api_key_env ? m->options.api_key_env : "TANDEM_API_KEY");
     case FAULT_MISSING:
-        return err_set(e, ERR_NOT_FOUND, "%s has no such model or address (status %d: %s); the address "
-                       "usually ends in /v1", o, status, words);
+        return err_set(e, ERR_NOT_FOUND, "%s has no such model or address (status %d: %s)%s", o, status, words, m->protocol->hint);
     case FAULT_UNABLE:
         return err_set(e, ERR_SETUP, "%s cannot do that (status %d: %s); start it otherwise, or choose another model", o, status, words);
     case FAULT_WAIT:
@@ -214,11 +213,10 @@ static enum outcome try_once(struct call *c)
     struct stream stream;
     struct endpoint *m = c->m;
     struct http_result h = { 0 };
-    static const char *const headers[] = { "Content-Type: application/json",
-                                           "Accept: text/event-stream", NULL };
-    write_request(&body, c->q, &c->attempt);
-    str_addf(&url, "%s/chat/completions", m->url);
-    stream_init(&stream, &m->options, c->answer, m->key, c->q->on_text, c->q->ctx);
+    const char *const headers[] = { "Content-Type: application/json", m->protocol->accept, NULL };
+    write_request(m, &body, c->q, &c->attempt);
+    str_addf(&url, "%s%s", m->url, m->protocol->chat_path);
+    stream_init(&stream, m->protocol->dialect, &m->options, c->answer, m->key, c->q->on_text, c->q->ctx);
     struct http_request request = {
         .method = "POST", .url = url.data, .unix_socket = m->socket, .headers = headers, .body = body.data,
         .body_len = body.len, .bearer = m->key, .ca_file = m->options.ca_file,
@@ -232,6 +230,7 @@ static enum outcome try_once(struct call *c)
         atomic_store(&m->answered, true);
     stream_finish(&stream);
     c->answer->first_token_us = stream.first_token_us ? stream.first_token_us - stream.start_us : 0;
+    c->load_us = stream.load_us;
     enum outcome outcome;
     if (r < 0 && (stream.end == STREAM_OPEN || is_cancelled(c->q->cancel)))
         outcome = judge_http_error(c, r);
@@ -271,13 +270,14 @@ static int attempts(struct call *c)
         }
         if (outcome == FINAL)
             return c->err->code;
-        if (outcome == BROKEN && c->answer->retries == MAX_RETRIES) {
+        if (outcome == BROKEN && c->broken == MAX_RETRIES) {
             struct err said = *c->err;
             return err_set(c->err, said.code, "%.900s, %d times", said.text, MAX_RETRIES + 1);
         }
         start_over(c);
         if (outcome == BROKEN) {
-            c->answer->retries++;
+            c->broken++;
+            c->answer->retries++; /* there may have been others, elsewhere */
             c->attempt.seed++;
         } else if (outcome == NOT_READY) {
             int r = patience_wait(&c->patience, endpoint_patience_ms(c->m), c->retry_after_ms, c->q->cancel, c->err);
@@ -292,8 +292,11 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
 {
     struct endpoint *m = (struct endpoint *)model;
     struct call c = { .m = m, .q = q, .answer = answer, .err = e };
-    int64_t start = clock_steady_us(), context;
-    int r = endpoint_describe(model, q->cancel, &c.attempt.name, &context, e);
+    const struct protocol *p = m->protocol;
+    int64_t start = clock_steady_us();
+    int r = endpoint_describe(model, q->cancel, &c.attempt.name, &c.attempt.context, e);
+    if (r == 0 && p->check_request)
+        r = p->check_request(m, q, &c.attempt, e);
     if (r < 0)
         return r;
     int64_t described = clock_steady_us();
@@ -303,6 +306,8 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
     c.attempt.schema = q->schema && !atomic_load(&m->no_schema);
     c.attempt.stream_options = !atomic_load(&m->no_stream_options);
     r = attempts(&c);
+    if (r == 0 && p->check_answer)
+        r = p->check_answer(m, &c.attempt, answer, c.load_us, q->cancel, e);
     answer->queue_us = described - start + c.patience.waited_us;
     if (!answer->model[0])
         snprintf(answer->model, sizeof answer->model, "%s", c.attempt.name);
@@ -337,11 +342,14 @@ static int read_key(struct endpoint *m, struct err *e)
 /* The address as people give it, in the form it is used. */
 static void read_url(struct endpoint *m, const char *given)
 {
+    static const char *const endings[] = { "/chat/completions", "/v1", "/api" };
+    bool ollama = m->protocol == &ollama_protocol;
+    given += ollama ? strlen("ollama:") : 0;
     if (starts_with(given, "unix:")) {
         m->socket = arena_strdup(&m->arena, given + strlen("unix:"));
         m->origin = arena_strdup(&m->arena, given);
         m->root = "http://localhost";
-        m->url = "http://localhost/v1";
+        m->url = ollama ? "http://localhost/api" : "http://localhost/v1";
         return;
     }
     char origin[256];
@@ -349,13 +357,16 @@ static void read_url(struct endpoint *m, const char *given)
     while (len && given[len - 1] == '/')
         len--;
     char *url = arena_strndup(&m->arena, given, len);
-    if (ends_with(url, "/chat/completions"))
-        url[len - strlen("/chat/completions")] = '\0';
-    const char *host = strstr(url, "://") + 3;
-    if (!strchr(host, '/'))
-        url = arena_printf(&m->arena, "%s/v1", url);
-    m->url = url;
-    m->root = ends_with(url, "/v1") ? arena_strndup(&m->arena, url, strlen(url) - 3) : url;
+    for (size_t i = 0; i < (ollama ? 3 : 1); i++)
+        if (ends_with(url, endings[i]))
+            url[strlen(url) - strlen(endings[i])] = '\0';
+    if (ollama) {
+        m->root = url;
+        m->url = arena_printf(&m->arena, "%s/api", url);
+    } else {
+        m->url = strchr(strstr(url, "://") + 3, '/') ? url : arena_printf(&m->arena, "%s/v1", url);
+        m->root = ends_with(m->url, "/v1") ? arena_strndup(&m->arena, m->url, strlen(m->url) - 3) : m->url;
+    }
     http_origin(url, origin, sizeof origin);
     m->origin = arena_strdup(&m->arena, origin);
 }
@@ -369,9 +380,20 @@ static void endpoint_free(struct model *model)
     free(m);
 }
 
+static const struct backend ollama_backend = {
+    .name = "ollama", .describe = endpoint_describe, .chat = endpoint_chat,
+    .forward = ollama_forward, .embed = endpoint_embed, .hang_up = endpoint_hang_up, .free = endpoint_free,
+};
+
 static const struct backend endpoint_backend = {
     .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat,
     .forward = endpoint_forward, .embed = endpoint_embed, .hang_up = endpoint_hang_up, .free = endpoint_free,
+};
+
+const struct protocol openai_protocol = {
+    .name = "openai", .hint = "; the address usually ends in /v1", .chat_path = "/chat/completions", .embed_path = "/embeddings",
+    .accept = "Accept: text/event-stream", .dialect = DIALECT_OPENAI, .write_chat = write_chat, .write_embed = openai_write_embed,
+    .ask_server = openai_ask_server, .vectors = openai_vectors,
 };
 
 static const char *copy(struct arena *a, const char *s)
@@ -382,7 +404,9 @@ static const char *copy(struct arena *a, const char *s)
 int endpoint_open(struct model **ret, const struct model_options *o, struct err *e)
 {
     struct endpoint *m = xcalloc(1, sizeof *m);
-    m->base.backend = &endpoint_backend;
+    bool ollama = starts_with(o->url, "ollama:");
+    m->base.backend = ollama ? &ollama_backend : &endpoint_backend;
+    m->protocol = ollama ? &ollama_protocol : &openai_protocol;
     pthread_mutex_init(&m->lock, NULL);
     m->options = *o;
     m->options.name = copy(&m->arena, o->name);

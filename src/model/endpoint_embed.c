@@ -1,4 +1,4 @@
-/* endpoint_embed.c - vectors from an OpenAI-compatible address, batch by batch.
+/* endpoint_embed.c - vectors from a server, batch by batch.
  *
  * A batch is bounded by bytes as well as by texts: a server reads it in one go and says nothing
  * meanwhile, so that a large one could not be told from a dead server.  The answer is taken by the
@@ -35,7 +35,14 @@ static struct batch next_batch(const struct endpoint *m, const struct embed_requ
     return b;
 }
 
-static void write_request(struct str *out, const char *name, const struct embed_request *q, struct batch b)
+void openai_write_embed(const struct endpoint *m, int64_t context, json_t *body)
+{
+    (void)m, (void)context;
+    json_put_text(body, "encoding_format", "float");
+}
+
+static void write_request(const struct endpoint *m, struct str *out, const char *name, int64_t context, const struct embed_request *q,
+                          struct batch b)
 {
     json_t *body = json_object(), *input = json_array();
     for (size_t i = b.first; i < b.first + b.count; i++)
@@ -43,7 +50,7 @@ static void write_request(struct str *out, const char *name, const struct embed_
             out_of_memory();
     json_put_text(body, "model", name);
     json_put(body, "input", input);
-    json_put_text(body, "encoding_format", "float");
+    m->protocol->write_embed(m, context, body);
     json_write(out, body);
     json_decref(body);
 }
@@ -97,22 +104,29 @@ static bool take_vectors(const json_t *data, struct batch b, struct embeddings *
     return good;
 }
 
-static int ask_batch(struct endpoint *m, const char *name, const struct embed_request *q, struct batch b, struct embeddings *v,
+const json_t *openai_vectors(const json_t *value, struct arena *a, int64_t *ret_tokens)
+{
+    (void)a;
+    *ret_tokens = json_int_of(json_object_get(value, "usage"), "prompt_tokens", -1);
+    return json_object_get(value, "data");
+}
+
+static int ask_batch(struct endpoint *m, const char *name, int64_t context, const struct embed_request *q, struct batch b, struct embeddings *v,
                      struct err *e)
 {
     ARENA_LOCAL(a);
     STR_LOCAL(body);
     struct endpoint_reply reply;
-    int64_t retries = 0;
-    const char *url = arena_printf(&a, "%s/embeddings", m->url);
-    write_request(&body, name, q, b);
+    int64_t retries = 0, tokens = -1;
+    const char *url = arena_printf(&a, "%s%s", m->url, m->protocol->embed_path);
+    write_request(m, &body, name, context, q, b);
     for (;;) { /* ends with the retries */
         int r = endpoint_ask(m, url, body.data, q->cancel, &a, &reply, &retries, e);
         if (r == 0 && reply.status / 100 != 2)
             r = endpoint_fault_err(m, reply.status, &reply.fault, e);
         if (r < 0)
             return r;
-        if (take_vectors(json_object_get(reply.value, "data"), b, v, q->count))
+        if (take_vectors(m->protocol->vectors(reply.value, &a, &tokens), b, v, q->count))
             break;
         if (!v->count)
             embeddings_release(v); /* what was no answer does not say how large a vector is */
@@ -120,7 +134,6 @@ static int ask_batch(struct endpoint *m, const char *name, const struct embed_re
             return err_set(e, ERR_FAILED, "%s did not give a vector of one size for each of %zu texts, %d times", m->origin, b.count,
                            ENDPOINT_RETRIES + 1);
     }
-    int64_t tokens = json_int_of(json_object_get(reply.value, "usage"), "prompt_tokens", -1);
     if (tokens >= 0)
         v->prompt_tokens = (v->prompt_tokens > 0 ? v->prompt_tokens : 0) + tokens;
     const char *said = json_text_of(reply.value, "model", name);
@@ -137,7 +150,7 @@ int endpoint_embed(struct model *model, const struct embed_request *q, struct em
     int64_t context;
     int r = endpoint_describe(model, q->cancel, &name, &context, e);
     while (r == 0 && v->count < q->count)
-        r = ask_batch(m, name, q, next_batch(m, q, v->count), v, e);
+        r = ask_batch(m, name, context, q, next_batch(m, q, v->count), v, e);
     if (r == 0 && !v->model[0])
         snprintf(v->model, sizeof v->model, "%s", name);
     return r;

@@ -95,7 +95,8 @@ static enum fault_kind kind_of(int status, const char *all)
         "context_length_exceeded", "context_exceeded", "maximum context", "prompt is too long",
         "prompt too long", "max_tokens must be at least 1", "too many tokens", "too large to process", NULL
     };
-    static const char *const unable[] = { "not_supported_error", "support embeddings", "support the embeddings", "pooling type", NULL };
+    static const char *const unable[] = { "not_supported_error", "support embeddings", "support the embeddings", "pooling type",
+                                          "not support chat", "requires more system memory", NULL };
     static const char *const loading[] = { "loading model", "model is loading", "unavailable_error",
                                            "overloaded", "server busy", NULL };
     if (status == 401 || status == 403)

@@ -19,7 +19,8 @@ struct str;
 
 struct forward_request {
     const char *path;          /* below the server's /v1: "/chat/completions" */
-    json_t *body;              /* an object, the caller's; "model" and the slot are set in it */
+    json_t *body;              /* an object, the caller's; "model" and the slot are set in it.  A completion
+                                * asks for a stream: not every kind of model gives it otherwise */
     const char *conversation;  /* NULL: a call by the side */
     int64_t wait_ms;           /* for a slot; ERR_BUSY then; 0: as long as it takes */
     const atomic_bool *cancel; /* may be NULL */

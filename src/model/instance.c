@@ -20,12 +20,14 @@ static const struct keeping *keeping_of(const struct instance *i)
 {
     return i->backend.kind == BACKEND_LLAMA_SERVER ? &keeping_llama
            : i->backend.kind == BACKEND_ADAPTER    ? &keeping_adapter
+           : i->backend.kind == BACKEND_OLLAMA     ? &keeping_ollama
                                                    : &keeping_remote;
 }
 
 void instance_nudge(struct instance *i)
 {
     i->nudges++;
+    atomic_store(&i->over, i->manager->closing || i->retired);
     if (i->service)
         service_wake(i->service);
     pthread_cond_broadcast(&i->manager->changed);
@@ -365,6 +367,12 @@ static bool crashed_too_often(struct instance *i)
     return within >= l->crashes;
 }
 
+bool instance_may_recover(const struct instance *i)
+{
+    return i->life == LIFE_FAILED && i->why_code == ERR_UNAVAILABLE &&
+           (keeping_of(i)->is_ours || i->failures < i->manager->options.limits.crashes);
+}
+
 /* With the lock held, from whatever state it happened in.  A passing failure counts as a crash; one
  * that will not pass by itself (ERR_SETUP) is told to those who wait, and is no crash. */
 static enum life fail(struct instance *i, const struct err *said)
@@ -378,7 +386,7 @@ static enum life fail(struct instance *i, const struct err *said)
     snprintf(i->why, sizeof i->why, "%s", e.text);
     if (is_over(i))
         return LIFE_STOPPED;
-    if (e.code != ERR_UNAVAILABLE || !crashed_too_often(i))
+    if (e.code != ERR_UNAVAILABLE || !keeping_of(i)->is_ours || !crashed_too_often(i))
         return LIFE_FAILED;
     i->why_code = ERR_SETUP;
     snprintf(i->why, sizeof i->why, "%s, %lld times within %lld minutes; `tandem model load %s` tries again: %.600s", i->entry.id,

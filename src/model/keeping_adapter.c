@@ -151,5 +151,5 @@ static bool adapter_end(struct instance *i, struct err *why)
 
 const struct keeping keeping_adapter = {
     .context = adapter_context, .measure = adapter_measure, .spawn = adapter_spawn, .load = adapter_load, .probe = adapter_probe,
-    .ask = adapter_ask, .watch = adapter_watch, .stop = adapter_end,
+    .ask = adapter_ask, .is_ours = true, .watch = adapter_watch, .stop = adapter_end,
 };

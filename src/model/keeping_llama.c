@@ -380,5 +380,5 @@ static bool llama_stop(struct instance *i, struct err *why)
 
 const struct keeping keeping_llama = {
     .context = llama_context, .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
-    .less = llama_less, .watch = llama_watch, .stop = llama_stop,
+    .less = llama_less, .is_ours = true, .watch = llama_watch, .stop = llama_stop,
 };

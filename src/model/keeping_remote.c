@@ -32,25 +32,35 @@ static int remote_load(struct instance *i, int64_t wait_ms, bool *ret_ready, str
     return 0;
 }
 
+int remote_failure(int r, struct err *e)
+{
+    if (r == 0 || r == ERR_UNAVAILABLE || r == ERR_CANCELLED)
+        return r;
+    return e->code = r == ERR_TIMEOUT || r == ERR_FAILED ? ERR_UNAVAILABLE : ERR_SETUP;
+}
+
+int remote_open(const struct instance *i, struct model_options *o, struct model **ret, struct err *e)
+{
+    o->name = *i->entry.name ? i->entry.name : i->entry.id;
+    o->api_key_file = *i->backend.key_file ? i->backend.key_file : o->api_key_file;
+    o->ca_file = *i->backend.ca_file ? i->backend.ca_file : o->ca_file;
+    o->context_tokens = i->entry.context;
+    return model_open(ret, o, e);
+}
+
 static int remote_probe(struct instance *i, struct model **ret, struct err *e)
 {
-    ARENA_LOCAL(a);
     struct model_options o = i->manager->options.chat;
     struct model *model;
     const char *name;
-    o.url = i->backend.kind == BACKEND_OLLAMA && !starts_with(i->backend.url, "ollama:")
-                ? arena_printf(&a, "ollama:%s", i->backend.url) : i->backend.url;
-    o.name = *i->entry.name ? i->entry.name : i->entry.id;
-    o.api_key_file = *i->backend.key_file ? i->backend.key_file : o.api_key_file;
-    o.ca_file = *i->backend.ca_file ? i->backend.ca_file : o.ca_file;
-    o.context_tokens = i->entry.context;
-    int r = model_open(&model, &o, e);
+    o.url = i->backend.url;
+    int r = remote_open(i, &o, &model, e);
     if (r < 0)
         return r;
-    r = model_describe(model, NULL, &name, &i->context, e);
+    r = model_describe(model, &i->over, &name, &i->context, e);
     if (r < 0) {
         model_free(model);
-        return r == ERR_UNAVAILABLE || r == ERR_TIMEOUT ? ERR_UNAVAILABLE : (e->code = ERR_SETUP);
+        return remote_failure(r, e);
     }
     *ret = model;
     return 0;
@@ -62,7 +72,7 @@ static int remote_ask(struct instance *i, struct err *e)
     return 0; /* whatever ails it, each call finds out for itself */
 }
 
-static bool remote_watch(struct instance *i, int64_t wait_ms)
+bool remote_watch(struct instance *i, int64_t wait_ms)
 {
     manager_lock(i->manager);
     if (i->nudges == i->nudges_seen) /* else there is news already */

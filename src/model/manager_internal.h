@@ -63,6 +63,8 @@ struct instance {
     bool asked;                /* by manager_load; until it is ready or failed */
     bool leave;                /* it is to drain: for another one, or by manager_unload */
     bool retired;              /* a newer version or nobody takes its place */
+    atomic_bool over;          /* it is retired, or the manager closes: the keeper need not wait for anything */
+    bool was_loaded;           /* the keeper's: others had it loaded before */
     bool suspect;              /* a call failed in a way that may be its fault */
     bool released;             /* out of quarantine */
     bool reserved;
@@ -126,6 +128,9 @@ static inline bool instance_is_down(const struct instance *i)
 {
     return i->life == LIFE_FAILED || i->life == LIFE_QUARANTINED;
 }
+/* It failed, and those who wait may go on waiting: until its crashes are too many, or a server of
+ * somebody else's has been away for as many tries. */
+bool instance_may_recover(const struct instance *i);
 
 /* What a kind of instance does; all on the keeper's thread, without the lock. */
 struct keeping {
@@ -140,6 +145,7 @@ struct keeping {
     int (*probe)(struct instance *i, struct model **ret, struct err *e);
     /* Whether it still lives; after doubts. */
     int (*ask)(struct instance *i, struct err *e);
+    bool is_ours;     /* a child of ours: when it fails too often it is left alone until a person says otherwise */
     /* Waits for up to `wait_ms` or until instance_nudge; false: it has ended. */
     bool (*watch)(struct instance *i, int64_t wait_ms);
     /* Asks for less the next time: half the context while the roles can live with that, else, with
@@ -149,7 +155,14 @@ struct keeping {
      * where there are any; true: it lacked memory when it was loaded. */
     bool (*stop)(struct instance *i, struct err *e);
 };
-extern const struct keeping keeping_adapter, keeping_llama, keeping_remote;
+extern const struct keeping keeping_adapter, keeping_llama, keeping_ollama, keeping_remote;
+
+/* ---- keeping_remote.c: what the kinds that others keep have in common ---- */
+/* Opens what the entry names; o->url is set. */
+int remote_open(const struct instance *i, struct model_options *o, struct model **ret, struct err *e);
+/* As keepers tell a failure: ERR_UNAVAILABLE may pass, ERR_SETUP will not. */
+int remote_failure(int r, struct err *e);
+bool remote_watch(struct instance *i, int64_t wait_ms);
 
 /* With the lock held: makes the keeper look at its instance. */
 void instance_nudge(struct instance *i);

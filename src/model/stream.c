@@ -2,7 +2,7 @@
  *
  * The form is told by the first byte that is not white space, not by the content type,
  * which servers and proxies get wrong: '<' begins a page, '{' a document, anything else
- * events.
+ * events.  Ollama's lines begin as a document does: who asked knows which it is.
  */
 #include "model/stream.h"
 
@@ -23,10 +23,10 @@ enum {
 
 static bool on_event(const struct sse_event *event, void *ctx);
 
-void stream_init(struct stream *s, const struct model_options *o, struct chat_answer *answer,
+void stream_init(struct stream *s, enum stream_dialect dialect, const struct model_options *o, struct chat_answer *answer,
                  const char *key, void (*on_text)(const char *, size_t, void *), void *ctx)
 {
-    *s = (struct stream){ .options = o, .answer = answer, .key = key, .document = STR_INIT,
+    *s = (struct stream){ .dialect = dialect, .options = o, .answer = answer, .key = key, .document = STR_INIT,
                           .start_us = clock_steady_us() };
     answer->prompt_tokens = answer->cached_tokens = answer->completion_tokens = -1;
     reasoning_init(&s->reasoning, &answer->text, &answer->reasoning, on_text, ctx);
@@ -160,15 +160,6 @@ static void take_choice(struct stream *s, const json_t *choice)
 
 static void take_chunk(struct stream *s, const json_t *chunk)
 {
-    const json_t *error = json_object_get(chunk, "error");
-    if (error && !json_is_null(error)) {
-        s->fault = fault_of_event(error, s->key);
-        s->end = STREAM_FAULT;
-        return;
-    }
-    const char *model = json_text_of(chunk, "model", NULL);
-    if (model)
-        copy_word(s->answer->model, sizeof s->answer->model, model);
     take_usage(s->answer, json_object_get(chunk, "usage"));
     take_timings(s->answer, chunk);
     const json_t *choices = json_object_get(chunk, "choices");
@@ -177,10 +168,44 @@ static void take_chunk(struct stream *s, const json_t *chunk)
         take_choice(s, choice);
 }
 
+/* One of Ollama's lines.  What came from its cache it does not tell. */
+static void take_frame(struct stream *s, const json_t *frame)
+{
+    const json_t *said = json_object_get(frame, "message");
+    take_reasoning(s, json_object_get(said, "thinking"));
+    if (s->end == STREAM_OPEN)
+        take_text(s, json_object_get(said, "content"));
+    if (s->end != STREAM_OPEN || !json_bool_of(frame, "done", false))
+        return;
+    copy_word(s->answer->finish, sizeof s->answer->finish, json_text_of(frame, "done_reason", "stop"));
+    s->answer->prompt_tokens = json_int_of(frame, "prompt_eval_count", -1);
+    s->answer->completion_tokens = json_int_of(frame, "eval_count", -1);
+    s->load_us = json_int_of(frame, "load_duration", 0) / 1000;
+    s->complete_us = clock_steady_us();
+    s->done = true;
+}
+
+static void take_object(struct stream *s, const json_t *object)
+{
+    const json_t *error = json_object_get(object, "error");
+    if (error && !json_is_null(error)) {
+        s->fault = fault_of_event(error, s->key);
+        s->end = STREAM_FAULT;
+        return;
+    }
+    const char *model = json_text_of(object, "model", NULL);
+    if (model)
+        copy_word(s->answer->model, sizeof s->answer->model, model);
+    if (s->dialect == DIALECT_OLLAMA)
+        take_frame(s, object);
+    else
+        take_chunk(s, object);
+}
+
 bool stream_take(struct stream *s, const json_t *chunk)
 {
     if (s->end == STREAM_OPEN)
-        take_chunk(s, chunk);
+        take_object(s, chunk);
     return s->end == STREAM_OPEN;
 }
 
@@ -203,12 +228,12 @@ static json_t *parse_object(const char *text, size_t len)
 
 static void take_json(struct stream *s, const char *text, size_t len)
 {
-    json_t *chunk = parse_object(text, len);
-    if (chunk)
-        take_chunk(s, chunk);
+    json_t *object = parse_object(text, len);
+    if (object)
+        take_object(s, object);
     else
         fail(s, ERR_FAILED, "the answer contains an event that is not JSON");
-    json_decref(chunk);
+    json_decref(object);
 }
 
 static bool on_event(const struct sse_event *event, void *ctx)
@@ -234,6 +259,41 @@ static size_t skip_blank(const char *bytes, size_t len)
     return i;
 }
 
+static enum stream_form form_of(const struct stream *s, char first)
+{
+    if (first == '<')
+        return FORM_PAGE;
+    if (s->dialect == DIALECT_OLLAMA)
+        return FORM_LINES;
+    return first == '{' ? FORM_DOCUMENT : FORM_EVENTS;
+}
+
+static void take_line(struct stream *s)
+{
+    if (skip_blank(s->document.data, s->document.len) < s->document.len && !s->done)
+        take_json(s, s->document.data, s->document.len);
+    str_clear(&s->document);
+}
+
+static bool feed_lines(struct stream *s, const char *bytes, size_t len)
+{
+    while (len && s->end == STREAM_OPEN) {
+        const char *end = memchr(bytes, '\n', len);
+        size_t n = end ? (size_t)(end - bytes) : len;
+        if (s->document.len + n > s->events.max_event) {
+            fail(s, ERR_LIMIT, "the answer contains a line that is larger than allowed");
+            break;
+        }
+        str_add_bytes(&s->document, bytes, n);
+        if (end)
+            take_line(s);
+        n += end != NULL;
+        bytes += n;
+        len -= n;
+    }
+    return s->end == STREAM_OPEN;
+}
+
 bool stream_feed(struct stream *s, const char *bytes, size_t len)
 {
     if (s->end != STREAM_OPEN)
@@ -244,8 +304,10 @@ bool stream_feed(struct stream *s, const char *bytes, size_t len)
         len -= blank;
         if (!len)
             return true;
-        s->form = *bytes == '<' ? FORM_PAGE : *bytes == '{' ? FORM_DOCUMENT : FORM_EVENTS;
+        s->form = form_of(s, *bytes);
     }
+    if (s->form == FORM_LINES)
+        return feed_lines(s, bytes, len);
     if (s->form == FORM_EVENTS) {
         if (sse_feed(&s->events, bytes, len) == SSE_TOO_LARGE)
             fail(s, ERR_LIMIT, "the answer contains an event that is larger than allowed");
@@ -288,8 +350,8 @@ static void finish_page(struct stream *s)
 {
     char words[120], text[400];
     fault_first_words(s->document.data, s->document.len, words, sizeof words);
-    snprintf(text, sizeof text, "it sent a web page (\"%s\") instead of an answer; is the address "
-             "right? It usually ends in /v1", words);
+    snprintf(text, sizeof text, "it sent a web page (\"%s\") instead of an answer; is the address right?%s", words,
+             s->dialect == DIALECT_OPENAI ? " It usually ends in /v1" : "");
     fail(s, ERR_INVALID, text);
 }
 
@@ -299,6 +361,8 @@ void stream_finish(struct stream *s)
         sse_end(&s->events);
     if (s->end == STREAM_OPEN && s->form == FORM_DOCUMENT)
         take_json(s, s->document.data, s->document.len);
+    if (s->end == STREAM_OPEN && s->form == FORM_LINES)
+        take_line(s);
     if (s->end == STREAM_OPEN && s->form == FORM_PAGE)
         finish_page(s);
     if (s->end != STREAM_OPEN || !s->complete_us)

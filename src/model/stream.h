@@ -3,7 +3,8 @@
  * Understands what OpenAI-compatible servers send for `stream: true`: events of chunks,
  * with reasoning in a field of its own or in tags, usage with or after the last chunk, an
  * error object in the middle; also a whole completion as one JSON document (servers that do
- * not stream), and web pages (the wrong address).
+ * not stream), and web pages (the wrong address).  And what Ollama sends on paths of its own:
+ * an object on each line, the last one with the figures.
  *
  * Threads: belongs to one call.
  */
@@ -16,7 +17,8 @@
 #include "model/fault.h"
 #include "model/reasoning.h"
 
-enum stream_form { FORM_UNKNOWN, FORM_EVENTS, FORM_DOCUMENT, FORM_PAGE };
+enum stream_form { FORM_UNKNOWN, FORM_EVENTS, FORM_DOCUMENT, FORM_LINES, FORM_PAGE };
+enum stream_dialect { DIALECT_OPENAI, DIALECT_OLLAMA };
 
 /* What became of the answer. */
 enum stream_end {
@@ -31,20 +33,22 @@ struct stream {
     const struct model_options *options;
     struct chat_answer *answer;
     const char *key; /* the API key, to be blanked out of errors; may be NULL */
+    enum stream_dialect dialect;
     enum stream_form form;
     enum stream_end end;
     struct fault fault;
     struct err error;
     struct sse_reader events;
     struct reasoning reasoning;
-    struct str document;     /* FORM_DOCUMENT, FORM_PAGE */
-    bool done;               /* [DONE] came */
+    struct str document;     /* FORM_DOCUMENT, FORM_PAGE; FORM_LINES: a line that is not whole yet */
+    bool done;               /* [DONE] came, or Ollama's last line */
+    int64_t load_us;         /* what Ollama says that loading its model took; 0: nothing */
     size_t checked_len;      /* bytes of text and reasoning when repetition was last looked for */
     int64_t start_us, first_token_us, last_token_us, complete_us; /* 0: not yet */
 };
 
 /* `answer` is fresh; its strings are appended to. */
-void stream_init(struct stream *s, const struct model_options *o, struct chat_answer *answer,
+void stream_init(struct stream *s, enum stream_dialect dialect, const struct model_options *o, struct chat_answer *answer,
                  const char *key, void (*on_text)(const char *, size_t, void *), void *ctx);
 void stream_release(struct stream *s);
 

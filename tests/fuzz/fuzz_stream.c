@@ -1,5 +1,5 @@
 /* fuzz_stream.c - a model server's body, cut into pieces.  The first byte says how long the
- * pieces are: the answer must not depend on it. */
+ * pieces are: the answer must not depend on it.  Its highest bit says whose words they are. */
 #include "base/str.h"
 #include "model/stream.h"
 
@@ -8,12 +8,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum stream_end run(const char *body, size_t len, size_t piece, struct chat_answer *answer)
+static enum stream_end run(enum stream_dialect dialect, const char *body, size_t len, size_t piece, struct chat_answer *answer)
 {
     static const struct model_options options = { .max_answer_bytes = 10000 };
     struct stream s;
     *answer = (struct chat_answer){ .text = STR_INIT, .reasoning = STR_INIT };
-    stream_init(&s, &options, answer, "key", NULL, NULL);
+    stream_init(&s, dialect, &options, answer, "key", NULL, NULL);
     for (size_t at = 0; at < len; at += piece)
         if (!stream_feed(&s, body + at, len - at < piece ? len - at : piece))
             break;
@@ -29,8 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const char *body = (const char *)data + 1;
     struct chat_answer pieces, whole;
-    enum stream_end a = run(body, size - 1, (size_t)data[0] + 1, &pieces);
-    enum stream_end b = run(body, size - 1, size, &whole);
+    enum stream_dialect dialect = data[0] & 0x80 ? DIALECT_OLLAMA : DIALECT_OPENAI;
+    enum stream_end a = run(dialect, body, size - 1, (size_t)(data[0] & 0x7F) + 1, &pieces);
+    enum stream_end b = run(dialect, body, size - 1, size, &whole);
     if (a != b || !streq(pieces.text.data, whole.text.data) ||
         !streq(pieces.reasoning.data, whole.reasoning.data) || !streq(pieces.finish, whole.finish))
         abort();

@@ -65,8 +65,8 @@ struct life {
 struct script {
     struct records life, rules;
     struct texts models; /* of the poses that have several */
-    const char *text;
-    int64_t context, dimensions, tokens_per_s, read_tokens_per_s, parallel;
+    const char *text, *version, *parameters;
+    int64_t context, most_context, dimensions, tokens_per_s, read_tokens_per_s, parallel;
 };
 
 struct script_file;

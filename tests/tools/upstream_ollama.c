@@ -1,6 +1,7 @@
 /* upstream_ollama.c - the fake model server as Ollama: its own paths with NDJSON streams, models
  * that are loaded when they are asked and leave after keep_alive, a context for each loaded model,
- * and prompts that are cut to it without a word. */
+ * and prompts that are cut to it without a word, unless truncate is false (which versions before
+ * 0.13 do not know). */
 #include "fake.h"
 
 #include "base/alloc.h"
@@ -30,10 +31,20 @@ static void refuse(struct exchange *x, int status, const char *message)
 
 /* ---- models ---- */
 
+/* Those of the script, else the one of the command line. */
+static const struct texts *listed(const struct exchange *x)
+{
+    static const char *only[1];
+    static const struct texts one = { only, 1 };
+    const struct script *s = script_now(x->fake->script);
+    only[0] = x->fake->model;
+    return s->models.count ? &s->models : &one;
+}
+
 /* The name as it is listed: "name" stands for "name:latest". */
 static const char *listed_name(const struct exchange *x, const char *name)
 {
-    const struct texts *models = &script_now(x->fake->script)->models;
+    const struct texts *models = listed(x);
     for (size_t i = 0; i < models->count; i++) {
         const char *item = models->items[i];
         size_t len = strlen(name);
@@ -76,6 +87,8 @@ static struct loaded *load(struct exchange *x)
     }
     struct loaded *l = find_loaded(name);
     int64_t context = json_int_of(json_object_get(x->json, "options"), "num_ctx", s->context ? s->context : DEFAULT_CONTEXT);
+    if (s->most_context && context > s->most_context)
+        context = s->most_context; /* it lowers it without a word */
     if (!l || l->context != context) {
         for (size_t i = 0; !l && i < MAX_LOADED; i++)
             l = loaded[i].name ? NULL : &loaded[i];
@@ -91,15 +104,20 @@ static struct loaded *load(struct exchange *x)
 
 static json_t *describe_one(const char *name)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:{s:s, s:s, s:s}}", "name", name, "model", name, "size", (json_int_t)4683087332, "digest",
+    json_t *value = json_pack("{s:s, s:s, s:I, s:s, s:{s:s, s:s, s:s}}", "name", name, "model", name, "size", (json_int_t)4683087332, "digest",
                      "2bada8a7450677000f678be90653b85d364de7db25eb5ea54136ada5f3933730", "details", "format", "gguf", "parameter_size",
                      "7.6B", "quantization_level", "Q4_K_M");
+    if (ends_with(name, "cloud")) { /* it would be asked elsewhere */
+        json_put_text(value, "remote_model", name);
+        json_put_text(value, "remote_host", "https://ollama.com:443");
+    }
+    return value;
 }
 
 static void tags(struct exchange *x)
 {
     json_t *list = json_array();
-    const struct texts *models = &script_now(x->fake->script)->models;
+    const struct texts *models = listed(x);
     for (size_t i = 0; i < models->count; i++)
         json_array_append_new(list, describe_one(models->items[i]));
     reply_json(x, 200, json_pack("{s:o}", "models", list));
@@ -125,11 +143,13 @@ static void ps(struct exchange *x)
 static void show(struct exchange *x)
 {
     const char *name = listed_name(x, json_text_of(x->json, "model", ""));
+    const struct script *script = script_now(x->fake->script);
+    const char *parameters = script->parameters ? script->parameters : "";
     if (!name)
         refuse(x, 404, arena_printf(&x->arena, "model '%s' not found", json_text_of(x->json, "model", "")));
     else
         reply_json(x, 200, json_pack("{s:s, s:s, s:{s:s, s:I, s:I}, s:[s], s:{s:s, s:s}}", "template", "{{ .Prompt }}", "parameters",
-                                     "temperature 0.7", "model_info", "general.architecture", "qwen2", "qwen2.context_length",
+                                     *parameters ? parameters : "temperature 0.7", "model_info", "general.architecture", "qwen2", "qwen2.context_length",
                                      (json_int_t)TRAINED, "qwen2.embedding_length", (json_int_t)3584, "capabilities",
                                      x->fake->embeds ? "embedding" : "completion", "details", "format", "gguf", "family", "qwen2"));
 }
@@ -204,10 +224,43 @@ static void reply_answer(struct exchange *x, const char *name, const struct answ
     reply_json(x, 200, value);
 }
 
+static const char *version(const struct exchange *x)
+{
+    const char *said = script_now(x->fake->script)->version;
+    return said && *said ? said : "0.17.4";
+}
+
+static bool knows_truncate(const struct exchange *x)
+{
+    return strtol(strchr(version(x), '.') + 1, NULL, 10) >= 13;
+}
+
+/* What a request without a prompt does. */
+static bool load_or_unload(struct exchange *x)
+{
+    const char *name = listed_name(x, json_text_of(x->json, "model", ""));
+    bool go = duration_s(json_object_get(x->json, "keep_alive"), KEEP_S) == 0;
+    struct loaded *l = go && name ? find_loaded(name) : NULL;
+    if (l)
+        l->name = NULL;
+    if ((go && !name) || (!go && !load(x))) {
+        if (go)
+            refuse(x, 404, "model not found");
+        return true;
+    }
+    json_t *value = frame(name, false, "", "", 0);
+    json_put_bool(value, "done", true);
+    json_put_text(value, "done_reason", go ? "unload" : "load");
+    reply_json(x, 200, value);
+    return true;
+}
+
 static bool answer(struct exchange *x, bool chat)
 {
     STR_LOCAL(prompt);
     int64_t cached = 0, most = json_int_of(json_object_get(x->json, "options"), "num_predict", -1);
+    if (!chat && !*json_text_of(x->json, "prompt", ""))
+        return load_or_unload(x);
     struct loaded *l = load(x);
     if (!l)
         return true;
@@ -215,15 +268,12 @@ static bool answer(struct exchange *x, bool chat)
         write_prompt(&prompt, json_object_get(x->json, "messages"));
     else
         str_add(&prompt, json_text_of(x->json, "prompt", ""));
-    if (!chat && !prompt.len) { /* how a model is loaded, or let go with keep_alive 0 */
-        json_t *value = frame(l->name, false, "", "", 0);
-        json_put_bool(value, "done", true);
-        json_put_text(value, "done_reason", duration_s(json_object_get(x->json, "keep_alive"), KEEP_S) ? "load" : "unload");
-        reply_json(x, 200, value);
+    size_t room = (size_t)l->context * 4;
+    if (prompt.len > room && knows_truncate(x) && !json_bool_of(x->json, "truncate", true)) {
+        refuse(x, 400, "the input length exceeds the context length");
         return true;
     }
     /* It forgets the beginning, and says nothing of it. */
-    size_t room = (size_t)l->context * 4;
     const char *kept = prompt.len > room ? prompt.data + prompt.len - room : prompt.data;
     if (!slot_take(x, -1, kept, &cached))
         return false;
@@ -270,7 +320,7 @@ static void embed(struct exchange *x)
 static void openai_models(struct exchange *x)
 {
     json_t *list = json_array();
-    const struct texts *models = &script_now(x->fake->script)->models;
+    const struct texts *models = listed(x);
     for (size_t i = 0; i < models->count; i++)
         json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "id", models->items[i], "object", "model", "created",
                                               (json_int_t)time(NULL), "owned_by", "library"));
@@ -317,7 +367,7 @@ static bool ollama_serve(struct exchange *x)
     else if (streq(x->path, "/api/ps"))
         ps(x);
     else if (streq(x->path, "/api/version"))
-        reply_json(x, 200, json_pack("{s:s}", "version", "0.12.0"));
+        reply_json(x, 200, json_pack("{s:s}", "version", version(x)));
     else if (streq(x->path, "/v1/models"))
         openai_models(x);
     else

@@ -168,6 +168,7 @@ void backend_suite_add(struct backend_suite *s, const struct backend_kind *kind)
 {
     add_tests(s, kind, backend_tests, backend_test_count);
     add_tests(s, kind, backend_fault_tests, backend_fault_test_count);
+    add_tests(s, kind, backend_line_tests, backend_line_test_count);
     add_tests(s, kind, backend_embed_tests, backend_embed_test_count);
 }
 

@@ -27,6 +27,7 @@ enum {
     CAN_CONTEXT = 1 << 8, /* refuses a prompt that does not fit its context */
     CAN_EMBED = 1 << 9,   /* makes vectors */
     CAN_LIST = 1 << 10,   /* knows when it is asked for a model that it does not have */
+    CAN_LINES = 1 << 11,  /* answers come as lines of JSON in Ollama's form */
 };
 
 struct backend_fixture;
@@ -82,8 +83,8 @@ struct backend_test {
 #define BACKEND_TEST(name, needs) { #name, (needs), name }
 
 /* The parts. */
-extern const struct backend_test backend_tests[], backend_fault_tests[], backend_embed_tests[];
-extern const size_t backend_test_count, backend_fault_test_count, backend_embed_test_count;
+extern const struct backend_test backend_tests[], backend_fault_tests[], backend_line_tests[], backend_embed_tests[];
+extern const size_t backend_test_count, backend_fault_test_count, backend_line_test_count, backend_embed_test_count;
 
 struct backend_suite {
     struct CMUnitTest tests[400];

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define OPENAI (CAN_SCRIPT | CAN_EVENTS | CAN_SCHEMA | CAN_REASON | CAN_COUNT | CAN_CACHE | CAN_CONTEXT | CAN_LIST | CAN_EMBED)
+#define OLLAMA (CAN_SCRIPT | CAN_LINES | CAN_SCHEMA | CAN_REASON | CAN_COUNT | CAN_CONTEXT | CAN_LIST | CAN_EMBED)
 
 static void open_fake(struct backend_fixture *f, const char *pose, bool on_socket)
 {
@@ -23,6 +24,12 @@ static void open_llama(struct backend_fixture *f)
 static void open_vllm(struct backend_fixture *f)
 {
     open_fake(f, "vllm", false);
+}
+
+static void open_ollama(struct backend_fixture *f)
+{
+    open_fake(f, "ollama", false);
+    f->options.url = arena_printf(&f->fake.room.arena, "ollama:%s", f->fake.url);
 }
 
 /* ---- the real one, where TANDEM_LLAMA_SERVER and TANDEM_LLAMA_MODEL name it and a small model ---- */
@@ -87,6 +94,7 @@ int main(void)
           .open = open_vllm },
         { .name = "an adapter in Python", .can = CAN_COUNT | CAN_CONTEXT | CAN_EMBED, .context = 4096, .open = open_python, .close = close_adapter },
         { .name = "an adapter in C", .can = CAN_COUNT | CAN_CONTEXT | CAN_EMBED, .context = 4096, .open = open_c, .close = close_adapter },
+        { .name = "an Ollama", .can = OLLAMA, .chat_path = "/api/chat", .embed_path = "/api/embed", .context = 16384, .open = open_ollama },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         backend_suite_add(&suite, &kinds[i]);
