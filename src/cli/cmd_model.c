@@ -7,6 +7,7 @@
 #include "base/yaml.h"
 #include "cli/models.h"
 #include "cli/output.h"
+#include "cli/served.h"
 #include "cli/server.h"
 #include "model/exam.h"
 #include "os/files.h"
@@ -205,24 +206,62 @@ static const struct command action_export = {
 
 static const struct option route_options[] = {
     { .name = "fallback", .argument = "MODEL|ROLE", .doc = "who is asked when the first one's answer is not good enough; none: nobody" },
+    { .name = "min-context", .argument = "TOKENS", .doc = "require that the exam showed this context to be usable; 0: nothing" },
+    { .name = "min-schema", .argument = "PERCENT", .doc = "require so many answers that held to their schema; 0: nothing" },
+    { .name = "min-edits", .argument = "PERCENT", .doc = "require so many changes made well, in the form the model is asked for; 0: nothing" },
     { .name = "remove", .doc = "take the route away" },
     { 0 },
 };
 
+/* "context 8192, schema 80 %"; "": nothing. */
+static const char *requires_text(struct arena *a, const struct route_entry *t)
+{
+    STR_LOCAL(text);
+    if (t->min_context)
+        str_addf(&text, "context %lld", (long long)t->min_context);
+    if (t->min_schema)
+        str_addf(&text, "%sschema %lld %%", text.len ? ", " : "", (long long)t->min_schema);
+    if (t->min_edits)
+        str_addf(&text, "%sedits %lld %%", text.len ? ", " : "", (long long)t->min_edits);
+    return arena_strdup(a, text.data);
+}
+
+static int read_least(const struct invocation *in, const char *name, int64_t most, int64_t *to, struct err *e)
+{
+    const char *text = option_value(in, name);
+    long long n = *to;
+    if (text && !parse_int(text, 0, most, &n))
+        return err_set(e, ERR_USAGE, "--%s is \"%.40s\"; allowed: 0 to %lld", name, text, (long long)most);
+    *to = n;
+    return 0;
+}
+
+static int read_leasts(const struct invocation *in, struct route_entry *t, struct err *e)
+{
+    enum { MAX_TOKENS = 100 << 20, PERCENT = 100 };
+    int r = read_least(in, "min-context", MAX_TOKENS, &t->min_context, e);
+    if (r == 0)
+        r = read_least(in, "min-schema", PERCENT, &t->min_schema, e);
+    return r < 0 ? r : read_least(in, "min-edits", PERCENT, &t->min_edits, e);
+}
+
 static void print_routes(struct session *s, const struct registry *r)
 {
     struct arena *a = &s->in->arena;
-    enum { COLUMNS = 3 };
+    enum { COLUMNS = 4 };
     const char **cells = ARENA_ARRAY(a, const char *, (r->routes.count + 1) * COLUMNS);
-    const char *head[COLUMNS] = { "ROLE", "MODEL", "FALLBACK" };
+    const char *head[COLUMNS] = { "ROLE", "MODEL", "FALLBACK", "REQUIRES" };
     const struct route_entry *routes = r->routes.items;
-    memcpy(cells, head, sizeof head);
+    size_t columns = COLUMNS - 1;
+    for (size_t i = 0; i < r->routes.count; i++)
+        columns = *requires_text(a, &routes[i]) ? COLUMNS : columns;
+    memcpy(cells, head, columns * sizeof *head);
     for (size_t i = 0; i < r->routes.count; i++) {
-        const char *row[COLUMNS] = { routes[i].id, routes[i].primary, *routes[i].fallback ? routes[i].fallback : "-" };
-        memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
+        const char *row[COLUMNS] = { routes[i].id, routes[i].primary, *routes[i].fallback ? routes[i].fallback : "-", requires_text(a, &routes[i]) };
+        memcpy(cells + (i + 1) * columns, row, columns * sizeof *row);
     }
     if (r->routes.count)
-        output_table(s->in->out, cells, COLUMNS, r->routes.count + 1);
+        output_table(s->in->out, cells, columns, r->routes.count + 1);
     else
         fputs("There are no routes yet; `tandem model route developer MODEL` makes one.\n", s->in->out);
 }
@@ -238,8 +277,20 @@ static int change_route(struct session *s, const char *role, struct registry *no
         return err_set(e, ERR_USAGE, "name the model too: tandem model route %s MODEL", role);
     if (fallback)
         route.fallback = streq(fallback, "none") ? "" : fallback;
+    int r = read_leasts(s->in, &route, e);
     struct registry change = { .routes = { &route, 1 } };
-    return models_put(s, &change, e);
+    return r < 0 ? r : models_put(s, &change, e);
+}
+
+/* What the exams say of who serves it now. */
+static void judge_route(struct session *s, const struct registry *r, const char *role)
+{
+    struct texts chain;
+    struct err why;
+    int code = registry_chain(r, &s->in->arena, role, &chain, &why);
+    const char *note = code == 0 ? served_unexamined(&s->in->arena, r, &chain) : code == ERR_REFUSED ? why.text : "";
+    if (*note)
+        fprintf(s->in->out, "\nNote: %s.\n", note);
 }
 
 static int route(struct session *s, struct err *e)
@@ -255,6 +306,8 @@ static int route(struct session *s, struct err *e)
         code = registry_load(s->store, &s->in->arena, &r, e);
     if (code == 0)
         print_routes(s, &r);
+    if (code == 0 && role && registry_route(&r, role))
+        judge_route(s, &r, role);
     return code;
 }
 
@@ -267,7 +320,10 @@ static const struct command action_route = {
     .name = "model route", .summary = "show which model serves a role, or change it",
     .operands = "[ROLE [MODEL]]", .max_operands = 2, .options = route_options,
     .description = "Roles are pm, architect, developer, tester, resource-director and embedding. The fallback may be a model, or "
-                   "another role, whose route goes on from there.",
+                   "another role, whose route goes on from there.\n\n"
+                   "What is required has to be shown by the exam (`tandem model exam`) of the model's present version. A model that does not show "
+                   "it, or was not examined, is passed over for the fallback; when none is left, the role is not served, with an error that "
+                   "says what each lacks. Without a requirement a model that was not examined serves, with a warning.",
     .examples = "tandem model route developer qwen2.5-coder-7b --fallback architect\tsmall first, then what the Architect uses",
     .run = run_route,
 };

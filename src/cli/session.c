@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "cli/served.h"
 #include "os/files.h"
 #include "repo/git.h"
 
@@ -206,13 +207,16 @@ static int open_model(struct session *s, const char *word, struct err *e)
         s->by_role[role] = m;
     else
         fill_roles(&s->by_role, m);
+    for (int i = ROLE_PM; i < ROLE_COUNT && is_name(url); i++)
+        if (s->by_role[i] == m)
+            s->served[i] = url;
     return 0;
 }
 
 /* Roles that no --model is for are served by their routes, with their fallbacks. */
 static int open_routes(struct session *s, struct err *e)
 {
-    int r = 0;
+    int r = served_by_routes(s, e);
     for (int i = ROLE_PM; r == 0 && i < ROLE_COUNT; i++) {
         size_t steps = s->by_role[i] ? 0 : manager_steps(s->manager, role_names[i]);
         for (size_t k = 0; r == 0 && k < steps && k < 2; k++) {
@@ -286,6 +290,7 @@ static int start_team(struct session *s, const struct team_watcher *w, bool work
     };
     memcpy(o.models, s->by_role, sizeof o.models);
     memcpy(o.heavy, s->heavy, sizeof o.heavy);
+    served_by_blocks(s, o.edits);
     limits_from_settings(set, &o.limits);
     if (w)
         o.watcher = *w;

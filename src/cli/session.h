@@ -22,6 +22,7 @@ struct session {
     struct model *models[16];         /* opened, each once */
     size_t model_count;
     struct model *by_role[ROLE_COUNT], *heavy[ROLE_COUNT];
+    const char *served[ROLE_COUNT];   /* who serves it, by name in the registry (a model, or the role); NULL: an address */
     const char *server;               /* its socket, when a server has the home (server.h); NULL */
     bool may_write;
     const char *person;               /* once session_project was called: see there */

@@ -118,6 +118,19 @@ int registry_resolve(const struct registry *r, const char *name, const struct mo
                    name, near.name ? " (did you mean \"" : "", near.name ? near.name : "", near.name ? "\"?)" : "");
 }
 
+/* Into the chain, once and if it shows what `asked` requires, else into the text why not. */
+static void add_to_chain(const struct registry *r, struct arena *a, const struct route_entry *asked, const char *model, struct texts *chain,
+                         struct str *why_not)
+{
+    STR_LOCAL(lacks);
+    if (asked)
+        registry_lacks(r, asked, model, &lacks);
+    if (lacks.len)
+        str_addf(why_not, "%s%s: %s", why_not->len ? "; " : "", model, lacks.data);
+    else if (!texts_has(chain, model))
+        texts_add(chain, a, model);
+}
+
 int registry_chain(const struct registry *r, struct arena *a, const char *name, struct texts *ret, struct err *e)
 {
     const struct model_entry *first;
@@ -125,15 +138,17 @@ int registry_chain(const struct registry *r, struct arena *a, const char *name, 
     if (code < 0)
         return code;
     struct texts chain = { 0 };
-    texts_add(&chain, a, first->id);
-    const struct route_entry *route = registry_route(r, name);
+    STR_LOCAL(why_not);
+    const struct route_entry *asked = registry_route(r, name), *route = asked;
+    add_to_chain(r, a, asked, first->id, &chain, &why_not);
     for (size_t steps = 0; route && *route->fallback && steps <= r->routes.count; steps++) {
         const struct route_entry *next = registry_route(r, route->fallback);
         const char *model = next ? next->primary : route->fallback;
-        if (!texts_has(&chain, model))
-            texts_add(&chain, a, model);
+        add_to_chain(r, a, asked, model, &chain, &why_not);
         route = next;
     }
+    if (!chain.count)
+        return err_set(e, ERR_REFUSED, "no model serves %s, because its route requires more than they show: %s", name, why_not.data);
     *ret = chain;
     return 0;
 }
@@ -170,6 +185,7 @@ int registry_load(struct store *s, struct arena *a, struct registry *ret, struct
     if (r < 0)
         return r;
     add_built_in(a, &registry);
+    registry_load_exams(s, a, &registry);
     *ret = registry;
     return 0;
 }

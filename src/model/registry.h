@@ -64,8 +64,9 @@ struct route_entry {
     const char *id;       /* the role */
     const char *primary;
     const char *fallback; /* a model, or a role whose route goes on from there; "": none */
+    /* What the exam must have shown of any model that is to serve the role, its fallbacks too; 0: nothing. */
     int64_t min_context;  /* tokens */
-    int64_t min_schema, min_edits; /* percent, as the exam found */
+    int64_t min_schema, min_edits; /* percent; edits: in the form that the model is asked for */
 };
 
 enum registry_kind { REGISTRY_BACKEND, REGISTRY_MODEL, REGISTRY_ROUTE, REGISTRY_KINDS };
@@ -77,6 +78,7 @@ extern const char *const route_roles[];
 /* All of it, or what a file says. */
 struct registry {
     struct records backends, models, routes;
+    struct records exams; /* struct exam_card of models as they are now; not part of a file */
 };
 extern const struct record registry_record;
 
@@ -89,8 +91,24 @@ const struct route_entry *registry_route(const struct registry *r, const char *r
 /* What a model of a role or of this name is: its own id, or the primary of the role's route. */
 int registry_resolve(const struct registry *r, const char *name, const struct model_entry **ret, struct err *e);
 
-/* The models of a role in the order of escalation, each once; of a model's own name, itself. */
+/* The models of a role in the order of escalation, each once; of a model's own name, itself.  Models
+ * that do not show what the role's route requires are left out; ERR_REFUSED with what each lacks,
+ * when no other is left. */
 int registry_chain(const struct registry *r, struct arena *a, const char *name, struct texts *ret, struct err *e);
+
+/* ---- what exams have shown (registry_exam.c) ---- */
+
+struct exam_card;
+/* Of the model's present version; NULL: it was not examined. */
+const struct exam_card *registry_exam(const struct registry *r, const char *model);
+/* Appends what the model does not show of what the route requires: "schema 40 % of 80 %", or that it
+ * was not examined; nothing: it may serve. */
+void registry_lacks(const struct registry *r, const struct route_entry *route, const char *model, struct str *out);
+/* Whether all that serve a role, or the model of this name, are set to search/replace blocks and
+ * their exams allow it. */
+bool registry_edits_by_blocks(const struct registry *r, const char *name);
+/* With no more than the store knows: models without an exam, or with errors, are as not examined. */
+void registry_load_exams(struct store *s, struct arena *a, struct registry *r);
 
 /* Whether the entries of `part` hold together with those of `all` (which has them too): ids, what
  * refers to what, no fallback in a circle, each kind with what it needs.  ERR_INVALID; `where`

@@ -68,7 +68,7 @@ static int put_kind(struct store *s, struct arena *a, struct batch *b, const str
 /* Whether what is there and the changes hold together; `where` as for registry_check. */
 static int check_merged(struct store *s, struct arena *a, const struct registry *changes, char *where, size_t size, struct err *e)
 {
-    struct registry now, next;
+    struct registry now, next = { 0 };
     int r = registry_load(s, a, &now, e);
     if (r < 0)
         return r;

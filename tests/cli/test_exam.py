@@ -85,6 +85,24 @@ class Exam(home.Home):
         self.assertIn("stopped; nothing of this exam is kept", said)
         self.refused(1, "was not examined yet", "model", "exam", "small", "--show")
 
+    def test_a_route_may_require_what_the_exam_showed(self):
+        out = self.good("model", "route", "developer", "small", "--min-schema", "30", "--min-edits", "20", "--min-context", "4000")
+        self.assertRegex(out, r"developer +small +- +context 4000, schema 30 %, edits 20 %\n")
+        self.assertIn("small: not examined yet (`tandem model exam small`)", out)
+        (self.room / "spec.md").write_text("# Greet\n\nIt greets.\n")
+        self.good("model", "route", "architect", "small")
+        refused = "no model serves developer, because its route requires more than they show: small: "
+        self.refused(1, refused + "not examined yet", "run", "spec.md", "--stack", "python", "--yes")
+        self.refused(1, refused, "model", "ask", "developer", "hello")
+        self.examine("--quick")
+        self.assertNotIn("Note", self.good("model", "route", "developer", "--min-schema", "33"))
+        self.assertEqual(self.good("model", "ask", "developer", "hello"), "I do not know.\n")
+        self.good("model", "route", "developer", "--min-schema", "80")
+        self.refused(1, refused + "schema 33 % of 80 %", "model", "ask", "developer", "hello")
+        self.refused(2, "--min-schema is", "model", "route", "developer", "--min-schema", "101")
+        self.good("model", "route", "developer", "--min-schema", "0", "--min-edits", "0", "--min-context", "0")
+        self.assertNotIn("REQUIRES", self.good("model", "route"))
+
     def test_what_cannot_be_examined_is_refused(self):
         self.refused(1, "nomic makes vectors", "model", "exam", "nomic")
         self.refused(1, "no model and no route", "model", "exam", "nosuch")

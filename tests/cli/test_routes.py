@@ -1,6 +1,7 @@
 """A run without --model: the home's routes serve the roles, or a server that runs here is found."""
 import contextlib
 import json
+import re
 
 import greet
 import home
@@ -14,6 +15,20 @@ def entries(fake, *more):
     return f"backends:\n- {{id: fake, kind: openai, url: '{fake.url}'}}\nmodels:\n{models}{''.join(more)}routes:\n{routes}"
 
 
+def change(messages):
+    """The right answer to a question of the exam for a change, in the form asked for."""
+    question = messages[-1]["content"]
+    path, before = re.search(r"### (\S+)\n```\n(.*?)```\n", question, re.S).groups()
+    after = before
+    for wish, old, new in (("Change LIMIT", "LIMIT = 10", "LIMIT = 25"), ("Rename the function", "perimeter", "outline"),
+                           ("print Farewell", "Bye", "Farewell"), ("Delete the function", "\n\n\ndef unused():\n    return 0\n", "\n")):
+        if wish in question:
+            after = before.replace(old, new)
+    if "search/replace" in messages[0]["content"]:
+        after = f"<<<<<<< SEARCH\n{before}=======\n{after}>>>>>>> REPLACE\n"
+    return f"### {path}\n```\n{after}```\n"
+
+
 class Routes(greet.Made):
     def setUp(self):
         super().setUp()
@@ -25,6 +40,7 @@ class Routes(greet.Made):
             self.good("model", "import", "models.yaml")
             done = self.tandem("run", "spec.md", "--stack", "python", "--yes", timeout=200)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("warning: not examined yet: m-pm, m-architect, m-developer, m-tester; `tandem model exam m-pm` shows", done.stderr)
         self.assertEqual({who for who, _, _ in fake.asked}, {"architect", "developer", "tester"})
         self.assertIn("m-developer", self.good("runs", "T-1"))
 
@@ -48,6 +64,21 @@ class Routes(greet.Made):
             done = self.tandem("run", "spec.md", "--stack", "python", "--yes", "--set", "attempts=5", timeout=200)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("m-architect", self.good("runs", "T-1"))
+
+    def test_only_models_whose_exam_allows_it_are_told_of_blocks(self):
+        table = [(role, "This is src/", change) for role in ("developer", "tester")] + greet.table()
+        with contextlib.closing(FakeModel(table)) as fake:
+            (self.room / "models.yaml").write_text(entries(fake))
+            self.good("model", "import", "models.yaml")
+            for role in ("developer", "tester"):
+                self.good("model", "set", f"m-{role}", "edit_format=blocks")
+            exam = self.tandem("model", "exam", "m-developer", "--quick")
+            self.assertRegex(exam.stdout, r"Whole files +━+ +100 %\nEdit blocks +━+ +100 %\n")
+            fake.requests.clear()
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", timeout=200)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        told = {role for role, messages in fake.requests if "<<<<<<< SEARCH" in messages[0]["content"]}
+        self.assertEqual(told, {"developer"})
 
     def test_a_server_that_runs_here_is_found_and_said(self):
         with contextlib.closing(FakeModel([])) as fake:

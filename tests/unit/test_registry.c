@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "model/exam.h"
 #include "model/registry.h"
 
 #define DIGEST "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -17,11 +18,11 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture f;
-    static const struct doc_type *const types[] = { &backend_type, &model_type, &route_type };
+    static const struct doc_type *const types[] = { &backend_type, &model_type, &route_type, &exam_type };
     struct err e;
     f = (struct fixture){ 0 };
     f.dir = tmpdir_make();
-    check_ok(store_open(&f.store, f.dir.path, types, 3, &e), &e);
+    check_ok(store_open(&f.store, f.dir.path, types, 4, &e), &e);
     *state = &f;
     return 0;
 }
@@ -165,6 +166,89 @@ static void a_role_is_escalated_along_its_fallbacks(void **state)
     check_err(registry_chain(&r, &f->arena, "smal", &chain, &e), ERR_NOT_FOUND, &e, "did you mean \"small\"");
 }
 
+static void put_exam(struct fixture *f, const char *model, int64_t version, struct exam_card c)
+{
+    struct err e;
+    c.model = model;
+    c.version = version;
+    check_ok(exam_store(f->store, &c, "Ada", &e), &e);
+}
+
+static void check_chain(struct fixture *f, const char *role, const char *models)
+{
+    struct registry r = load(f);
+    struct texts chain;
+    struct err e;
+    check_ok(registry_chain(&r, &f->arena, role, &chain, &e), &e);
+    assert_string_equal(texts_join(&chain, &f->arena, " ", 0), models);
+}
+
+static void check_nobody(struct fixture *f, const char *role, const char *why)
+{
+    struct registry r = load(f);
+    struct texts chain;
+    struct err e;
+    check_err(registry_chain(&r, &f->arena, role, &chain, &e), ERR_REFUSED, &e, why);
+}
+
+static void who_does_not_show_what_a_route_requires_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    check_ok(import(f, good, &e), &e);
+    check_chain(f, "developer", "small heavy"); /* nothing is required: nobody has to be examined */
+    check_ok(import(f, "routes:\n- {id: developer, primary: small, fallback: heavy, min_schema: 80, min_context: 4096, min_edits: 50}\n", &e), &e);
+    check_nobody(f, "developer", "small: not examined yet (`tandem model exam small`); heavy: not examined yet");
+    put_exam(f, "heavy", 1, (struct exam_card){ .schema = 90, .files = 60, .usable_context = 8192 });
+    check_chain(f, "developer", "heavy");
+    put_exam(f, "small", 1, (struct exam_card){ .schema = 80, .files = 50, .usable_context = 4096 });
+    check_chain(f, "developer", "small heavy");
+    put_exam(f, "small", 1, (struct exam_card){ .schema = 79, .files = 10, .usable_context = EXAM_UNKNOWN });
+    put_exam(f, "heavy", 1, (struct exam_card){ .schema = 90, .files = 49, .usable_context = 8192 });
+    check_nobody(f, "developer", "small: usable context not measured, schema 79 % of 80 %, edits 10 % of 50 %; heavy: edits 49 % of 50 %");
+    check_chain(f, "small", "small"); /* who is named, is asked */
+}
+
+static void a_new_version_has_to_show_it_again(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    check_ok(import(f, good, &e), &e);
+    check_ok(import(f, "routes:\n- {id: tester, primary: small, min_schema: 80}\n", &e), &e);
+    put_exam(f, "small", 1, (struct exam_card){ .schema = 90 });
+    check_chain(f, "tester", "small");
+    struct registry r = load(f);
+    struct model_entry next = *registry_model(&r, "small");
+    struct registry change = { .models = { &next, 1 } };
+    next.version = 2;
+    check_ok(registry_put(f->store, &change, "Ada", &e), &e);
+    check_nobody(f, "tester", "small: not examined yet");
+}
+
+static void blocks_need_the_entry_s_word_and_the_exam_s(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    check_ok(import(f, good, &e), &e);
+    struct registry r = load(f);
+    struct model_entry both[] = { *registry_model(&r, "small"), *registry_model(&r, "heavy") };
+    struct registry change = { .models = { both, 2 } };
+    both[0].edit_format = both[1].edit_format = EDIT_BLOCKS;
+    put_exam(f, "small", 1, (struct exam_card){ .blocks = 90, .files = 20 });
+    r = load(f);
+    assert_false(registry_edits_by_blocks(&r, "small")); /* the entry says whole files */
+    check_ok(registry_put(f->store, &change, "Ada", &e), &e);
+    r = load(f);
+    assert_true(registry_edits_by_blocks(&r, "small"));
+    assert_false(registry_edits_by_blocks(&r, "heavy"));     /* not examined */
+    assert_false(registry_edits_by_blocks(&r, "developer")); /* is escalated to heavy */
+    put_exam(f, "heavy", 1, (struct exam_card){ .blocks = EXAM_BLOCKS_ALLOWED });
+    r = load(f);
+    assert_true(registry_edits_by_blocks(&r, "developer"));
+    check_ok(import(f, "routes:\n- {id: tester, primary: small, min_edits: 85}\n", &e), &e);
+    check_chain(f, "tester", "small"); /* in the form that it is asked for */
+}
+
 static void what_is_in_use_is_not_removed(void **state)
 {
     struct fixture *f = *state;
@@ -187,6 +271,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_file_is_refused_with_its_line_and_what_is_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fallbacks_that_go_in_a_circle_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_role_is_escalated_along_its_fallbacks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_does_not_show_what_a_route_requires_is_passed_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_version_has_to_show_it_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(blocks_need_the_entry_s_word_and_the_exam_s, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_in_use_is_not_removed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

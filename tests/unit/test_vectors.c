@@ -48,7 +48,7 @@ static void register_model(struct fixture *f, const char *model, int64_t version
     struct model_entry entry = { .id = model, .backend = "box", .name = "", .version = version, .file = "", .architecture = "", .quantisation = "",
                                  .template_digest = "", .gpu_layers = "", .slots = 1, .replicas = 1 };
     struct route_entry route = { .id = "embedding", .primary = model, .fallback = "" };
-    struct registry change = { { &backend, 1 }, { &entry, 1 }, { &route, 1 } };
+    struct registry change = { .backends = { &backend, 1 }, .models = { &entry, 1 }, .routes = { &route, 1 } };
     check_ok(registry_put(f->store, &change, "Ada", &f->e), &f->e);
     f->model.version = version;
 }
