@@ -72,6 +72,7 @@ static const struct setting table[] = {
     INT(model_memory_mib, 0, 16777216, "0", "MiB", "memory for models; 0: three quarters of the machine's"),
     INT(model_vram_mib, 0, 16777216, "0", "MiB", "memory of the GPUs for models; 0: not counted"),
     INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),
+    INT(slot_files_mib, 0, 16777216, "4096", "MiB", "what models have read of conversations, in files of the home while they have no slot; 0: nothing"),
     INT(model_load_s, 1, 86400, "900", "seconds", "time for loading a model"),
     INT(model_ageing_s, 0, 86400, "60", "seconds", "after this wait even a model with work to do makes room for another"),
     INT(embed_texts, 1, 10000, "32", "texts", "of one request for vectors"),

@@ -42,7 +42,7 @@ struct settings {
     const char *api_key_file, *ca_file, *nearby;
     /* running models */
     const char *models_dir, *llama_server;
-    int64_t model_memory_mib, model_vram_mib, model_queue, model_load_s, model_ageing_s;
+    int64_t model_memory_mib, model_vram_mib, model_queue, slot_files_mib, model_load_s, model_ageing_s;
     int64_t embed_texts, embed_bytes, vectors_kept;
     /* serving */
     const char *listen, *hosts, *origins;

@@ -13,6 +13,7 @@ static void limits_from_settings(const struct settings *set, struct manager_limi
     l->room.vram_mib = set->model_vram_mib;
     l->room.ageing_ms = set->model_ageing_s * 1000;
     l->queue = set->model_queue;
+    l->slot_files_mib = set->slot_files_mib;
     l->load_ms = set->model_load_s * 1000;
 }
 
@@ -46,6 +47,7 @@ int session_manager(struct session *s, struct err *e)
         return r;
     struct manager_options o = {
         .store = s->store, .models_dir = *set->models_dir ? set->models_dir : arena_printf(a, "%s/models", s->home),
+        .slots_dir = arena_printf(a, "%s/slots", s->home),
         .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server,
         .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP, .scratch = *set->scratch ? set->scratch : NULL, .chat = model_default_options,
         .moved = moved,

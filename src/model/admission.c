@@ -61,6 +61,9 @@ static void grant(struct pool *p, struct waiter *w, struct row *row, size_t at)
 {
     struct instance *i = row->of[at];
     struct slot *slot = &i->slots[row->number[at]];
+    w->is_new = !streq(slot->conversation, w->conversation);
+    bool lives = w->is_new && clock_steady_ms() - slot->used_ms < i->manager->options.limits.live_ms;
+    snprintf(w->before, sizeof w->before, "%s", lives ? slot->conversation : "");
     slot->busy = true;
     snprintf(slot->conversation, sizeof slot->conversation, "%s", w->conversation);
     row->slots[at] = *slot;
@@ -127,9 +130,8 @@ static int give_up(struct manager *m, const struct pool *p, const struct waiter 
 int admit(struct manager *m, struct pool *p, const char *conversation, int64_t wait_ms, const atomic_bool *cancel,
           struct waiter *ret, struct err *e)
 {
-    char name[CONVERSATION_NAME]; /* as slots know it */
-    snprintf(name, sizeof name, "%s", conversation ? conversation : "");
-    *ret = (struct waiter){ .conversation = name, .since_ms = clock_steady_ms() };
+    *ret = (struct waiter){ .since_ms = clock_steady_ms() };
+    snprintf(ret->conversation, sizeof ret->conversation, "%s", conversation ? conversation : "");
     manager_lock(m);
     if (p->waiting >= m->options.limits.queue) {
         int64_t waiting = p->waiting;

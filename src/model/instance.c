@@ -16,7 +16,7 @@
 
 enum { LOAD_LOOK_MS = 100, IDLE_LOOK_MS = 60000, HANG_UP_MS = 500, SHORT_MS = 3600000 };
 
-static const struct keeping *keeping_of(const struct instance *i)
+const struct keeping *instance_keeping(const struct instance *i)
 {
     return i->backend.kind == BACKEND_LLAMA_SERVER ? &keeping_llama
            : i->backend.kind == BACKEND_ADAPTER    ? &keeping_adapter
@@ -70,7 +70,7 @@ static enum life stopped(struct instance *i)
     if (is_over(i))
         return LIFE_STOPPED;
     if (i->short_ms && (i->released || clock_steady_ms() - i->short_ms > SHORT_MS)) { /* there may be more memory by now */
-        i->context = keeping_of(i)->context(i);
+        i->context = instance_keeping(i)->context(i);
         i->short_ms = i->gpu_cut = 0;
     }
     return LIFE_RESERVING;
@@ -140,7 +140,7 @@ static enum verdict judge_room(struct instance *self)
 static bool ask_less(struct instance *i, bool layers_too)
 {
     manager_unlock(i->manager);
-    bool is_less = keeping_of(i)->less(i, layers_too);
+    bool is_less = instance_keeping(i)->less(i, layers_too);
     manager_lock(i->manager);
     return is_less;
 }
@@ -157,7 +157,7 @@ static bool find_memory(struct instance *i)
     if (victim == t.count)
         return ask_less(i, true);
     make_leave(t.of[victim]);
-    i->context = keeping_of(i)->context(i); /* there is more now */
+    i->context = instance_keeping(i)->context(i); /* there is more now */
     return i->crowded = true;
 }
 
@@ -179,7 +179,7 @@ static enum life reserving(struct instance *i)
     struct err e;
     int64_t ram, vram;
     manager_unlock(m);
-    int r = keeping_of(i)->measure(i, &ram, &vram, &e);
+    int r = instance_keeping(i)->measure(i, &ram, &vram, &e);
     manager_lock(m);
     if (r < 0)
         return fail(i, &e);
@@ -203,7 +203,7 @@ static enum life spawning(struct instance *i)
 {
     struct err e;
     manager_unlock(i->manager);
-    int r = keeping_of(i)->spawn(i, &e);
+    int r = instance_keeping(i)->spawn(i, &e);
     manager_lock(i->manager);
     return r < 0 ? fail(i, &e) : LIFE_LOADING;
 }
@@ -217,7 +217,7 @@ static enum life loading(struct instance *i)
     int64_t deadline = clock_steady_ms() + m->options.limits.load_ms;
     while (r == 0 && !ready && !is_over(i)) {
         manager_unlock(m);
-        r = keeping_of(i)->load(i, LOAD_LOOK_MS, &ready, &e);
+        r = instance_keeping(i)->load(i, LOAD_LOOK_MS, &ready, &e);
         if (r == 0 && !ready && clock_steady_ms() >= deadline)
             r = err_set(&e, ERR_UNAVAILABLE, "%s was not loaded within %lld s", i->entry.id, (long long)m->options.limits.load_ms / 1000);
         manager_lock(m);
@@ -243,7 +243,7 @@ static enum life probing(struct instance *i)
     struct model *model = NULL;
     struct err e;
     manager_unlock(m);
-    int r = keeping_of(i)->probe(i, &model, &e);
+    int r = instance_keeping(i)->probe(i, &model, &e);
     manager_lock(m);
     if (r < 0)
         return fail(i, &e);
@@ -286,7 +286,7 @@ static enum life ready(struct instance *i)
         if (i->leave || i->retired || !left)
             return LIFE_DRAINING;
         manager_unlock(m);
-        lives = keeping_of(i)->watch(i, left);
+        lives = instance_keeping(i)->watch(i, left);
         manager_lock(m);
     }
 }
@@ -295,7 +295,7 @@ static enum life suspect(struct instance *i)
 {
     struct err e;
     manager_unlock(i->manager);
-    int r = keeping_of(i)->ask(i, &e);
+    int r = instance_keeping(i)->ask(i, &e);
     manager_lock(i->manager);
     i->suspect = false;
     return r < 0 ? fail(i, &e) : LIFE_READY;
@@ -309,7 +309,7 @@ static enum life draining(struct instance *i)
     bool lives = true;
     while (i->in_flight && lives && !m->closing && (left = deadline - clock_steady_ms()) > 0) {
         manager_unlock(m);
-        lives = keeping_of(i)->watch(i, left);
+        lives = instance_keeping(i)->watch(i, left);
         manager_lock(m);
     }
     return LIFE_STOPPING;
@@ -334,7 +334,7 @@ static bool put_away(struct instance *i, struct err *why)
     i->leave = true; /* no call comes any more, whatever state this is */
     hang_up(i);
     manager_unlock(m);
-    bool is_short = keeping_of(i)->stop(i, why);
+    bool is_short = instance_keeping(i)->stop(i, why);
     manager_lock(m);
     while (i->in_flight) /* each of them has lost its server, or is cancelled */
         manager_wait(m, 100);
@@ -350,6 +350,7 @@ static bool put_away(struct instance *i, struct err *why)
 
 static enum life stopping(struct instance *i)
 {
+    slots_save(i);
     put_away(i, NULL);
     return LIFE_STOPPED;
 }
@@ -370,7 +371,7 @@ static bool crashed_too_often(struct instance *i)
 bool instance_may_recover(const struct instance *i)
 {
     return i->life == LIFE_FAILED && i->why_code == ERR_UNAVAILABLE &&
-           (keeping_of(i)->is_ours || i->failures < i->manager->options.limits.crashes);
+           (instance_keeping(i)->is_ours || i->failures < i->manager->options.limits.crashes);
 }
 
 /* With the lock held, from whatever state it happened in.  A passing failure counts as a crash; one
@@ -386,7 +387,7 @@ static enum life fail(struct instance *i, const struct err *said)
     snprintf(i->why, sizeof i->why, "%s", e.text);
     if (is_over(i))
         return LIFE_STOPPED;
-    if (e.code != ERR_UNAVAILABLE || !keeping_of(i)->is_ours || !crashed_too_often(i))
+    if (e.code != ERR_UNAVAILABLE || !instance_keeping(i)->is_ours || !crashed_too_often(i))
         return LIFE_FAILED;
     i->why_code = ERR_SETUP;
     snprintf(i->why, sizeof i->why, "%s, %lld times within %lld minutes; `tandem model load %s` tries again: %.600s", i->entry.id,
@@ -483,7 +484,7 @@ int instance_start(struct manager *m, struct pool *p, const struct model_entry *
     if (r == 0)
         r = copy_entry(&i->arena, backend_type.record, backend, &i->backend, e);
     i->slot_count = (size_t)i->entry.slots;
-    i->context = keeping_of(i)->context(i);
+    i->context = instance_keeping(i)->context(i);
     i->name = arena_printf(&i->arena, "%.24s-%lld-%lld", entry->id, (long long)replica, (long long)++m->serial);
     if (r == 0 && pthread_create(&i->keeper, NULL, keep, i) != 0)
         r = err_set(e, ERR_FAILED, "no thread can be made for %s", entry->id);

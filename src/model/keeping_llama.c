@@ -226,7 +226,7 @@ static int llama_spawn(struct instance *i, struct err *e)
     if (r < 0)
         return r;
     struct llama_plan plan = {
-        .program = program_of(i), .file = file, .alias = i->entry.id, .socket = socket, .slot_dir = m->options.run_dir,
+        .program = program_of(i), .file = file, .alias = i->entry.id, .socket = socket, .slot_dir = m->options.limits.slot_files_mib ? m->options.slots_dir : NULL,
         .context = i->context, .slots = i->entry.slots, .batch = batch_of(i, devices), .cache_mib = i->entry.cache_mib, .gpu_layers = gpu_layers_of(&a, i),
         .embeds = embeds(&i->entry), .arguments = i->entry.arguments,
     };
@@ -246,15 +246,15 @@ static int llama_spawn(struct instance *i, struct err *e)
 /* ---- asking ---- */
 
 /* One request on its socket; *ret_status 0: nobody listens. */
-static int request(struct instance *i, const char *path, const char *body, int64_t total_ms, int *ret_status, struct str *ret_body,
-                   struct err *e)
+static int request(struct instance *i, const char *path, const char *body, int64_t total_ms, const atomic_bool *cancel, int *ret_status,
+                   struct str *ret_body, struct err *e)
 {
     ARENA_LOCAL(a);
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     struct http_request q = {
         .method = body ? "POST" : "GET", .url = arena_printf(&a, "http://localhost%s", path), .unix_socket = path_in(&a, i, "sock"),
         .headers = body ? headers : NULL, .body = body, .body_len = body ? strlen(body) : 0, .connect_ms = ASK_MS,
-        .total_ms = total_ms,
+        .total_ms = total_ms, .cancel = cancel,
     };
     struct http_result h;
     int r = http_ask(&q, &h, ret_body, e);
@@ -271,7 +271,7 @@ static int llama_load(struct instance *i, int64_t wait_ms, bool *ret_ready, stru
 {
     STR_LOCAL(body);
     int status;
-    int r = request(i, "/health", NULL, ASK_MS, &status, &body, e);
+    int r = request(i, "/health", NULL, ASK_MS, NULL, &status, &body, e);
     if (r == 0 && status == 200) {
         *ret_ready = true;
         return 0;
@@ -288,10 +288,28 @@ static int llama_ask(struct instance *i, struct err *e)
     int status;
     if (!service_wait(i->service, 0))
         return err_set(e, ERR_UNAVAILABLE, "%s ended unexpectedly", i->entry.id);
-    int r = request(i, "/health", NULL, DOUBT_MS, &status, &body, e);
+    int r = request(i, "/health", NULL, DOUBT_MS, NULL, &status, &body, e);
     if (r == 0 && status == 200)
         return 0;
     return err_set(e, ERR_UNAVAILABLE, "%s does not answer any more", i->entry.id);
+}
+
+static int llama_slot(struct instance *i, size_t slot, const char *action, const char *file, int64_t total_ms, const atomic_bool *cancel,
+                      int64_t *ret_bytes)
+{
+    ARENA_LOCAL(a);
+    STR_LOCAL(said);
+    struct err e;
+    int status;
+    json_t *answer = NULL;
+    int r = request(i, arena_printf(&a, "/slots/%zu?action=%s", slot, action), arena_printf(&a, "{\"filename\":\"%s\"}", file), total_ms,
+                    cancel, &status, &said, &e);
+    if (r < 0)
+        return r;
+    if (status != 200 || json_parse(&a, said.data, said.len, &answer, &e) < 0)
+        return ERR_FAILED;
+    *ret_bytes = json_int_of(answer, "n_written", 0);
+    return 0;
 }
 
 /* ---- probing ---- */
@@ -303,7 +321,7 @@ static int ask_one_token(struct instance *i, struct err *e)
     bool embedding = embeds(&i->entry);
     int r = request(i, embedding ? "/v1/embeddings" : "/v1/completions",
                     embedding ? "{\"input\":\"one\"}" : "{\"prompt\":\"one\",\"max_tokens\":1,\"cache_prompt\":false,\"id_slot\":0}",
-                    i->manager->options.limits.probe_ms, &status, &answer, e);
+                    i->manager->options.limits.probe_ms, NULL, &status, &answer, e);
     if (r == 0 && status != 200)
         r = err_set(e, ERR_UNAVAILABLE, "%s is loaded but does not answer (status %d: %.200s)", i->entry.id, status, answer.data);
     return r;
@@ -380,5 +398,5 @@ static bool llama_stop(struct instance *i, struct err *why)
 
 const struct keeping keeping_llama = {
     .context = llama_context, .measure = llama_measure, .spawn = llama_spawn, .load = llama_load, .probe = llama_probe, .ask = llama_ask,
-    .less = llama_less, .is_ours = true, .watch = llama_watch, .stop = llama_stop,
+    .less = llama_less, .is_ours = true, .slot = llama_slot, .watch = llama_watch, .stop = llama_stop,
 };

@@ -58,6 +58,7 @@ static int ask_once(struct managed *m, struct pool *p, const struct chat_request
     *queue_us += clock_steady_us() - begun;
     if (r < 0)
         return r;
+    slot_hand_over(&w, q->cancel);
     struct chat_request placed = *q;
     placed.slot = (int)w.slot + 1;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
@@ -140,6 +141,7 @@ static int forward_once(struct managed *m, struct pool *p, const struct forward_
         ret->retry_after_ms = admission_outlook_ms(m->manager, p);
     if (r < 0)
         return r;
+    slot_hand_over(&w, q->cancel);
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
     r = model->backend->forward ? model->backend->forward(model, q, (int)w.slot + 1, ret, refusal, e)
                                 : err_set(e, ERR_INVALID, "%s cannot be asked by other programs", p->model);

@@ -15,7 +15,7 @@ const char *const life_names[] = { "stopped", "reserving", "spawning", "loading"
 
 const struct manager_limits manager_default_limits = {
     .room = { .ram_mib = 0, .vram_mib = 0, .ageing_ms = 60000 },
-    .queue = 256, .live_ms = 900000,
+    .queue = 256, .live_ms = 900000, .slot_files_mib = 4096,
     .load_ms = 900000, .probe_ms = 120000, .drain_ms = 600000, .stop_ms = 3000,
     .pause_ms = 1000, .max_pause_ms = 60000, .crashes = 3, .crash_window_ms = 600000,
 };
@@ -60,6 +60,7 @@ static void copy_options(struct manager *m, const struct manager_options *o)
     m->options = *o;
     m->options.models_dir = arena_strdup(&m->texts, o->models_dir);
     m->options.run_dir = arena_strdup(&m->texts, o->run_dir);
+    m->options.slots_dir = o->slots_dir ? arena_strdup(&m->texts, o->slots_dir) : NULL;
     m->options.llama_server = arena_strdup(&m->texts, o->llama_server);
     m->options.scratch = o->scratch ? arena_strdup(&m->texts, o->scratch) : NULL;
     if (!m->options.limits.room.ram_mib)
@@ -80,6 +81,8 @@ int manager_open(struct manager **ret, const struct manager_options *o, struct e
     pthread_condattr_destroy(&attr);
     copy_options(m, o);
     int r = orphans_end(m->options.run_dir, e);
+    if (r == 0)
+        r = slot_files_open(m, e);
     if (r == 0)
         r = manager_reload(m, e);
     if (r < 0) {

@@ -45,6 +45,7 @@ struct manager_limits {
     struct room room;         /* ram_mib 0: three quarters of the machine's */
     int64_t queue;            /* calls that may wait for one model */
     int64_t live_ms;          /* a conversation untouched for so long gives up its slot */
+    int64_t slot_files_mib;   /* what conversations keep in files while they have no slot; 0: nothing */
     int64_t load_ms, probe_ms, drain_ms, stop_ms;
     int64_t pause_ms, max_pause_ms; /* after a failure; doubled each time */
     int64_t crashes, crash_window_ms; /* so many within: quarantine */
@@ -55,6 +56,7 @@ struct manager_options {
     struct store *store;      /* borrowed; only read */
     const char *models_dir;   /* the files */
     const char *run_dir;      /* sockets and what tells of children; short: a socket's path has at most 107 bytes */
+    const char *slots_dir;    /* for these; it is made.  NULL: nowhere */
     const char *llama_server; /* the program for backends that name none */
     enum sandbox_mode sandbox; /* of adapters; opened for the first of them, in `scratch` (NULL: wherever is best) */
     const char *scratch;

@@ -5,6 +5,7 @@
  * keeping_llama.c, keeping_adapter.c, keeping_remote.c  an instance that is a llama-server of ours,
  *              an adapter, or on somebody else's server
  * admission.c  calls that wait, and who gets a slot
+ * slot_files.c what conversations had in their slots, as files
  * managed.c    a model that is asked through all this
  *
  * manager->lock guards everything below but what is said to belong to the keeper.  It is not
@@ -26,11 +27,13 @@ enum { MAX_INSTANCES = 64, MAX_SLOTS = 64, MAX_CRASHES = 8 };
 
 struct waiter {
     struct waiter *next;
-    const char *conversation;
+    char conversation[CONVERSATION_NAME]; /* "": a side call */
     int64_t since_ms;
     int64_t granted_us;
     struct instance *instance; /* granted; NULL: not yet */
     size_t slot;
+    bool is_new;               /* the slot does not hold this conversation, */
+    char before[CONVERSATION_NAME]; /* ... but this one, which may go on; "": none */
 };
 
 /* A model of the registry, with those who wait for it.  Never freed before the manager: callers
@@ -146,6 +149,10 @@ struct keeping {
     /* Whether it still lives; after doubts. */
     int (*ask)(struct instance *i, struct err *e);
     bool is_ours;     /* a child of ours: when it fails too often it is left alone until a person says otherwise */
+    /* Lets a slot be written to a file of slots_dir, or read ("save", "restore"); the caller has the slot.
+     * On any thread.  NULL: it cannot. */
+    int (*slot)(struct instance *i, size_t slot, const char *action, const char *file, int64_t total_ms, const atomic_bool *cancel,
+                int64_t *ret_bytes);
     /* Waits for up to `wait_ms` or until instance_nudge; false: it has ended. */
     bool (*watch)(struct instance *i, int64_t wait_ms);
     /* Asks for less the next time: half the context while the roles can live with that, else, with
@@ -164,8 +171,20 @@ int remote_open(const struct instance *i, struct model_options *o, struct model 
 int remote_failure(int r, struct err *e);
 bool remote_watch(struct instance *i, int64_t wait_ms);
 
+const struct keeping *instance_keeping(const struct instance *i);
+
 /* With the lock held: makes the keeper look at its instance. */
 void instance_nudge(struct instance *i);
+
+/* ---- slot_files.c ---- */
+
+/* Makes the folder, removes what is old or too much. */
+int slot_files_open(struct manager *m, struct err *e);
+/* After admit, before the call: saves the conversation that loses the slot, restores the one that
+ * gets it. */
+void slot_hand_over(const struct waiter *w, const atomic_bool *cancel);
+/* With the lock held, which is let go: before the instance ends, its conversations are saved. */
+void slots_save(struct instance *i);
 
 /* ---- admission.c ---- */
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DIMENSIONS = 32, BYTES_PER_TOKEN_SAVED = 64, MAX_SAVED = 64 << 20 };
+enum { DIMENSIONS = 32, MAX_SAVED = 64 << 20 };
 
 static const char template[] =
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
@@ -98,7 +98,7 @@ static void slot_file(struct exchange *x, int64_t id, bool saves)
     }
     int64_t tokens = token_count(s->holds.len);
     reply_json(x, 200, json_pack("{s:I, s:s, s:I, s:I}", "id_slot", (json_int_t)id, "filename", name, saves ? "n_saved" : "n_restored",
-                                 (json_int_t)tokens, saves ? "n_written" : "n_read", (json_int_t)(tokens * BYTES_PER_TOKEN_SAVED)));
+                                 (json_int_t)tokens, saves ? "n_written" : "n_read", (json_int_t)s->holds.len));
 }
 
 /* "/slots/N?action=save" */

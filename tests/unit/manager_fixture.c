@@ -34,6 +34,7 @@ int manager_set_up(void **state)
     check_ok(registry_put(f.store, &change, "Ada", &f.e), &f.e);
     f.options = (struct manager_options){
         .store = f.store, .models_dir = scratch_path(&f.fake.room, "models"), .run_dir = scratch_path(&f.fake.room, "run"),
+        .slots_dir = scratch_path(&f.fake.room, "slots"),
         .llama_server = "llama-server", .limits = manager_default_limits, .chat = model_default_options,
     };
     f.options.limits.room.ram_mib = 1000;
