@@ -5,6 +5,7 @@
  */
 #include "base/err.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -98,4 +99,12 @@ const char *err_name(int code)
     case ERR_SETUP: return "setup";
     default: return "failed";
     }
+}
+
+int err_of_name(const char *name)
+{
+    for (int code = ERR_FAILED; code >= ERR_SETUP; code--)
+        if (streq(err_name(code), name))
+            return code;
+    return ERR_FAILED;
 }

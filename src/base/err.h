@@ -55,5 +55,7 @@ int err_recode(struct err *e, int code);
 
 /* A one-word name of a code ("conflict"), for logs and JSON.  Never NULL. */
 const char *err_name(int code);
+/* The other way round; ERR_FAILED for a word that is none of them. */
+int err_of_name(const char *name);
 
 #endif

@@ -146,15 +146,12 @@ static int play(struct work *w, const char *dir, const char *name, struct err *e
     if (!option_given(in, "json"))
         fprintf(in->out, "\n%s: %s\n", name, example.summary);
     struct project_wish wish = { .spec = spec, .name = name, .stack = example.stack, .pairs = in->settings.pairs,
-                                 .coverage_target = in->settings.coverage_target, .models = option_values(in, "model") };
+                                 .coverage_target = in->settings.coverage_target, .models = w->models };
     if (!wish.models.count)
         texts_add(&wish.models, a, arena_printf(a, "replay:%s/%s/recording", dir, name));
-    r = work_begin(w, &wish.models, e);
-    if (r < 0)
-        return r;
     const char *id;
     int64_t after = store_last_seq(w->session.store);
-    r = team_create(w->session.team, a, &wish, &id, e);
+    r = work_create(w, &wish, &id, e);
     if (r == 0)
         r = work_on(w, id, after, e);
     struct project p;

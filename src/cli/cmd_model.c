@@ -7,7 +7,7 @@
 #include "base/yaml.h"
 #include "cli/models.h"
 #include "cli/output.h"
-#include "cli/served.h"
+#include "office/served.h"
 #include "cli/server.h"
 #include "model/exam.h"
 #include "os/files.h"

@@ -1,7 +1,7 @@
 /* cmd_release.c - tandem release: DEV goes into the default branch, when a person says so. */
 #include "base/str.h"
 #include "cli/commands.h"
-#include "cli/session.h"
+#include "cli/desk.h"
 #include "cli/text.h"
 #include "team/release.h"
 
@@ -89,13 +89,17 @@ static int release(struct session *s, struct err *e)
     struct invocation *in = s->in;
     struct project p;
     struct release w;
-    const char *id, *note;
+    struct team *eyes;
+    struct office_note note;
+    const char *id;
     bool go;
     int r = session_project(s, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
     if (r == 0)
-        r = session_team_by_hand(s, e);
+        r = session_eyes(s, &eyes, e);
     if (r == 0)
-        r = team_release_look(s->team, &in->arena, id, option_given(in, "partial"), &w, e);
+        session_warn_unprotected(s);
+    if (r == 0)
+        r = team_release_look(eyes, &in->arena, id, option_given(in, "partial"), &w, e);
     if (r < 0)
         return r;
     if (w.nothing) {
@@ -112,15 +116,16 @@ static int release(struct session *s, struct err *e)
     r = ask(s, &w, &go, e);
     if (r < 0 || !go)
         return r;
-    r = team_release_make(s->team, &in->arena, &w, s->person, &note, e);
+    struct office_release wish = { id, option_given(in, "partial"), w.from.hex, w.dev.hex };
+    r = desk_do(s, &office_release, &wish, &note, e);
     if (r == 0)
-        fprintf(in->out, "Released.\n%s", note);
+        fprintf(in->out, "Released.\n%s", note.note);
     return r;
 }
 
 static int run(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open, release, e);
+    return session_with(in, session_open_or_ask, release, e);
 }
 
 const struct command command_release = {

@@ -1,7 +1,7 @@
 /* cmd_resolve.c - tandem resolve: a person does the merge that nobody else managed. */
 #include "base/str.h"
 #include "cli/commands.h"
-#include "cli/session.h"
+#include "cli/desk.h"
 #include "cli/text.h"
 #include "team/resolve.h"
 
@@ -17,10 +17,11 @@ static const struct option options[] = {
     { 0 },
 };
 
-enum { MAX_IN_EDITOR = 3, MAX_ROUNDS = 20 };
+enum { MAX_IN_EDITOR = 3, MAX_ROUNDS = 20, SHOWN_FILES = 10 };
 
 struct resolving {
     struct session session;
+    struct team *eyes;
     struct resolve merge;
     const char *dir; /* absolute; what --dir says, or where it was opened, or the default */
 };
@@ -43,18 +44,33 @@ static int find_dir(struct resolving *w, struct err *e)
 
 /* ---- taking the result ---- */
 
-static int take(struct resolving *w, const struct tree_change *changes, size_t count, const char **ret_fault, struct err *e)
+static void say_left_out(FILE *out, const struct texts *left_out)
+{
+    for (size_t i = 0; i < left_out->count && i < SHOWN_FILES; i++)
+        fprintf(out, "Not taken, for it is not part of the merge: %s\n", left_out->items[i]);
+    if (left_out->count > SHOWN_FILES)
+        fprintf(out, "Not taken either: %zu more files\n", left_out->count - SHOWN_FILES);
+}
+
+static struct office_merge wish_of(const struct resolving *w)
+{
+    return (struct office_merge){ .project = w->merge.project, .thing = w->merge.thing, .tree = w->merge.tree,
+                                  .changes_tests = w->merge.changes_tests };
+}
+
+static int take(struct resolving *w, const struct office_merge *wish, const char **ret_fault, struct err *e)
 {
     FILE *out = w->session.in->out;
-    const char *output;
+    struct office_merged merged;
     fprintf(out, "Checking the merge: markers, then the whole suite ...\n");
     fflush(out);
-    int r = team_resolve_take(w->session.team, &w->session.in->arena, &w->merge, changes, count, w->session.person, ret_fault,
-                              &output, e);
+    int r = desk_do(&w->session, &office_resolve_take, wish, &merged, e);
     if (r < 0)
         return r;
-    if (**ret_fault)
-        fprintf(out, "%s\n", output);
+    say_left_out(out, &merged.left_out);
+    *ret_fault = merged.fault;
+    if (*merged.fault)
+        fprintf(out, "%s\n", merged.output);
     else
         fprintf(out, "%s is merged with %s and goes on: tandem resume %s\n", w->merge.thing, w->merge.theirs_name, w->merge.project);
     return 0;
@@ -62,19 +78,10 @@ static int take(struct resolving *w, const struct tree_change *changes, size_t c
 
 static int done(struct resolving *w, struct err *e)
 {
-    FILE *out = w->session.in->out;
-    struct tree_change *changes;
-    size_t count;
-    struct texts left_out;
     const char *fault;
-    int r = team_resolve_read(w->session.team, &w->session.in->arena, &w->merge, &changes, &count, &left_out, e);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < left_out.count && i < 10; i++)
-        fprintf(out, "Not taken, for it is not part of the merge: %s\n", left_out.items[i]);
-    if (left_out.count > 10)
-        fprintf(out, "Not taken either: %zu more files\n", left_out.count - 10);
-    r = take(w, changes, count, &fault, e);
+    struct office_merge wish = wish_of(w);
+    wish.from_clone = true;
+    int r = take(w, &wish, &fault, e);
     return r < 0 || !*fault ? r : err_set(e, ERR_REFUSED, "not taken: %s. Change it in %s and say --done again", fault, w->merge.dir);
 }
 
@@ -88,7 +95,8 @@ static int open_clone(struct resolving *w, struct err *e)
     if (*m->dir && streq(m->dir, w->dir) && stat(w->dir, &st) == 0 && !repo_clone_unfinished(w->dir))
         return err_set(e, ERR_EXISTS, "it is open in %s: edit there and run %s --done, or delete the directory to "
                                       "open it anew", w->dir, project_command(&w->session.in->arena, "resolve", m->project, m->thing));
-    int r = team_resolve_open(w->session.team, m, w->dir, w->session.person, e);
+    int r = desk_do(&w->session, &office_resolve_open, &(struct office_clone){ m->project, m->thing, w->dir },
+                    &(struct office_nothing){ 0 }, e);
     if (r == ERR_EXISTS)
         return err_set(e, r, "%s; name another directory with --dir", arena_strdup(&w->session.in->arena, e->text));
     if (r < 0)
@@ -115,33 +123,31 @@ static bool fits_editor(const struct resolving *w)
 }
 
 /* Every file in turn, from what it holds after the round before. */
-static int edit_all(struct resolving *w, struct tree_change *changes, struct err *e)
+static int edit_all(struct resolving *w, struct office_file *files, struct err *e)
 {
     struct arena *a = &w->session.in->arena;
     for (size_t i = 0; i < w->merge.conflicts.count; i++) {
-        const char *slash = strrchr(changes[i].path, '/');
+        const char *slash = strrchr(files[i].path, '/');
         STR_LOCAL(edited);
-        int r = term_edit(&w->session.term, slash ? slash + 1 : changes[i].path, changes[i].bytes, changes[i].len, &edited, e);
+        int r = term_edit(&w->session.term, slash ? slash + 1 : files[i].path, files[i].text, strlen(files[i].text), &edited, e);
         if (r < 0)
             return r;
-        changes[i].bytes = arena_strndup(a, edited.data, edited.len);
-        changes[i].len = edited.len;
+        files[i].text = arena_strndup(a, edited.data, edited.len);
     }
     return 0;
 }
 
-static int load_files(struct resolving *w, struct tree_change **ret, struct err *e)
+static int load_files(struct resolving *w, struct office_file **ret, struct err *e)
 {
     struct arena *a = &w->session.in->arena;
-    *ret = ARENA_ARRAY(a, struct tree_change, w->merge.conflicts.count);
+    *ret = ARENA_ARRAY(a, struct office_file, w->merge.conflicts.count);
     for (size_t i = 0; i < w->merge.conflicts.count; i++) {
-        struct tree_change *c = &(*ret)[i];
-        const char *bytes;
-        c->path = w->merge.conflicts.items[i];
-        int r = team_resolve_file(w->session.team, a, &w->merge, c->path, &bytes, &c->len, e);
+        struct office_file *f = &(*ret)[i];
+        size_t len;
+        f->path = w->merge.conflicts.items[i];
+        int r = team_resolve_file(w->eyes, a, &w->merge, f->path, &f->text, &len, e);
         if (r < 0)
             return r;
-        c->bytes = bytes;
     }
     return 0;
 }
@@ -149,14 +155,16 @@ static int load_files(struct resolving *w, struct tree_change **ret, struct err 
 static int in_editor(struct resolving *w, struct err *e)
 {
     static const struct choice choices[] = { { 'e', "edit" }, { 's', "stop" } };
-    struct tree_change *changes;
+    struct office_file *files;
     const char *fault;
-    int r = load_files(w, &changes, e);
+    int r = load_files(w, &files, e);
+    struct office_merge wish = wish_of(w);
+    wish.files = (struct records){ files, w->merge.conflicts.count };
     for (int round = 0; r == 0 && round < MAX_ROUNDS; round++) {
         char answer;
-        r = edit_all(w, changes, e);
+        r = edit_all(w, files, e);
         if (r == 0)
-            r = take(w, changes, w->merge.conflicts.count, &fault, e);
+            r = take(w, &wish, &fault, e);
         if (r < 0 || !*fault)
             return r;
         fprintf(w->session.in->out, "Not taken: %s.\n", fault);
@@ -193,9 +201,11 @@ static int resolve(struct resolving *w, struct err *e)
     const char *id, *fault;
     int r = session_project(&w->session, option_value(in, "project"), &id, &p, e);
     if (r == 0)
-        r = session_team_by_hand(&w->session, e);
+        r = session_eyes(&w->session, &w->eyes, e);
     if (r == 0)
-        r = team_resolve_look(w->session.team, &in->arena, id, in->operands.items[0], &w->merge, e);
+        session_warn_unprotected(&w->session);
+    if (r == 0)
+        r = team_resolve_look(w->eyes, &in->arena, id, in->operands.items[0], &w->merge, e);
     if (r == 0)
         r = find_dir(w, e);
     if (r < 0)
@@ -203,15 +213,16 @@ static int resolve(struct resolving *w, struct err *e)
     if (option_given(in, "done") && option_given(in, "dir"))
         return err_set(e, ERR_USAGE, "--dir says where to open it; --done takes it from there");
     w->merge.changes_tests = option_given(in, "change-tests");
+    struct office_merge wish = wish_of(w);
     if (w->merge.pending)
-        return take(w, NULL, 0, &fault, e);
+        return take(w, &wish, &fault, e);
     return option_given(in, "done") ? done(w, e) : choose(w, e);
 }
 
 static int run(struct invocation *in, struct err *e)
 {
     struct resolving w = { .dir = NULL };
-    int r = session_open(&w.session, in, e);
+    int r = session_open_or_ask(&w.session, in, e);
     if (r == 0)
         r = resolve(&w, e);
     session_close(&w.session);

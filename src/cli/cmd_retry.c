@@ -1,5 +1,6 @@
 /* cmd_retry.c - tandem retry: a blocked ticket once more, with a word of help. */
 #include "cli/commands.h"
+#include "cli/desk.h"
 #include "cli/work.h"
 
 static const struct option options[] = {
@@ -14,16 +15,15 @@ static int run(struct invocation *in, struct err *e)
 {
     struct work w;
     struct project p;
-    const char *id;
+    const char *id = NULL;
     int r = work_open(&w, in, e);
     if (r == 0)
         r = session_project(&w.session, option_value(in, "project"), &id, &p, e);
-    if (r == 0)
-        r = work_begin(&w, &p.models, e);
+    const char *hint = option_value(in, "hint");
+    struct office_retry wish = { id, in->operands.count ? in->operands.items[0] : "", hint ? hint : "" };
     int64_t after = r == 0 ? store_last_seq(w.session.store) : 0;
     if (r == 0)
-        r = team_retry(w.session.team, id, in->operands.count ? in->operands.items[0] : "",
-                       option_value(in, "hint"), w.session.person, e);
+        r = desk_do(&w.session, &office_retry, &wish, &(struct office_nothing){ 0 }, e);
     if (r == 0)
         r = work_on(&w, id, after, e);
     work_close(&w);

@@ -1,6 +1,7 @@
 /* cmd_run.c - tandem run, tandem resume: from a spec or an idea to tested code on a branch. */
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/desk.h"
 #include "cli/wanted.h"
 #include "cli/work.h"
 #include "model/nearby.h"
@@ -105,7 +106,7 @@ static int fill_wish(struct invocation *in, struct project_wish *w, struct err *
 /* The question that only an existing DEV branch raises. */
 static int create(struct work *w, struct project_wish *wish, const char **ret_id, bool *ret_stop, struct err *e)
 {
-    int r = team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);
+    int r = work_create(w, wish, ret_id, e);
     if (r != ERR_EXISTS || wish->dev != DEV_ASK || !wish->repo)
         return r;
     static const struct choice choices[] = { { 'c', "continue" }, { 'r', "replace" }, { 's', "stop" } };
@@ -116,12 +117,7 @@ static int create(struct work *w, struct project_wish *wish, const char **ret_id
         return r == ERR_CANCELLED ? err_set(e, r, "stopped; nothing was begun") : r;
     *ret_stop = answer == 's';
     wish->dev = answer == 'c' ? DEV_CONTINUE : DEV_REPLACE;
-    return *ret_stop ? 0 : team_create(w->session.team, &w->session.in->arena, wish, ret_id, e);
-}
-
-static int ask_models(void *session, struct err *e)
-{
-    return session_ask_models(session, e);
+    return *ret_stop ? 0 : work_create(w, wish, ret_id, e);
 }
 
 /* Nothing was said: a server that runs on this machine is taken, and said. */
@@ -144,16 +140,13 @@ static int run_run(struct invocation *in, struct err *e)
     int r = fill_wish(in, &wish, e);
     if (r < 0)
         return r;
-    wish.models = option_values(in, "model");
-    if (!wish.models.count && !home_has_routes(in))
-        r = find_nearby(in, &wish.models, e);
+    struct texts found = { 0 };
+    if (!option_given(in, "model") && !home_has_routes(in))
+        r = find_nearby(in, &found, e);
     if (r < 0)
         return r;
     r = work_open(&w, in, e);
-    if (r == 0)
-        r = work_begin(&w, &wish.models, e);
-    wish.before = ask_models;
-    wish.ctx = &w.session;
+    wish.models = found.count ? found : w.models;
     const char *id = NULL;
     bool stop = false;
     int64_t after = r == 0 ? store_last_seq(w.session.store) : 0;
@@ -201,7 +194,7 @@ static int move_out(struct work *w, const char *project, const char *dir, struct
     int r = absolute(&w->session.in->arena, dir, &out, e);
     if (r == 0)
         r = check_out(out, e);
-    return r < 0 ? r : team_set_out(w->session.team, project, out, w->session.person, e);
+    return r < 0 ? r : desk_do(&w->session, &office_set_out, &(struct office_words){ project, out }, &(struct office_nothing){ 0 }, e);
 }
 
 static int run_resume(struct invocation *in, struct err *e)
@@ -212,12 +205,8 @@ static int run_resume(struct invocation *in, struct err *e)
     int r = work_open(&w, in, e);
     if (r == 0)
         r = session_project(&w.session, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
-    if (r == 0)
-        r = work_begin(&w, &p.models, e);
-    if (r == 0 && option_given(in, "model")) {
-        struct texts models = option_values(in, "model");
-        r = team_set_models(w.session.team, id, &models, w.session.person, e);
-    }
+    if (r == 0 && w.models.count)
+        r = desk_do(&w.session, &office_set_models, &(struct office_models){ id, w.models }, &(struct office_nothing){ 0 }, e);
     if (r == 0 && option_given(in, "out"))
         r = move_out(&w, id, option_value(in, "out"), e);
     if (r == 0)

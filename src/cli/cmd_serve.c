@@ -2,13 +2,12 @@
 #include "cli/commands.h"
 
 #include "base/str.h"
-#include "cli/session.h"
+#include "cli/hosting.h"
 #include "http/server.h"
 #include "os/runtime.h"
 #include "web/call_log.h"
 #include "web/gateway.h"
 #include "web/health.h"
-#include "web/home_api.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -28,8 +27,8 @@ struct serving {
     struct health health;
     struct call_log *log;
     struct keyring *keys;
-    struct home_api home;
-    struct http_table tables[3];
+    struct hosting_tables own;
+    struct http_table tables[2 + HOSTING_TABLES];
     const char *socket;
     char address[80]; /* "127.0.0.1:8799"; "": none */
     bool is_open;     /* to other machines */
@@ -40,15 +39,6 @@ static void on_call(const struct gateway_call *c, void *ctx)
     struct serving *s = ctx;
     health_note(&s->health, c);
     call_log_add(s->log, c);
-}
-
-static int allow_owner(struct http_exchange *x, void *ctx, struct err *e)
-{
-    (void)ctx;
-    if (x->peer.local)
-        return 0;
-    err_set(e, ERR_REFUSED, "this is for the commands of the home's owner, on its socket");
-    return 403;
 }
 
 static bool is_loopback(const char *host)
@@ -107,11 +97,9 @@ static void fill_tables(struct serving *s)
     s->gateway = (struct gateway){ .manager = m, .store = s->session.store, .keys = s->keys, .on_call = on_call, .ctx = s,
                                    .wait_ms = s->session.in->settings.queue_wait_s * 1000 };
     s->health.keys = s->keys;
-    s->home = (struct home_api){ .manager = m, .store = s->session.store, .keys = s->keys,
-                                 .vectors_kept = s->session.in->settings.vectors_kept };
     s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, gateway_allow };
     s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, health_allow };
-    s->tables[2] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &s->home, allow_owner };
+    hosting_fill(&s->session, s->keys, &s->own, s->tables + 2);
 }
 
 static int start(struct serving *s, struct err *e)
@@ -127,7 +115,7 @@ static int start(struct serving *s, struct err *e)
         return r;
     fill_tables(s);
     limits_from_settings(set, &limits);
-    struct http_options o = { .tables = s->tables, .table_count = 3, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
+    struct http_options o = { .tables = s->tables, .table_count = 2 + HOSTING_TABLES, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
     r = http_server_new(&o, &s->server, e);
     if (r == 0)
         r = runtime_dir(&in->arena, s->session.home, true, &dir, e);
@@ -157,10 +145,13 @@ static void say_where(const struct serving *s)
 static int run(struct invocation *in, struct err *e)
 {
     struct serving s = { .server = NULL };
+    struct manager *manager;
     int r = session_open(&s.session, in, e);
     session_catch_signals();
     if (r == 0)
-        r = session_manager(&s.session, e);
+        r = session_office(&s.session, e);
+    if (r == 0)
+        r = office_manager(s.session.office, false, &manager, e);
     health_init(&s.health, s.session.manager);
     if (r == 0)
         r = start(&s, e);

@@ -143,6 +143,7 @@ static int run(struct invocation *in, struct err *e)
     struct report report = { .session = &s };
     struct verify_wish wish = { 0 };
     struct verify_count count;
+    struct team *eyes;
     if (option_given(in, "json")) {
         report.faults = json_keep(&in->arena, json_array());
         report.notes = json_keep(&in->arena, json_array());
@@ -155,9 +156,11 @@ static int run(struct invocation *in, struct err *e)
     if (r == 0)
         r = read_wish(&s, &wish, e);
     if (r == 0)
-        r = session_team_look(&s, e);
+        r = session_eyes(&s, &eyes, e);
     if (r == 0)
-        r = team_verify(s.team, &wish, &watcher, &count, e);
+        session_warn_unprotected(&s);
+    if (r == 0)
+        r = team_verify(eyes, &wish, &watcher, &count, e);
     if (r == 0 && report.faults)
         print_json(&report, &count);
     else if (r == 0)

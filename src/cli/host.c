@@ -53,6 +53,6 @@ int session_manager(struct session *s, struct err *e)
         .moved = moved,
     };
     limits_from_settings(set, &o.limits);
-    model_options_from_settings(set, &o.chat);
+    office_model_options(set, &o.chat);
     return manager_open(&s->manager, &o, e);
 }

@@ -29,7 +29,7 @@ int models_open(struct session *s, const char *name, int64_t context, struct mod
         return r;
     }
     struct model_options o = model_default_options;
-    model_options_from_settings(&s->in->settings, &o);
+    office_model_options(&s->in->settings, &o);
     o.url = arena_printf(&s->in->arena, "unix:%s", s->server);
     o.name = name;
     if (context)

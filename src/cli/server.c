@@ -19,7 +19,7 @@ bool server_runs(struct session *s)
     s->server = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
     STR_LOCAL(body);
     struct http_result h;
-    struct http_request q = { .method = "GET", .url = "http://localhost/healthz", .unix_socket = s->server, .connect_ms = CONNECT_MS,
+    struct http_request q = { .method = "GET", .url = "http://localhost/tandem/settings", .unix_socket = s->server, .connect_ms = CONNECT_MS,
                               .total_ms = CONNECT_MS };
     if (access(s->server, F_OK) == 0 && http_ask(&q, &h, &body, NULL) == 0 && h.status == 200)
         return true;
@@ -27,20 +27,8 @@ bool server_runs(struct session *s)
     return false;
 }
 
-int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
-{
-    int r = session_open(s, in, e);
-    if (r != ERR_BUSY || !server_runs(s))
-        return r;
-    const char *server = s->server;
-    session_close(s);
-    r = session_look(s, in, e);
-    s->server = server;
-    return r;
-}
-
-/* The codes that home_api's errors carry (http/server.h says which status is which). */
-static int code_of(int status)
+/* Without a word of ours: what http/server.h makes of errors, backwards. */
+static int code_of_status(int status)
 {
     switch (status) {
     case 400: return ERR_INVALID;
@@ -52,25 +40,52 @@ static int code_of(int status)
     }
 }
 
-int server_ask(struct session *s, const char *method, const char *path, json_t *body, json_t **ret, struct err *e)
+int server_error(const json_t *answer, int status, struct err *e)
 {
+    const json_t *error = json_object_get(answer, "error");
+    const char *code = json_text_of(error, "code", "");
+    return err_set(e, *code ? err_of_name(code) : code_of_status(status), "%s",
+                   json_text_of(error, "message", "the server of this home failed"));
+}
+
+static int request(struct session *s, struct http_request *q, const char *path, json_t *body, struct str *answer, struct err *e)
+{
+    static const char *const headers[] = { "Content-Type: application/json", NULL };
     STR_LOCAL(sent);
-    STR_LOCAL(answer);
     struct http_result h;
     json_t *value = NULL;
-    static const char *const headers[] = { "Content-Type: application/json", NULL };
     if (body)
         json_write(&sent, body);
     json_decref(body);
-    struct http_request q = { .method = method, .url = arena_printf(&s->in->arena, "http://localhost%s", path), .unix_socket = s->server,
-                              .headers = sent.len ? headers : NULL, .body = sent.len ? sent.data : NULL, .body_len = sent.len, .connect_ms = CONNECT_MS,
-                              .max_body = MAX_ANSWER, .cancel = &session_interrupted };
-    int r = http_ask(&q, &h, &answer, e);
+    q->url = arena_printf(&s->in->arena, "http://localhost%s", path);
+    q->unix_socket = s->server;
+    q->headers = sent.len ? headers : NULL;
+    q->body = sent.len ? sent.data : NULL;
+    q->body_len = sent.len;
+    q->connect_ms = CONNECT_MS;
+    q->cancel = &session_interrupted;
+    int r = http_ask(q, &h, answer, e);
     if (r < 0)
         return r == ERR_CANCELLED ? err_set(e, r, "stopped") : r;
-    json_parse(&s->in->arena, answer.data, answer.len, &value, NULL);
-    if (h.status / 100 != 2)
-        return err_set(e, code_of(h.status), "%s", json_text_of(json_object_get(value, "error"), "message", "the server of this home failed"));
-    *ret = value;
-    return 0;
+    if (h.status / 100 == 2)
+        return 0;
+    json_parse(&s->in->arena, answer->data, answer->len, &value, NULL);
+    return server_error(value, h.status, e);
+}
+
+int server_ask(struct session *s, const char *method, const char *path, json_t *body, json_t **ret, struct err *e)
+{
+    STR_LOCAL(answer);
+    struct http_request q = { .method = method, .max_body = MAX_ANSWER };
+    *ret = NULL;
+    int r = request(s, &q, path, body, &answer, e);
+    return r < 0 || !answer.len ? r : json_parse(&s->in->arena, answer.data, answer.len, ret, e);
+}
+
+int server_stream(struct session *s, const char *path, json_t *body, bool (*on_body)(const char *bytes, size_t len, void *ctx),
+                  void *ctx, struct err *e)
+{
+    STR_LOCAL(refusal);
+    struct http_request q = { .method = "POST", .max_body = SIZE_MAX, .on_body = on_body, .ctx = ctx };
+    return request(s, &q, path, body, &refusal, e);
 }

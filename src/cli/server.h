@@ -9,15 +9,16 @@
 
 #include <jansson.h>
 
-/* Opens the home to change it, or, when its server has the lock, to look at it with s->server set.
- * Any other process with the lock is ERR_BUSY. */
-int session_open_or_ask(struct session *s, struct invocation *in, struct err *e);
-
 /* Whether a server runs on the home; sets s->server then. */
 bool server_runs(struct session *s);
 
 /* One request to the server; `body` may be NULL, its reference is taken over.  Waits as long as it takes, unless
  * the person interrupts.  An error answer becomes an error with the server's sentence. */
 int server_ask(struct session *s, const char *method, const char *path, json_t *body, json_t **ret, struct err *e);
+/* The same by POST for an answer that is a stream. */
+int server_stream(struct session *s, const char *path, json_t *body, bool (*on_body)(const char *bytes, size_t len, void *ctx),
+                  void *ctx, struct err *e);
+/* What {"error": {"code", "message"}} says; `status` counts when it says no code. */
+int server_error(const json_t *answer, int status, struct err *e);
 
 #endif

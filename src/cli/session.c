@@ -1,14 +1,15 @@
 /* session.c - opening what a command needs, in the order in which it can fail.
  *
- * Signals only set a flag and tell the team; everything is put away by the ordinary end of
- * the command, which is quick because models and children are cancelled.
+ * Signals only set a flag; everything is put away by the ordinary end of the command, which is
+ * quick because models and children are cancelled.
  */
 #include "cli/session.h"
 
-#include "base/json.h"
+#include "base/clock.h"
 #include "base/str.h"
+#include "cli/hosting.h"
 #include "cli/output.h"
-#include "cli/served.h"
+#include "cli/server.h"
 #include "os/files.h"
 #include "repo/git.h"
 
@@ -19,7 +20,6 @@
 #include <unistd.h>
 
 atomic_bool session_interrupted;
-static struct team *_Atomic team_to_stop;
 
 static void on_signal(int number)
 {
@@ -27,9 +27,6 @@ static void on_signal(int number)
     /* A second one while we are still at it: the person means it. */
     if (atomic_exchange(&session_interrupted, true))
         _exit(STATUS_FAILED);
-    struct team *t = atomic_load(&team_to_stop);
-    if (t)
-        team_stop(t);
 }
 
 const char *session_login(struct arena *a)
@@ -102,268 +99,92 @@ int session_open(struct session *s, struct invocation *in, struct err *e)
     return r;
 }
 
-/* ---- models ---- */
+/* How long a process that has the home and answers nobody is waited for: a command that is done in
+ * a moment, a server that begins or ends. */
+enum { PATIENCE_MS = 3000, PAUSE_US = 20000 };
 
-const char *const drift_choices[] = { "warn", "fail", NULL };
-
-void model_options_from_settings(const struct settings *set, struct model_options *o)
+int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
 {
-    o->context_tokens = set->context_tokens;
-    o->keep_s = set->ollama_keep_s;
-    o->connect_ms = set->connect_s * 1000;
-    o->first_token_ms = set->first_token_s * 1000;
-    o->stall_ms = set->stall_s * 1000;
-    o->total_ms = set->total_s * 1000;
-    o->patience_ms = set->patience_s * 1000;
-    o->embed_texts = set->embed_texts;
-    o->embed_bytes = set->embed_bytes;
-    o->max_answer_bytes = set->answer_kib * 1024;
-    o->api_key_file = *set->api_key_file ? set->api_key_file : NULL;
-    o->ca_file = *set->ca_file ? set->ca_file : NULL;
-}
-
-/* "ROLE=" before a URL; all roles without. */
-static int split_role(const char *word, int *ret_role, bool *ret_heavy, const char **ret_url, struct err *e)
-{
-    size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz");
-    *ret_role = -1;
-    *ret_heavy = false;
-    *ret_url = word;
-    if (word[len] != '=')
-        return 0;
-    char name[20];
-    snprintf(name, sizeof name, "%.*s", (int)(len < 19 ? len : 19), word);
-    *ret_url = word + len + 1;
-    *ret_heavy = streq(name, "heavy");
-    *ret_role = role_parse(name);
-    if (!*ret_heavy && *ret_role <= ROLE_ENGINE)
-        return err_set(e, ERR_USAGE, "--model %s=...: there is no role \"%s\"; roles are pm, architect, developer, tester, "
-                                     "and heavy for the one to escalate to", name, name);
-    return 0;
-}
-
-/* A name without an address is one of the registry. */
-static bool is_name(const char *word)
-{
-    return *word && !strpbrk(word, "/ \t\n") && !starts_with(word, "replay:") && !starts_with(word, "unix:") && !starts_with(word, "ollama:");
-}
-
-static int open_named(struct session *s, const char *name, struct model **ret, struct err *e)
-{
-    int r = session_manager(s, e);
-    if (r == 0 && !manager_steps(s->manager, name))
-        r = err_set(e, ERR_USAGE, "there is no model \"%.100s\" (`tandem model list` shows what there is); an address begins with "
-                                  "http://, https://, unix: or replay:", name);
-    if (r == 0)
-        *ret = manager_model(s->manager, name, 0);
-    return r;
-}
-
-static int open_address(struct session *s, const char *url, struct model **ret, struct err *e)
-{
-    struct model_options o = model_default_options;
-    int r = model_options_parse(url, &s->in->arena, &o, e);
-    if (r < 0)
-        return option_given(s->in, "model") ? err_recode(e, ERR_USAGE) : r; /* else it was remembered */
-    model_options_from_settings(&s->in->settings, &o);
-    const char *drift = option_value(s->in, "drift");
-    o.drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN;
-    return model_open(ret, &o, e);
-}
-
-static int keep_model(struct session *s, struct model *m, struct err *e)
-{
-    if (s->model_count == sizeof s->models / sizeof *s->models) {
-        model_free(m);
-        return err_set(e, ERR_USAGE, "more than %zu models are given", s->model_count);
+    int64_t until = clock_steady_ms() + PATIENCE_MS;
+    int r = session_open(s, in, e);
+    while (r == ERR_BUSY && !server_runs(s) && clock_steady_ms() < until) {
+        usleep(PAUSE_US);
+        r = session_open(s, in, e);
     }
-    s->models[s->model_count++] = m;
-    return 0;
-}
-
-static void fill_roles(struct model *(*roles)[ROLE_COUNT], struct model *m)
-{
-    for (int i = ROLE_PM; i < ROLE_COUNT; i++)
-        if (!(*roles)[i])
-            (*roles)[i] = m;
-}
-
-static int open_model(struct session *s, const char *word, struct err *e)
-{
-    int role;
-    bool heavy;
-    const char *url;
-    struct model *m;
-    int r = split_role(word, &role, &heavy, &url, e);
-    if (r == 0)
-        r = is_name(url) ? open_named(s, url, &m, e) : open_address(s, url, &m, e);
-    if (r == 0)
-        r = keep_model(s, m, e);
-    if (r < 0)
+    if (r != ERR_BUSY || !s->server)
         return r;
-    if (heavy)
-        fill_roles(&s->heavy, m);
-    else if (role > ROLE_ENGINE)
-        s->by_role[role] = m;
-    else
-        fill_roles(&s->by_role, m);
-    for (int i = ROLE_PM; i < ROLE_COUNT && is_name(url); i++)
-        if (s->by_role[i] == m)
-            s->served[i] = url;
-    return 0;
-}
-
-/* Roles that no --model is for are served by their routes, with their fallbacks. */
-static int open_routes(struct session *s, struct err *e)
-{
-    int r = served_by_routes(s, e);
-    for (int i = ROLE_PM; r == 0 && i < ROLE_COUNT; i++) {
-        size_t steps = s->by_role[i] ? 0 : manager_steps(s->manager, role_names[i]);
-        for (size_t k = 0; r == 0 && k < steps && k < 2; k++) {
-            struct model **place = k ? &s->heavy[i] : &s->by_role[i];
-            if (!*place)
-                r = keep_model(s, *place = manager_model(s->manager, role_names[i], k), e);
-        }
-    }
+    const char *server = s->server;
+    r = session_look(s, in, e);
+    s->server = server;
+    s->may_write = true;
     return r;
 }
 
-/* Models for single roles first, so that the one for all fills the rest. */
-static int open_models(struct session *s, const struct texts *remembered, struct err *e)
+int session_open_again(struct session *s, struct err *e)
 {
-    struct texts words = option_values(s->in, "model");
-    if (!words.count && remembered)
-        words = *remembered;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < words.count; i++) {
-            const char *word = words.items[i];
-            bool single = word[strspn(word, "abcdefghijklmnopqrstuvwxyz")] == '=';
-            int r = single == (pass == 0) ? open_model(s, word, e) : 0;
-            if (r < 0)
-                return r;
-        }
-    }
-    if (!words.count) {
-        int r = session_manager(s, e);
-        if (r == 0)
-            r = open_routes(s, e);
-        if (r < 0)
-            return r;
-    }
-    const char *record = option_value(s->in, "record");
-    return record ? recording_start(record, e) : 0;
+    struct invocation *in = s->in;
+    const char *person = s->person;
+    session_close(s);
+    int r = session_open_or_ask(s, in, e);
+    s->person = person;
+    return r;
 }
 
-/* ---- the team ---- */
+/* ---- office ---- */
 
-static void limits_from_settings(const struct settings *set, struct team_limits *l)
+static int manager_of(void *session, struct manager **ret, struct err *e)
 {
-    *l = team_default_limits;
-    l->attempts = set->attempts;
-    l->review_rounds = set->review_rounds;
-    l->replans = set->replans;
-    l->coverage_target = set->coverage_target;
-    l->ticket_tokens = set->ticket_tokens;
-    l->ticket_minutes = set->ticket_minutes;
-    l->map_tokens = set->map_tokens;
-    l->answer_tokens = set->answer_tokens;
-    l->tree_files = set->tree_files;
-    l->tree_mib = set->tree_mib;
-    l->queue.attempts = set->task_attempts;
-    l->queue.lease_ms = set->lease_s * 1000;
-    l->prepare_ms = set->prepare_timeout_s * 1000;
-    l->cache_mib = set->cache_mib;
-    l->suite = (struct sandbox_limits){
-        .timeout_ms = set->suite_timeout_s * 1000, .memory_mib = set->memory_mib, .processes = set->processes,
-        .file_mib = set->file_mib, .tmp_mib = set->tmp_mib, .disk_mib = set->disk_mib,
-        .max_output = (size_t)set->output_kib * 1024,
-    };
+    struct session *s = session;
+    int r = session_manager(s, e);
+    *ret = s->manager;
+    return r;
 }
 
-static int start_team(struct session *s, const struct team_watcher *w, bool works, struct err *e)
+int session_office(struct session *s, struct err *e)
+{
+    struct office_options o = { .store = s->store, .home = s->home, .settings = &s->in->settings, .manager = manager_of, .ctx = s };
+    session_catch_signals();
+    return s->office ? 0 : office_open(&s->office, &o, e);
+}
+
+int session_eyes(struct session *s, struct team **ret, struct err *e)
 {
     const struct settings *set = &s->in->settings;
-    struct team_options o = {
-        .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
-        .scratch = *set->scratch ? set->scratch : NULL,
-        .network = set->network,
-    };
-    memcpy(o.models, s->by_role, sizeof o.models);
-    memcpy(o.heavy, s->heavy, sizeof o.heavy);
-    served_by_blocks(s, o.edits);
-    limits_from_settings(set, &o.limits);
-    if (w)
-        o.watcher = *w;
-    int r = works ? team_open(&s->team, s->store, &o, e) : team_look(&s->team, s->store, &o, e);
-    if (r < 0)
-        return r;
-    const char *why = team_unprotected(s->team);
-    if (*why && !w) /* a run says so with its other events */
-        fprintf(stderr, "tandem: warning: NO SANDBOX, the project's code runs unprotected: %s\n", why);
-    atomic_store(&team_to_stop, s->team);
+    struct house_options o = { .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
+                               .scratch = *set->scratch ? set->scratch : NULL };
     session_catch_signals();
-    return 0;
-}
-
-int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e)
-{
-    int r = open_models(s, remembered, e);
-    return r < 0 ? r : start_team(s, w, true, e);
-}
-
-int session_ask_models(struct session *s, struct err *e)
-{
-    if (s->term.is_terminal) {
-        fprintf(s->in->out, "Asking the models; one that is being loaded is waited for.\n");
-        fflush(s->in->out);
+    int r = s->eyes || s->office ? 0 : house_look(&s->house, s->store, &o, e);
+    if (r == 0 && !s->eyes) {
+        struct team_options options = office_team_options(set);
+        options.cancel = &session_interrupted;
+        s->eyes = team_new(s->office ? office_house(s->office) : s->house, &options);
     }
-    for (size_t i = 0; i < s->model_count; i++) {
-        const char *name;
-        int64_t context;
-        int r = model_describe(s->models[i], &session_interrupted, &name, &context, e);
-        if (r == ERR_CANCELLED)
-            return err_set(e, r, "stopped while a model was waited for; nothing was begun");
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    if (r == 0)
+        *ret = s->eyes;
+    return r;
 }
 
-int session_team_by_hand(struct session *s, struct err *e)
+void session_warn_unprotected(const struct session *s)
 {
-    return start_team(s, NULL, true, e);
-}
-
-int session_team_look(struct session *s, struct err *e)
-{
-    return start_team(s, NULL, false, e);
-}
-
-/* Prompts that are not what they were when the conversation was recorded. */
-static void tell_drift(struct model *m)
-{
-    STR_LOCAL(diff);
-    int64_t count = replay_drift(m, &diff);
-    if (count > 0)
-        fprintf(stderr, "tandem: warning: %lld prompt%s differ%s from the recording; the first:\n%s\n", (long long)count,
-                count == 1 ? "" : "s", count == 1 ? "s" : "", diff.data);
+    const char *why = house_unprotected(s->office ? office_house(s->office) : s->house);
+    if (*why)
+        fprintf(stderr, "tandem: warning: NO SANDBOX, the project's code runs unprotected: %s\n", why);
 }
 
 void session_close(struct session *s)
 {
-    atomic_store(&team_to_stop, NULL);
-    team_free(s->team);
-    for (size_t i = 0; i < s->model_count; i++) {
-        tell_drift(s->models[i]);
-        model_free(s->models[i]);
-    }
-    recording_start(NULL, NULL);
+    team_free(s->eyes);
+    house_free(s->house);
+    hosting_close(s->hosting);
+    office_close(s->office);
     manager_free(s->manager);
-    s->manager = NULL;
     store_free(s->store);
+    s->eyes = NULL;
+    s->house = NULL;
+    s->hosting = NULL;
+    s->office = NULL;
+    s->manager = NULL;
     s->store = NULL;
-    s->team = NULL;
-    s->model_count = 0;
 }
 
 int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),

@@ -1,7 +1,8 @@
-/* cli/session.h - a command's hold on a home: the store, the models, the team.
+/* cli/session.h - a command's hold on a home: the store, the office, the models.
  *
- * Commands that only look open the home beside its writer (session_look); commands that
- * change something take its lock (session_open); those that work also get a team.
+ * Commands that only look open the home beside its writer (session_look).  Commands that change
+ * something take its lock, or ask the process that has it (session_open_or_ask); what they say to
+ * projects goes through the desk (desk.h) either way.
  */
 #ifndef TANDEM_CLI_SESSION_H
 #define TANDEM_CLI_SESSION_H
@@ -9,26 +10,25 @@
 #include "cli/command.h"
 #include "cli/term.h"
 #include "model/manager.h"
+#include "office/office.h"
 #include "store/store.h"
-#include "team/team.h"
 
 struct session {
     struct invocation *in;
     const char *home;
     struct store *store;
     struct term term;
-    struct team *team;                /* NULL until session_team */
+    struct office *office;            /* NULL until session_office */
+    struct hosting *hosting;          /* NULL until session_host */
+    struct house *house;              /* of `eyes`, when it is not the office's */
+    struct team *eyes;                /* NULL until session_eyes */
     struct manager *manager;          /* NULL until session_manager (host.c) */
-    struct model *models[16];         /* opened, each once */
-    size_t model_count;
-    struct model *by_role[ROLE_COUNT], *heavy[ROLE_COUNT];
-    const char *served[ROLE_COUNT];   /* who serves it, by name in the registry (a model, or the role); NULL: an address */
-    const char *server;               /* its socket, when a server has the home (server.h); NULL */
+    const char *server;               /* its socket, when a server has the home; NULL */
     bool may_write;
     const char *person;               /* once session_project was called: see there */
 };
 
-/* Options of commands that talk to models: --model, --record, --drift; --yes, --json. */
+/* Options of commands that talk to models: --model, --record, --drift; --yes, --json (work.h). */
 extern const char *const drift_choices[];
 #define MODEL_OPTIONS                                                                             \
     { .name = "model", .letter = 'm', .argument = "[ROLE=]URL[#NAME]", .is_repeated = true,       \
@@ -49,16 +49,18 @@ int session_with(struct invocation *in, int (*opens)(struct session *s, struct i
                  int (*body)(struct session *s, struct err *e), struct err *e);
 /* Whether roles can be served without --model. */
 bool home_has_routes(struct invocation *in);
-/* Opens the models that --model names (or else `remembered`, or else those that the routes of the
- * home name) and starts the team. */
-int session_team(struct session *s, const struct texts *remembered, const struct team_watcher *w, struct err *e);
-/* Asks the server of each of these models, within their patience, what it has, so that a wrong
- * name, address or key is told before anything is begun. */
-int session_ask_models(struct session *s, struct err *e);
-/* A team without models, for what a person does (resolve, release). */
-int session_team_by_hand(struct session *s, struct err *e);
-/* A team that only looks, for session_look. */
-int session_team_look(struct session *s, struct err *e);
+/* Opens the home to change it, or, when a server (or a command that is at work) has it, to look at
+ * it with s->server set.  A process that only passes by is waited for; ERR_BUSY says which one does
+ * not go. */
+int session_open_or_ask(struct session *s, struct invocation *in, struct err *e);
+/* The same home once more, when the server that had it has ended. */
+int session_open_again(struct session *s, struct err *e);
+/* The office of the home, in this process; once.  Only where s->server is NULL. */
+int session_office(struct session *s, struct err *e);
+/* A team that looks at projects: at what is under approval, in conflict, to be released. */
+int session_eyes(struct session *s, struct team **ret, struct err *e);
+/* Says that the code of projects runs unprotected, where it does. */
+void session_warn_unprotected(const struct session *s);
 void session_close(struct session *s);
 
 /* The inks of what is printed to in->out. */
@@ -75,10 +77,8 @@ const char *session_login(struct arena *a);
 
 /* Hosts the models of the home in this process (host.c); once. */
 int session_manager(struct session *s, struct err *e);
-/* Time-outs and keys, as the settings have them. */
-void model_options_from_settings(const struct settings *set, struct model_options *o);
 
-/* From now on SIGINT and SIGTERM set session_interrupted and stop the team; session_team does it. */
+/* From now on SIGINT and SIGTERM set session_interrupted; session_office and session_eyes do it. */
 void session_catch_signals(void);
 /* Set by SIGINT and SIGTERM once session_catch_signals was called. */
 extern atomic_bool session_interrupted;

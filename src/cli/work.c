@@ -1,33 +1,58 @@
 /* work.c - the loop between team and person.
  *
- * The team runs until a gate; the person answers on the terminal; the team goes on.
+ * The team works, here or at a server, until a gate; the person answers on the terminal; the team goes on.
  */
 #include "cli/work.h"
 
 #include "base/diff.h"
 #include "base/str.h"
+#include "cli/desk.h"
+#include "cli/hosting.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+/* Recordings are named by their whole path: the server was started elsewhere. */
+static const char *model_word(struct arena *a, const char *word)
+{
+    char real[PATH_MAX], *path, *name;
+    const char *found = strstr(word, "replay:");
+    if (!found)
+        return word;
+    path = arena_strdup(a, found + strlen("replay:"));
+    name = strrchr(path, '#');
+    if (name)
+        *name++ = '\0';
+    if (!realpath(path, real))
+        return word;
+    return arena_printf(a, "%.*sreplay:%s%s%s", (int)(found - word), word, real, name ? "#" : "", name ? name : "");
+}
+
+enum { MAX_SERVERS = 20 };
+
+const char *const drift_choices[] = { "warn", "fail", NULL };
 
 int work_open(struct work *w, struct invocation *in, struct err *e)
 {
     *w = (struct work){ .progress = NULL };
     w->accept = option_given(in, "yes");
     w->out = option_given(in, "json") ? output_open(stderr) : in->out;
-    return session_open(&w->session, in, e);
-}
-
-int work_begin(struct work *w, const struct texts *models, struct err *e)
-{
-    enum progress_style style = option_given(w->session.in, "json")         ? PROGRESS_JSON
-                                : w->session.term.is_terminal    ? PROGRESS_LIVE
-                                                                 : PROGRESS_PLAIN;
+    session_catch_signals();
+    int r = session_open_or_ask(&w->session, in, e);
+    enum progress_style style = option_given(in, "json")        ? PROGRESS_JSON
+                                : w->session.term.is_terminal ? PROGRESS_LIVE
+                                                              : PROGRESS_PLAIN;
     w->progress = progress_new(&w->session, style);
-    struct team_watcher watcher = progress_watcher(w->progress);
-    return session_team(&w->session, models, &watcher, e);
+    struct texts words = option_values(in, "model");
+    for (size_t i = 0; i < words.count; i++)
+        texts_add(&w->models, &in->arena, model_word(&in->arena, words.items[i]));
+    if (r == 0)
+        desk_warn_settings(&w->session);
+    return r;
 }
 
 void work_close(struct work *w)
@@ -40,10 +65,48 @@ void work_close(struct work *w)
 
 /* ---- gates ---- */
 
+int work_create(struct work *w, const struct project_wish *wish, const char **ret_id, struct err *e)
+{
+    struct session *s = &w->session;
+    struct office_created made;
+    if (s->term.is_terminal) {
+        fprintf(w->out, "Asking the models; one that is being loaded is waited for.\n");
+        fflush(w->out);
+    }
+    int r = desk_do(s, &office_create, wish, &made, e);
+    if (r < 0)
+        return r;
+    if (*made.note)
+        fprintf(stderr, "tandem: warning: %s\n", made.note);
+    *ret_id = made.project;
+    return 0;
+}
+
 /* Where nobody can be asked. */
 static const char *elsewhere(struct work *w, const char *project)
 {
     return arena_printf(&w->session.in->arena, "use tandem resume %s on a terminal", project);
+}
+
+static int under_approval(struct work *w, const char *project, bool for_editing, const char **ret, struct err *e)
+{
+    struct team *eyes;
+    int r = session_eyes(&w->session, &eyes, e);
+    return r < 0 ? r : team_under_approval(eyes, &w->session.in->arena, project, for_editing, ret, e);
+}
+
+static bool is_gate(const struct project *p)
+{
+    return p->state == PROJECT_SPEC_APPROVAL || p->state == PROJECT_PLAN_APPROVAL;
+}
+
+static int approve(struct work *w, const char *project, struct err *e)
+{
+    struct project now;
+    int r = desk_do(&w->session, &office_approve, &(struct office_project){ project }, &(struct office_nothing){ 0 }, e);
+    if (r == ERR_REFUSED && session_project(&w->session, project, &project, &now, NULL) == 0 && !is_gate(&now))
+        r = 0; /* somebody else was quicker */
+    return r;
 }
 
 static int change(struct work *w, const char *project, struct err *e)
@@ -51,7 +114,7 @@ static int change(struct work *w, const char *project, struct err *e)
     STR_LOCAL(wish);
     int r = term_ask_line(&w->session.term, "What should be different?", elsewhere(w, project), &wish, e);
     if (r == 0 && wish.len)
-        r = team_change(w->session.team, project, wish.data, w->session.person, e);
+        r = desk_do(&w->session, &office_change, &(struct office_words){ project, wish.data }, &(struct office_nothing){ 0 }, e);
     return r;
 }
 
@@ -60,7 +123,7 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
 {
     static const struct choice again[] = { { 'e', "edit again" }, { 'd', "drop the changes" } };
     const char *before;
-    int r = team_under_approval(w->session.team, &w->session.in->arena, project, true, &before, e);
+    int r = under_approval(w, project, true, &before, e);
     STR_LOCAL(draft);
     if (r == 0)
         str_add(&draft, before);
@@ -72,7 +135,7 @@ static int edit(struct work *w, const char *project, bool is_spec, struct err *e
             return 0;
         }
         if (r == 0)
-            r = team_edit(w->session.team, project, edited.data, w->session.person, e);
+            r = desk_do(&w->session, &office_edit, &(struct office_words){ project, edited.data }, &(struct office_nothing){ 0 }, e);
         if (r != ERR_INVALID)
             break;
         str_clear(&draft);
@@ -126,7 +189,7 @@ static int ask_person(struct work *w, const char *project, const struct project 
     bool is_spec = p->state == PROJECT_SPEC_APPROVAL;
     static const struct choice choices[] = { { 'a', "accept" }, { 'e', "edit" }, { 'c', "change" }, { 's', "stop" } };
     const char *text;
-    int r = team_under_approval(w->session.team, &w->session.in->arena, project, false, &text, e);
+    int r = under_approval(w, project, false, &text, e);
     if (r < 0)
         return r;
     const char *what = is_spec ? "specification" : "plan";
@@ -145,7 +208,7 @@ static int ask_person(struct work *w, const char *project, const struct project 
     if (r < 0)
         return r;
     switch (answer) {
-    case 'a': return team_approve(w->session.team, project, w->session.person, e);
+    case 'a': return approve(w, project, e);
     case 'e': return edit(w, project, is_spec, e);
     case 'c': return change(w, project, e);
     default: *ret_stop = true; return 0;
@@ -160,7 +223,7 @@ static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct
     if (r < 0)
         return r;
     if (w->accept)
-        return team_approve(w->session.team, project, w->session.person, e);
+        return approve(w, project, e);
     return ask_person(w, project, &p, ret_stop, e);
 }
 
@@ -188,7 +251,7 @@ static int hand_over(struct work *w, const char *project, bool all, struct err *
     const char *finished = "";
     int r = session_project(&w->session, project, &project, &p, e);
     if (r == 0)
-        r = team_hand_over(w->session.team, &w->session.in->arena, project, &handed, e);
+        r = desk_do(&w->session, &office_hand_over, &(struct office_project){ project }, &handed, e);
     if (r == ERR_EXISTS && !all) { /* one thing more for the person to mend */
         fprintf(w->out, "%s\n", e->text);
         return 0;
@@ -219,18 +282,46 @@ static int tell_programs(struct work *w, const char *project, const char *end, s
     return option_given(w->session.in, "json") ? summary_print_json(&w->session, project, end, e) : 0;
 }
 
+/* Until a gate or the end, wherever that is: when the server that has the home ends, whoever has it
+ * next goes on, and that may be this process. */
+static int sit(struct work *w, const char *project, int64_t after_seq, bool goes_on, enum team_end *ret, struct err *e)
+{
+    struct session *s = &w->session;
+    const char *drift = option_value(s->in, "drift"), *record = option_value(s->in, "record");
+    struct office_sitting wish = { .project = project, .models = w->models, .goes_on = goes_on,
+                                   .drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN, .record = record ? record : "" };
+    struct team_watcher watcher = progress_watcher(w->progress);
+    struct office_ended ended = { .end = TEAM_STOPPED, .notes = "" };
+    int r = s->server ? 0 : session_office(s, e);
+    if (r == 0 && !s->server)
+        session_host(s);
+    for (int tries = 0; r == 0 && tries < MAX_SERVERS; tries++) {
+        progress_begin(w->progress, project, after_seq);
+        r = desk_sit(s, &wish, &watcher, &ended, e);
+        progress_end(w->progress, ended.end != TEAM_GATE);
+        if (r != ERR_UNAVAILABLE || !s->server)
+            break;
+        r = session_open_again(s, e);
+        if (r == 0 && !s->server)
+            session_host(s);
+    }
+    if (*ended.notes)
+        fprintf(stderr, "tandem: warning: %s", ended.notes);
+    *ret = (enum team_end)ended.end;
+    return r;
+}
+
 int work_on(struct work *w, const char *project, int64_t after_seq, struct err *e)
 {
-    bool stop = false;
+    bool stop = false, goes_on = false;
     enum team_end end = TEAM_STOPPED;
     int r = 0;
     while (r == 0 && !stop && !atomic_load(&session_interrupted)) {
-        progress_begin(w->progress, project, after_seq);
-        r = team_run(w->session.team, project, &end, e);
-        progress_end(w->progress, end != TEAM_GATE);
+        r = sit(w, project, after_seq, goes_on, &end, e);
         if (r < 0 || end != TEAM_GATE)
             break;
         r = pass_gate(w, project, &stop, e);
+        goes_on = true;
     }
     if (r == ERR_CANCELLED && atomic_load(&session_interrupted))
         r = 0; /* at a question */

@@ -33,6 +33,7 @@ struct backend {
 
 struct model {
     const struct backend *backend;
+    struct recording *recording; /* borrowed; NULL: it is not recorded */
 };
 
 /* "http://..." and "ollama:..." (endpoint.c), and "replay:..." (replay.c). */

@@ -75,6 +75,11 @@ void model_free(struct model *m)
         m->backend->free(m);
 }
 
+void model_record(struct model *m, struct recording *r)
+{
+    m->recording = r;
+}
+
 int model_describe(struct model *m, const atomic_bool *cancel, const char **ret_name, int64_t *ret_context_tokens,
                    struct err *e)
 {

@@ -29,6 +29,7 @@ enum drift_rule { DRIFT_FAIL, DRIFT_WARN };
  * (name optional: the first model recorded). */
 struct model_options {
     const char *url, *name;
+    const char *api_key;      /* NULL: from here: */
     const char *api_key_env;  /* name of the environment variable that holds the key; NULL: TANDEM_API_KEY */
     const char *api_key_file; /* the key is its first line; NULL: none */
     const char *ca_file;
@@ -125,10 +126,14 @@ int64_t tokens_estimate_messages(const struct chat_message *messages, size_t cou
 
 /* ---- recordings ---- */
 
-/* Makes every answered call on any model also a file below `dir` (TICKET/ROLE/STEP.N.txt;
- * format: recording.h); NULL: stop.  A replay may be recorded too, into another directory:
+/* Files below `dir` (TICKET/ROLE/STEP.N.txt; format: recording.h), one for each answered call
+ * on the models that are recorded into it.  Close it after they are freed. */
+struct recording;
+int recording_open(struct recording **ret, const char *dir, struct err *e);
+void recording_close(struct recording *r);
+/* Before the first call on the model.  A replay may be recorded too, into another directory:
  * that is how drifted prompts are renewed. */
-int recording_start(const char *dir, struct err *e);
+void model_record(struct model *m, struct recording *r);
 int replay_open(struct model **ret, const char *dir, enum drift_rule rule, struct err *e);
 /* How many prompts drifted so far, and a diff of the first (appended; may be NULL). */
 int64_t replay_drift(struct model *m, struct str *ret_first_diff);

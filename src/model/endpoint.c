@@ -320,7 +320,7 @@ static int read_key(struct endpoint *m, struct err *e)
 {
     const char *env = m->options.api_key_env ? m->options.api_key_env : "TANDEM_API_KEY";
     if (!m->options.api_key_file) {
-        const char *key = getenv(env);
+        const char *key = m->options.api_key ? m->options.api_key : getenv(env);
         m->key = key && *key ? arena_strdup(&m->arena, key) : NULL;
         return 0;
     }
@@ -415,6 +415,7 @@ int endpoint_open(struct model **ret, const struct model_options *o, struct err 
     m->options.api_key_file = copy(&m->arena, o->api_key_file);
     read_url(m, o->url);
     int r = read_key(m, e);
+    m->options.api_key = NULL; /* the caller's */
     if (r < 0) {
         endpoint_free(&m->base);
         return r;

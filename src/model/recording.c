@@ -32,11 +32,13 @@ struct conversation {
     size_t message_count;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static int dir_fd = -1;
-static struct conversation *conversations;
-static size_t conversation_count, conversation_cap;
-static struct str models = STR_INIT; /* models.txt */
+struct recording {
+    pthread_mutex_t lock; /* guards all below */
+    int dir_fd;
+    struct conversation *conversations;
+    size_t count, cap;
+    struct str models; /* models.txt */
+};
 
 /* ---- names ---- */
 
@@ -72,13 +74,13 @@ int recording_path(const struct call_key *key, struct arena *a, const char **ret
 
 /* ---- what was recorded before ---- */
 
-static struct conversation *conversation_of(const char *folder)
+static struct conversation *conversation_of(struct recording *r, const char *folder)
 {
-    for (size_t i = 0; i < conversation_count; i++)
-        if (streq(conversations[i].folder, folder))
-            return &conversations[i];
-    XGROW(conversations, conversation_cap, conversation_count);
-    struct conversation *c = &conversations[conversation_count++];
+    for (size_t i = 0; i < r->count; i++)
+        if (streq(r->conversations[i].folder, folder))
+            return &r->conversations[i];
+    XGROW(r->conversations, r->cap, r->count);
+    struct conversation *c = &r->conversations[r->count++];
     *c = (struct conversation){ .folder = xstrdup(folder) };
     return c;
 }
@@ -124,56 +126,59 @@ static size_t remember(struct conversation *c, const char *call, const struct ch
     return 0;
 }
 
-static void forget_all(void)
+/* ---- recording ---- */
+
+int recording_open(struct recording **ret, const char *dir, struct err *e)
 {
-    for (size_t i = 0; i < conversation_count; i++) {
-        struct conversation *c = &conversations[i];
+    struct recording *rec = xcalloc(1, sizeof *rec);
+    str_init(&rec->models);
+    pthread_mutex_init(&rec->lock, NULL);
+    int r = dir_open(dir, true, &rec->dir_fd, e);
+    if (r < 0)
+        rec->dir_fd = -1;
+    else if (file_exists(rec->dir_fd, "models.txt"))
+        r = file_read(rec->dir_fd, "models.txt", MAX_MODELS_FILE, &rec->models, e);
+    if (r < 0) {
+        recording_close(rec);
+        return err_prefix(e, "the recording cannot be written");
+    }
+    *ret = rec;
+    return 0;
+}
+
+void recording_close(struct recording *rec)
+{
+    if (!rec)
+        return;
+    for (size_t i = 0; i < rec->count; i++) {
+        struct conversation *c = &rec->conversations[i];
         for (size_t k = 0; k < c->call_count; k++)
             free(c->calls[k]);
         free(c->calls);
         free(c->messages);
         free(c->folder);
     }
-    free(conversations);
-    conversations = NULL;
-    conversation_count = conversation_cap = 0;
-    str_release(&models);
-    if (dir_fd >= 0)
-        close(dir_fd);
-    dir_fd = -1;
-}
-
-/* ---- recording ---- */
-
-int recording_start(const char *dir, struct err *e)
-{
-    int r = 0;
-    pthread_mutex_lock(&lock);
-    forget_all();
-    if (dir) {
-        r = dir_open(dir, true, &dir_fd, e);
-        if (r == 0 && file_exists(dir_fd, "models.txt"))
-            r = file_read(dir_fd, "models.txt", MAX_MODELS_FILE, &models, e);
-        if (r < 0)
-            err_prefix(e, "the recording cannot be written");
-    }
-    pthread_mutex_unlock(&lock);
-    return r;
+    free(rec->conversations);
+    str_release(&rec->models);
+    if (rec->dir_fd >= 0)
+        close(rec->dir_fd);
+    pthread_mutex_destroy(&rec->lock);
+    free(rec);
 }
 
 /* Adds the model to models.txt, unless it is there. */
-static int note_model(const char *name, int64_t context, struct err *e)
+static int note_model(struct recording *rec, const char *name, int64_t context, struct err *e)
 {
     STR_LOCAL(line);
     str_addf(&line, "%" PRId64 " %s\n", context, name);
-    const char *found = strstr(models.data, line.data);
-    if (found && (found == models.data || found[-1] == '\n'))
+    const char *found = strstr(rec->models.data, line.data);
+    if (found && (found == rec->models.data || found[-1] == '\n'))
         return 0;
-    str_add_str(&models, &line);
-    return file_write(dir_fd, "models.txt", models.data, models.len, 0644, false, e);
+    str_add_str(&rec->models, &line);
+    return file_write(rec->dir_fd, "models.txt", rec->models.data, rec->models.len, 0644, false, e);
 }
 
-static int write_call(const char *path, const struct chat_request *q, const struct chat_answer *answer,
+static int write_call(struct recording *rec, const char *path, const struct chat_request *q, const struct chat_answer *answer,
                       const char *model, struct err *e)
 {
     STR_LOCAL(text);
@@ -181,7 +186,7 @@ static int write_call(const char *path, const struct chat_request *q, const stru
     const char *call = strrchr(path, '/') + 1;
     char *name = xstrndup(call, strlen(call) - strlen(".txt"));
     str_add_bytes(&folder, path, (size_t)(call - 1 - path));
-    struct conversation *c = conversation_of(folder.data);
+    struct conversation *c = conversation_of(rec, folder.data);
     const char *previous = c->last;
     size_t common = remember(c, name, q);
     struct recorded r = {
@@ -197,16 +202,14 @@ static int write_call(const char *path, const struct chat_request *q, const stru
     };
     recording_write(&text, &r);
     free(name);
-    return file_write(dir_fd, path, text.data, text.len, 0644, false, e);
+    return file_write(rec->dir_fd, path, text.data, text.len, 0644, false, e);
 }
 
 int recording_take(struct model *m, const struct chat_request *q, const struct chat_answer *answer,
                    struct err *e)
 {
-    pthread_mutex_lock(&lock);
-    bool on = dir_fd >= 0;
-    pthread_mutex_unlock(&lock);
-    if (!on)
+    struct recording *rec = m->recording;
+    if (!rec)
         return 0;
     ARENA_LOCAL(a);
     const char *path, *name;
@@ -216,14 +219,12 @@ int recording_take(struct model *m, const struct chat_request *q, const struct c
         r = m->backend->describe(m, q->cancel, &name, &context, e);
     if (r < 0)
         return r;
-    pthread_mutex_lock(&lock);
-    if (dir_fd >= 0) {
-        r = note_model(name, context, e);
-        if (r == 0)
-            r = write_call(path, q, answer, name, e);
-        if (r < 0)
-            err_prefix(e, "the recording");
-    }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&rec->lock);
+    r = note_model(rec, name, context, e);
+    if (r == 0)
+        r = write_call(rec, path, q, answer, name, e);
+    if (r < 0)
+        err_prefix(e, "the recording");
+    pthread_mutex_unlock(&rec->lock);
     return r;
 }

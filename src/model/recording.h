@@ -55,7 +55,7 @@ void recording_write(struct str *out, const struct recorded *r);
 /* Texts belong to the arena.  ERR_INVALID names the line. */
 int recording_read(struct arena *a, const char *text, size_t len, struct recorded *ret, struct err *e);
 
-/* Writes the file if a recording is going on. */
+/* Writes the file if the model is recorded (model_record). */
 int recording_take(struct model *m, const struct chat_request *q, const struct chat_answer *answer,
                    struct err *e);
 

@@ -6,7 +6,7 @@
  * file by file, run through the whole suite, and committed under the person's name.  The
  * ticket then goes on where it stood.
  *
- * The commands hold the home: nobody works on it meanwhile.
+ * Others may work on the project meanwhile; what is merged is what was looked at.
  */
 #ifndef TANDEM_RESOLVE_H
 #define TANDEM_RESOLVE_H

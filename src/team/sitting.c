@@ -48,7 +48,7 @@ int sitting_begin(struct sitting *s, struct team *t, const char *project, struct
     int r = project_work(t->store, project, &before, e);
     if (r < 0)
         return r;
-    bool is_first = t->sittings++ == 0;
+    bool is_first = t->sittings++ == 0 && !t->options.goes_on;
     return store_it(s, is_first && before.sittings > 0 ? "work.resumed" : "work.begun", NULL, e);
 }
 
@@ -59,7 +59,7 @@ int sitting_end(struct sitting *s, struct err *e)
     json_t *payload = json_object();
     json_put_int(payload, "git_us", git_us - s->git_us);
     json_put_int(payload, "own_us", own_us - s->own_us);
-    return store_it(s, atomic_load(&s->team->stop) ? "work.stopped" : "work.ended", payload, e);
+    return store_it(s, is_stopped(s->team) ? "work.stopped" : "work.ended", payload, e);
 }
 
 /* ---- reading ---- */

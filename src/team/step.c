@@ -295,7 +295,7 @@ int step_run(struct team *t, struct site *site, const char *task_id, const struc
 {
     ARENA_LOCAL(a);
     struct step s = { .team = t, .site = site, .arena = &a, .task_id = task_id, .task = *task,
-                      .project_id = site->id, .batch = batch_new(), .cancel = &t->stop };
+                      .project_id = site->id, .batch = batch_new(), .cancel = team_cancel(t) };
     int r = run_loaded(&s, e);
     batch_free(s.batch);
     return r;
@@ -305,7 +305,7 @@ int step_by_hand(struct team *t, struct arena *a, const char *project, const cha
                  const char *person, struct step *ret, struct err *e)
 {
     struct step s = { .team = t, .arena = a, .task_id = "", .task = { .project = project, .ticket = thing, .stage = name },
-                      .project_id = project, .person = *person ? person : "person", .cancel = &t->stop };
+                      .project_id = project, .person = *person ? person : "person", .cancel = team_cancel(t) };
     struct stage *stage = ARENA_NEW(a, struct stage);
     *stage = (struct stage){ .name = name, .step = name, .role = role_names[ROLE_ENGINE] };
     s.stage = stage;

@@ -17,42 +17,41 @@
 #include "base/str.h"
 #include "repo/git.h"
 #include "repo/stack.h"
-#include "team/playbook.h"
+#include "team/house.h"
 #include "team/queue.h"
 #include "team/spec.h"
 #include "team/team.h"
 
-#include <pthread.h>
-
-/* What is opened once for each project and shared by its workers. */
-struct site {
-    const char *id;
-    struct arena arena;
-    struct repo *repo;
-    struct stack *stack; /* NULL until the project has one */
-    struct playbook playbook;
-    struct overrides overrides;
-    struct site *next;
-};
-
 struct team {
-    struct store *store;
-    struct queue *queue;
-    struct sandbox *sandbox;
+    struct house *house;
+    struct store *store;     /* the house's, */
+    struct queue *queue;     /* ... NULL: it only looks, */
+    struct sandbox *sandbox; /* ... this too, */
+    const char *home;        /* ... and this */
     struct team_options options;
     struct stack_prepare_options prepare;
-    char *home, *cache, *person;
-    pthread_mutex_t lock; /* guards sites and the fields of the run */
+    char *cache;
+    pthread_mutex_t lock; /* guards the fields of the run */
     pthread_cond_t wake;  /* something finished: look for work again */
-    struct site *sites;
-    atomic_bool stop;
+    struct site *site;    /* of the project it was called for last; NULL */
+    atomic_bool stop;     /* by team_stop; see team_cancel */
     int64_t busy;         /* workers with a task */
     int64_t changes;      /* tasks that ended */
     bool ended;
-    int64_t sittings;     /* begun by this process */
+    int64_t sittings;     /* begun by this team */
     struct team_times times;
     struct err failure;   /* the first error of Tandem itself */
 };
+
+static inline const atomic_bool *team_cancel(const struct team *t)
+{
+    return t->options.cancel ? t->options.cancel : &t->stop;
+}
+
+static inline bool is_stopped(const struct team *t)
+{
+    return atomic_load(team_cancel(t));
+}
 
 enum step_end {
     STEP_NEXT,  /* on to the next stage of the playbook */
@@ -120,7 +119,8 @@ int step_save(struct step *s, struct err *e);
 
 /* A step outside the queue, for what a person does (resolve.h, release.h): loads what `thing`
  * ("T-3", "F-1"; "": the project) is.  The caller names it (task_id, for its intent) and ends
- * it with step_save.  No worker is at it: the person's command holds the home. */
+ * it with step_save.  Workers may be at the project's other things: what changed meanwhile is
+ * ERR_CONFLICT. */
 int step_by_hand(struct team *t, struct arena *a, const char *project, const char *thing, const char *name,
                  const char *person, struct step *ret, struct err *e);
 void step_by_hand_free(struct step *s);

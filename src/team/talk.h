@@ -1,6 +1,6 @@
 /* talk.h - a person speaks to a project (internal to team/): what approving, retrying and
- * handing over have in common.  No worker is at the project meanwhile: the person's command
- * holds the home.
+ * handing over have in common.  Workers may be at the project meanwhile; when it changed under
+ * the person's words, talk_end says ERR_CONFLICT, and nothing was written.
  */
 #ifndef TANDEM_TALK_H
 #define TANDEM_TALK_H

@@ -35,7 +35,6 @@ const struct team_limits team_default_limits = {
     .attempts = 10, .review_rounds = 3, .replans = 3, .ticket_tokens = 0, .ticket_minutes = 0,
     .coverage_target = -1, .map_tokens = 1500,
     .answer_tokens = 0, .tree_files = 50000, .tree_mib = 1024,
-    .queue = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 },
     .suite = { .timeout_ms = 120000, .memory_mib = 2048, .processes = 256, .file_mib = 256, .tmp_mib = 256,
                .disk_mib = 1024, .max_output = 4 << 20 },
     .prepare_ms = 900000, .cache_mib = 4096,
@@ -43,48 +42,28 @@ const struct team_limits team_default_limits = {
 
 /* ---- opening ---- */
 
-static int open_team(struct team **ret, struct store *s, const struct team_options *o, bool works, struct err *e)
+struct team *team_new(struct house *h, const struct team_options *o)
 {
     struct team *t = xcalloc(1, sizeof *t);
-    t->store = s;
+    t->house = h;
+    t->store = h->store;
+    t->queue = h->queue;
+    t->sandbox = h->sandbox;
+    t->home = h->home;
     t->options = *o;
-    t->home = xstrdup(o->home);
-    t->cache = xmalloc(strlen(o->home) + sizeof "/cache/prepared");
-    snprintf(t->cache, strlen(o->home) + sizeof "/cache/prepared", "%s/cache/prepared", o->home);
-    t->prepare = (struct stack_prepare_options){ .cache = t->cache, .may_write = works, .network = o->network,
+    t->cache = xmalloc(strlen(t->home) + sizeof "/cache/prepared");
+    snprintf(t->cache, strlen(t->home) + sizeof "/cache/prepared", "%s/cache/prepared", t->home);
+    t->prepare = (struct stack_prepare_options){ .cache = t->cache, .may_write = h->queue, .network = o->network,
                                                  .limits = o->limits.suite, .cache_mib = o->limits.cache_mib };
     t->prepare.limits.timeout_ms = o->limits.prepare_ms;
     pthread_mutex_init(&t->lock, NULL);
     clock_cond_init(&t->wake);
-    int r = sandbox_open(&t->sandbox, o->sandbox, o->scratch, e);
-    if (r == 0 && works)
-        r = queue_open(&t->queue, s, &o->limits.queue, e);
-    if (r < 0) {
-        team_free(t);
-        return r;
-    }
-    *ret = t;
-    return 0;
-}
-
-int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
-{
-    return open_team(ret, s, o, true, e);
-}
-
-int team_look(struct team **ret, struct store *s, const struct team_options *o, struct err *e)
-{
-    return open_team(ret, s, o, false, e);
-}
-
-const char *team_unprotected(const struct team *t)
-{
-    return sandbox_lacks(t->sandbox);
+    return t;
 }
 
 void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project)
 {
-    const char *why = team_unprotected(t);
+    const char *why = sandbox_lacks(t->sandbox);
     if (!*why)
         return;
     json_t *payload = json_object();
@@ -93,29 +72,15 @@ void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, cons
                                     .payload_json = json_keep(a, payload) });
 }
 
-static void site_free(struct site *site)
-{
-    repo_free(site->repo);
-    stack_free(site->stack);
-    arena_release(&site->arena);
-    free(site);
-}
-
 void team_free(struct team *t)
 {
     if (!t)
         return;
-    queue_free(t->queue);
-    while (t->sites) {
-        struct site *site = t->sites;
-        t->sites = site->next;
-        site_free(site);
-    }
-    sandbox_free(t->sandbox);
+    if (t->site)
+        house_give_site(t->house, t->site);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
     free(t->cache);
-    free(t->home);
     free(t);
 }
 
@@ -145,50 +110,19 @@ const char *project_command(struct arena *a, const char *verb, const char *proje
     return arena_printf(a, "tandem %s%s%s --project %s", verb, *thing ? " " : "", thing, project);
 }
 
-static int site_open(struct team *t, const char *project, struct site **ret, struct err *e)
-{
-    struct site *site = xcalloc(1, sizeof *site);
-    struct project p;
-    site->id = arena_strdup(&site->arena, project);
-    site->overrides = team_overrides(&site->arena, t->home, project);
-    int r = store_get(t->store, &site->arena, &project_type, project, &p, NULL, e);
-    if (r == ERR_NOT_FOUND)
-        r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, t->home);
-    if (r == 0 && t->queue)
-        r = overrides_check(&site->arena, site->overrides.dirs, e);
-    if (r == 0)
-        r = playbook_load(&site->arena, p.playbook, site->overrides.dirs, &site->playbook, e);
-    if (r == 0)
-        r = repo_open(&site->repo, project_repo_path(&site->arena, t->home, project), e);
-    if (r == 0 && t->queue) /* not when it only looks, perhaps beside a writer at work */
-        r = repo_unlock(site->repo, e);
-    if (r == 0 && *p.stack)
-        r = stack_load(&site->stack, p.stack, site->overrides.dirs, e);
-    if (r < 0) {
-        site_free(site);
-        return r;
-    }
-    *ret = site;
-    return 0;
-}
-
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e)
 {
     pthread_mutex_lock(&t->lock);
-    struct site *site = t->sites;
-    while (site && !streq(site->id, project))
-        site = site->next;
     int r = 0;
-    if (!site) {
-        r = site_open(t, project, &site, e);
-        if (r == 0) {
-            site->next = t->sites;
-            t->sites = site;
-        }
+    if (t->site && !streq(t->site->id, project)) {
+        house_give_site(t->house, t->site);
+        t->site = NULL;
     }
+    if (!t->site)
+        r = house_take_site(t->house, project, &t->site, e);
     pthread_mutex_unlock(&t->lock);
     if (r == 0)
-        *ret = site;
+        *ret = t->site;
     return r;
 }
 
@@ -262,7 +196,7 @@ static int after_error(const struct crew *c, const char *id, const struct task *
                        struct err *e)
 {
     struct team *t = c->team;
-    if (atomic_load(&t->stop))
+    if (is_stopped(t))
         return queue_release(t->queue, id, e);
     bool of_setup = code == ERR_SETUP;
     if (of_setup || code == ERR_FULL || code == ERR_CORRUPT || code == ERR_READONLY) {
@@ -351,7 +285,7 @@ static void *work(void *ctx)
         struct err e;
         int64_t wait_ms = -1, changes = 0;
         pthread_mutex_lock(&t->lock);
-        bool ended = t->ended || atomic_load(&t->stop);
+        bool ended = t->ended || is_stopped(t);
         pthread_mutex_unlock(&t->lock);
         if (ended)
             return NULL;
@@ -371,7 +305,7 @@ static void *work(void *ctx)
 
 static enum team_end how_it_ended(struct team *t, const struct project *p)
 {
-    if (atomic_load(&t->stop))
+    if (is_stopped(t))
         return TEAM_STOPPED;
     if (p->state == PROJECT_DONE)
         return TEAM_DONE;

@@ -1,11 +1,12 @@
 /* team.h - a software team at work on the projects of one home.
  *
- * The one header of this layer that commands (and later the server) need besides docs.h.
- * A struct team owns the queue, the workers, the models and the sandbox; it only borrows the
- * store.  A project moves when team_run is called and stops at a gate, when nothing can run
- * any more, or when asked to.
+ * The one header of this layer that those who call it need besides docs.h.  A house is what all
+ * teams of a process share; a team is for one project at a time, with its workers and models.
+ * A project moves when team_run is called and stops at a gate, when nothing can run any more, or
+ * when asked to.
  *
- * Threads: team_stop and the reading functions from any thread; the rest from one.
+ * Threads: teams of one house may be used at once, also on the same project, where one of them
+ * runs it; a single team belongs to one thread, but for team_stop and team_times.
  */
 #ifndef TANDEM_TEAM_H
 #define TANDEM_TEAM_H
@@ -49,32 +50,46 @@ struct team_limits {
     int64_t map_tokens;
     int64_t answer_tokens;    /* 0: a quarter of the context, at most 4096 */
     int64_t tree_files, tree_mib; /* of the repository under work */
-    struct queue_limits queue;
     struct sandbox_limits suite;
     int64_t prepare_ms;           /* a stack's prepare step; its other limits are the suite's */
     int64_t cache_mib;            /* its results in the home */
 };
 extern const struct team_limits team_default_limits;
 
-struct team_options {
+/* ---- what the teams of a process share ---- */
+
+struct house;
+struct house_options {
     const char *home;
     enum sandbox_mode sandbox;
-    const char *scratch;              /* NULL: chosen */
+    const char *scratch; /* NULL: chosen */
+    struct queue_limits queue;
+};
+/* Takes the queue over, ends what a dead process left, opens the sandbox.  One at a time in a
+ * process; `s` is borrowed. */
+int house_open(struct house **ret, struct store *s, const struct house_options *o, struct err *e);
+/* For teams that only look (verify.h): `s` may be a reader, beside a writer at work. */
+int house_look(struct house **ret, struct store *s, const struct house_options *o, struct err *e);
+/* After its teams.  NULL is allowed. */
+void house_free(struct house *h);
+/* Why the code under work runs without a sandbox (options.sandbox allows it); "" where it has one.
+ * The log of a project says so wherever its code may have run ("sandbox.none"). */
+const char *house_unprotected(const struct house *h);
+
+/* ---- a team ---- */
+
+struct team_options {
     bool network;                     /* a stack's prepare step may use it */
+    bool goes_on;                     /* its first sitting continues one of this process, after a gate */
     struct model *models[ROLE_COUNT]; /* borrowed; NULL: a project that needs it stops with a clear error */
     struct model *heavy[ROLE_COUNT];  /* to escalate to; may be NULL */
     bool edits[ROLE_COUNT];           /* its prompt says that files can be changed by search/replace blocks */
     struct team_limits limits;
     struct team_watcher watcher;
+    const atomic_bool *cancel;        /* stops it; NULL: team_stop does */
 };
 
-/* Why the code under work runs without a sandbox (options.sandbox allows it); "" where it has one.
- * The log of a project says so wherever its code may have run ("sandbox.none"). */
-const char *team_unprotected(const struct team *t);
-/* Takes the queue over, ends what a dead process left, opens the sandbox. */
-int team_open(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
-/* A team that only looks (verify.h): `s` may be a reader, beside a writer at work. */
-int team_look(struct team **ret, struct store *s, const struct team_options *o, struct err *e);
+struct team *team_new(struct house *h, const struct team_options *o);
 void team_free(struct team *t);
 
 /* ---- projects ---- */
@@ -129,7 +144,8 @@ struct project_work {
     int64_t last_ms;        /* wall time of the last event; one at work writes one every few seconds */
 };
 int project_work(struct store *s, const char *project, struct project_work *ret, struct err *e);
-/* Asks team_run to return soon.  May be called from a signal handler. */
+/* Asks team_run to return soon, unless options.cancel is there for that.  May be called from a
+ * signal handler. */
 void team_stop(struct team *t);
 
 /* ---- what people say ---- */

@@ -53,7 +53,7 @@ struct pool {
 static int run_tree(struct proof *p, const char *tree, struct arena *a, struct suite_run *ret, struct err *e)
 {
     struct oid oid = oid_of(tree);
-    struct suite_options o = { .prepare = &p->team->prepare, .limits = &p->team->options.limits.suite, .cancel = &p->team->stop };
+    struct suite_options o = { .prepare = &p->team->prepare, .limits = &p->team->options.limits.suite, .cancel = team_cancel(p->team) };
     if (!p->site->stack)
         return err_set(e, ERR_INVALID, "the project has no stack");
     return stack_run(p->site->stack, p->team->sandbox, p->site->repo, &oid, &o, a, ret, e);
@@ -181,7 +181,7 @@ static int run_trees(struct proof *p, int64_t jobs, struct err *e)
         pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&pool.lock);
     p->count->trees += (int64_t)pool.done;
-    if (pool.cancelled || atomic_load(&p->team->stop))
+    if (pool.cancelled || is_stopped(p->team))
         return err_set(e, ERR_CANCELLED, "stopped; %zu of %zu trees were tested", pool.done, pool.tree_count);
     if (pool.tree_count && !started)
         return err_set(e, ERR_FAILED, "no thread could be started");

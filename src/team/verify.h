@@ -41,7 +41,7 @@ struct verify_watcher {
 
 struct verify_count { int64_t faults, events, projects, tickets, criteria, commits, trees; };
 
-/* A team for looking (team_look) suffices.  Faults are findings, not errors; ERR_NOT_FOUND:
+/* A team of a house for looking (house_look) suffices.  Faults are findings, not errors; ERR_NOT_FOUND:
  * there is no such project or ticket; ERR_CANCELLED. */
 int team_verify(struct team *t, const struct verify_wish *w, const struct verify_watcher *v,
                 struct verify_count *ret, struct err *e);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "model/manager.h"
 #include "model/vectors.h"
 
 enum { MAX_BODY = 4 << 20 };
@@ -61,6 +62,14 @@ static int answer_done(struct http_exchange *x)
     return 0;
 }
 
+/* Takes effect at once where models are run. */
+static int reload(struct home_api *h, struct err *e)
+{
+    struct manager *m;
+    int r = office_manager(h->office, true, &m, e);
+    return r < 0 || !m ? r : manager_reload(m, e);
+}
+
 static int change(struct http_exchange *x, void *ctx, struct err *e)
 {
     struct home_api *h = ctx;
@@ -69,7 +78,7 @@ static int change(struct http_exchange *x, void *ctx, struct err *e)
     if (r == 0)
         r = registry_put(h->store, &c.registry, c.person, e);
     if (r == 0)
-        r = manager_reload(h->manager, e);
+        r = reload(h, e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -81,7 +90,7 @@ static int remove_entry(struct http_exchange *x, void *ctx, struct err *e)
     if (r == 0)
         r = registry_remove(h->store, (enum registry_kind)c.kind, c.id, c.person, e);
     if (r == 0)
-        r = manager_reload(h->manager, e);
+        r = reload(h, e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -92,7 +101,7 @@ static int add_key(struct http_exchange *x, void *ctx, struct err *e)
     int r = read_body(x, &home_key_record, &k, e);
     if (r == 0)
         r = key_add(h->store, &k.key, k.person, e);
-    if (r == 0)
+    if (r == 0 && h->keys)
         r = keyring_reload(h->keys, e);
     return r < 0 ? r : answer_done(x);
 }
@@ -104,7 +113,7 @@ static int remove_key(struct http_exchange *x, void *ctx, struct err *e)
     int r = read_body(x, &home_key_removal_record, &k, e);
     if (r == 0)
         r = key_remove(h->store, k.id, k.person, e);
-    if (r == 0)
+    if (r == 0 && h->keys)
         r = keyring_reload(h->keys, e);
     return r < 0 ? r : answer_done(x);
 }
@@ -117,7 +126,7 @@ static int keep_exam(struct http_exchange *x, void *ctx, struct err *e)
     if (r == 0)
         r = exam_store(h->store, &sent.card, sent.person, e);
     if (r == 0)
-        r = manager_reload(h->manager, e);
+        r = reload(h, e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -151,10 +160,14 @@ static json_t *describe(const struct manager_instance *m)
 
 static int show_models(struct http_exchange *x, void *ctx, struct err *e)
 {
-    (void)e;
     struct home_api *h = ctx;
-    struct manager_picture p;
-    manager_look(h->manager, x->arena, &p);
+    struct manager *m;
+    struct manager_picture p = { .count = 0 };
+    int r = office_manager(h->office, true, &m, e);
+    if (r < 0)
+        return r;
+    if (m)
+        manager_look(m, x->arena, &p);
     json_t *o = json_keep(x->arena, json_object()), *list = json_array();
     for (size_t i = 0; i < p.count; i++)
         json_array_append_new(list, describe(&p.instances[i]));
@@ -168,12 +181,15 @@ static int show_models(struct http_exchange *x, void *ctx, struct err *e)
 static int load(struct http_exchange *x, void *ctx, struct err *e)
 {
     struct home_api *h = ctx;
+    struct manager *m;
     struct manager_picture p;
     const char *id = http_param(x, "id");
-    int r = manager_load(h->manager, id, x->cancel, e);
+    int r = office_manager(h->office, false, &m, e);
+    if (r == 0)
+        r = manager_load(m, id, x->cancel, e);
     if (r < 0)
         return r;
-    manager_look(h->manager, x->arena, &p);
+    manager_look(m, x->arena, &p);
     for (size_t i = 0; i < p.count; i++) {
         if (!streq(p.instances[i].model, id) || p.instances[i].life != LIFE_READY)
             continue;
@@ -186,7 +202,10 @@ static int load(struct http_exchange *x, void *ctx, struct err *e)
 static int unload(struct http_exchange *x, void *ctx, struct err *e)
 {
     struct home_api *h = ctx;
-    int r = manager_unload(h->manager, http_param(x, "id"), e);
+    struct manager *m;
+    int r = office_manager(h->office, false, &m, e);
+    if (r == 0)
+        r = manager_unload(m, http_param(x, "id"), e);
     return r < 0 ? r : answer_done(x);
 }
 
@@ -207,10 +226,13 @@ static int embed(struct http_exchange *x, void *ctx, struct err *e)
     struct home_api *h = ctx;
     struct home_embedding wish;
     struct vectors v;
+    struct manager *manager;
     int r = read_body(x, &home_embedding_record, &wish, e);
+    if (r == 0)
+        r = office_manager(h->office, false, &manager, e);
     if (r < 0)
         return r;
-    struct model *m = manager_model(h->manager, wish.name, 0);
+    struct model *m = manager_model(manager, wish.name, 0);
     struct vectors_wish w = { wish.name, { wish.texts.items, wish.texts.count, x->cancel }, h->vectors_kept };
     r = vectors_of(h->store, m, &w, &v, e);
     model_free(m);

@@ -20,15 +20,15 @@
 
 #include "http/server.h"
 #include "model/exam.h"
-#include "model/manager.h"
 #include "model/registry.h"
+#include "office/office.h"
 #include "web/keyring.h"
 
 struct home_api {
-    struct manager *manager;
+    struct office *office;
     struct store *store;
     int64_t vectors_kept; /* setting */
-    struct keyring *keys;
+    struct keyring *keys; /* NULL: nobody is asked for one here */
 };
 
 /* The table's context is a struct home_api. */

@@ -45,6 +45,7 @@ class FakeModel:
         self.asked = []  # (role, last request, answer)
         self.requests = []  # (role, all of its messages)
         self.embedded = []  # texts of each request for vectors
+        self.keys = set()  # what came as Authorization
         self.lock = threading.Lock()
         self.loading = threading.Event()  # while set it only says that it loads a model
         self.waited_for = threading.Event()  # somebody was told so
@@ -83,6 +84,7 @@ class FakeModel:
                 if self.path.endswith("/embeddings"):
                     self.send(Raw(json.dumps(fake.vectors(request)).encode(), "application/json"))
                     return
+                fake.keys.add(self.headers["Authorization"])
                 text = fake.answer(request["model"], request["messages"])
                 self.send(text if isinstance(text, Raw) else Raw(stream(request["model"], text)))
 

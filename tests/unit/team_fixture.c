@@ -144,7 +144,17 @@ size_t calls_of(struct team_fixture *f, const char *prefix)
 
 static void open_store(struct team_fixture *f)
 {
-    check_ok(store_open(&f->store, f->options.home, team_doc_types, team_doc_type_count, &f->e), &f->e);
+    check_ok(store_open(&f->store, f->place.home, team_doc_types, team_doc_type_count, &f->e), &f->e);
+}
+
+static void close_team(struct team_fixture *f)
+{
+    team_free(f->team);
+    house_free(f->house);
+    store_free(f->store);
+    f->team = NULL;
+    f->house = NULL;
+    f->store = NULL;
 }
 
 int team_set_up(void **state)
@@ -155,8 +165,9 @@ int team_set_up(void **state)
     f->script->base.backend = &script_backend;
     f->script->context = 16384;
     pthread_mutex_init(&f->script->lock, NULL);
-    f->options = (struct team_options){ .home = scratch_path(&f->s, "home"), .limits = team_default_limits };
-    f->options.limits.queue.pause_ms = 5;
+    f->place = (struct house_options){ .home = scratch_path(&f->s, "home"), .queue = queue_default_limits };
+    f->place.queue.pause_ms = 5;
+    f->options = (struct team_options){ .limits = team_default_limits };
     for (int i = ROLE_PM; i < ROLE_COUNT; i++)
         f->options.models[i] = &f->script->base;
     open_store(f);
@@ -167,23 +178,22 @@ int team_set_up(void **state)
 int team_tear_down(void **state)
 {
     struct team_fixture *f = *state;
-    team_free(f->team);
-    store_free(f->store);
+    close_team(f);
     model_free(&f->script->base);
     scratch_remove(&f->s);
     free(f);
     return 0;
 }
 
-static void open_team(struct team_fixture *f)
+void open_team(struct team_fixture *f)
 {
-    check_ok(team_open(&f->team, f->store, &f->options, &f->e), &f->e);
+    check_ok(house_open(&f->house, f->store, &f->place, &f->e), &f->e);
+    f->team = team_new(f->house, &f->options);
 }
 
 void reopen_team(struct team_fixture *f)
 {
-    team_free(f->team);
-    store_free(f->store);
+    close_team(f);
     open_store(f);
     open_team(f);
 }
@@ -291,7 +301,7 @@ const char *file_on(struct team_fixture *f, const char *branch, const char *path
     struct oid commit;
     const char *text;
     size_t len;
-    check_ok(repo_open(&r, project_repo_path(&f->s.arena, f->options.home, f->id), &f->e), &f->e);
+    check_ok(repo_open(&r, project_repo_path(&f->s.arena, f->place.home, f->id), &f->e), &f->e);
     int code = repo_ref(r, arena_printf(&f->s.arena, "refs/heads/%s", branch), &commit, &f->e);
     if (code == 0)
         code = repo_file(r, &f->s.arena, &commit, path, &text, &len, &f->e);

@@ -18,7 +18,9 @@ struct script;
 struct team_fixture {
     struct scratch s;
     struct store *store;
-    struct team_options options; /* may be changed before the team is opened */
+    struct house_options place;  /* both may be changed before the team is opened */
+    struct team_options options;
+    struct house *house;
     enum existing_dev dev;       /* what begin_project wishes */
     struct team *team;
     struct script *script;
@@ -48,6 +50,7 @@ size_t calls_of(struct team_fixture *f, const char *prefix);
 void begin_project(struct team_fixture *f, int64_t pairs, const char *spec, const char *plan, const char *const *files);
 /* Runs the team until it ends, which it must do as `wanted`. */
 void run_team(struct team_fixture *f, enum team_end wanted);
+void open_team(struct team_fixture *f);
 /* Frees the team (and the store) and opens both again, as a new process does. */
 void reopen_team(struct team_fixture *f);
 

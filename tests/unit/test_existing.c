@@ -66,7 +66,7 @@ static void a_flaky_test_is_nobodys_fault(void **state)
     assert_int_equal(chmod(f->s.path, 0711), 0);
     assert_int_equal(mkdir(dir, 0777), 0);
     assert_int_equal(chmod(dir, 0777), 0);
-    f->options.sandbox = SANDBOX_NONE;
+    f->place.sandbox = SANDBOX_NONE;
     one_ticket_succeeds(f);
     BUILD_ON(f, "tests/test_old.py",
              arena_printf(&f->s.arena, "import os\nimport unittest\n\n\nclass Old(unittest.TestCase):\n"

@@ -433,7 +433,7 @@ static void the_commit_names_the_model_that_answered(void **state)
 {
     static const struct backend backend = { .name = "renamed", .describe = renamed_describe, .chat = renamed_chat, .free = renamed_free };
     struct team_fixture *f = *state;
-    struct renamed heavy = { { &backend }, f->options.models[ROLE_DEVELOPER] };
+    struct renamed heavy = { { .backend = &backend }, f->options.models[ROLE_DEVELOPER] };
     f->options.heavy[ROLE_DEVELOPER] = &heavy.base;
     make_misunderstanding(f);
     says(f, "T-2/developer/integrate-1/1", "I cannot.");

@@ -19,8 +19,23 @@ struct fixture {
     struct model *model;
     struct str seen;
     struct chat_answer answer;
+    struct recording *recording;
     struct err err;
 };
+
+static void begin_recording(struct fixture *f, const char *dir)
+{
+    check_ok(recording_open(&f->recording, dir, &f->err), &f->err);
+    model_record(f->model, f->recording);
+}
+
+static void end_recording(struct fixture *f)
+{
+    if (f->model)
+        model_record(f->model, NULL);
+    recording_close(f->recording);
+    f->recording = NULL;
+}
 
 static int set_up(void **state)
 {
@@ -42,7 +57,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    recording_start(NULL, NULL);
+    end_recording(f);
     model_free(f->model);
     upstream_stop(f->server);
     chat_answer_release(&f->answer);
@@ -95,10 +110,10 @@ static void record(struct fixture *f)
 {
     STR_LOCAL(dir);
     str_addf(&dir, "%s/a", f->dir);
-    check_ok(recording_start(dir.data, &f->err), &f->err);
+    begin_recording(f, dir.data);
     check_ok(ask(f, 2, "red-1", 1), &f->err);
     check_ok(ask(f, 4, "red-1", 2), &f->err);
-    check_ok(recording_start(NULL, &f->err), &f->err);
+    end_recording(f);
 }
 
 static void replay(struct fixture *f, enum drift_rule rule)
@@ -159,7 +174,7 @@ static void a_recorded_replay_is_the_same_recording(void **state)
     replay(f, DRIFT_FAIL);
     STR_LOCAL(dir);
     str_addf(&dir, "%s/b", f->dir);
-    check_ok(recording_start(dir.data, &f->err), &f->err);
+    begin_recording(f, dir.data);
     check_ok(ask(f, 2, "red-1", 1), &f->err);
     check_ok(ask(f, 4, "red-1", 2), &f->err);
     static const char *const files[] = { "models.txt", "T-1/tester/red-1.1.txt", "T-1/tester/red-1.2.txt" };
@@ -282,7 +297,7 @@ static void damaged_files_are_told_with_their_line(void **state)
 static void a_call_recorded_again_refers_to_nothing(void **state)
 {
     struct fixture *f = *state;
-    check_ok(recording_start(f->dir, &f->err), &f->err);
+    begin_recording(f, f->dir);
     check_ok(ask(f, 2, "red-1", 1), &f->err);
     check_ok(ask(f, 2, "red-1", 2), &f->err);
     check_ok(ask(f, 4, "red-1", 1), &f->err);
@@ -301,7 +316,7 @@ static void a_conversation_costs_its_length_not_its_square(void **state)
     enum { TURNS = 40 };
     struct chat_message messages[TURNS];
     char texts[TURNS][1000];
-    check_ok(recording_start(f->dir, &f->err), &f->err);
+    begin_recording(f, f->dir);
     for (int i = 0; i < TURNS; i++) {
         memset(texts[i], 'a' + i % 26, sizeof texts[i] - 1);
         texts[i][sizeof texts[i] - 1] = '\0';
@@ -317,7 +332,7 @@ static void a_conversation_costs_its_length_not_its_square(void **state)
     assert_true(size < TURNS * 2000); /* the square would be 820,000 */
     model_free(f->model);
     f->model = NULL;
-    recording_start(NULL, NULL);
+    end_recording(f);
     check_ok(replay_open(&f->model, f->dir, DRIFT_FAIL, &f->err), &f->err);
     check_ok(ask_of(f, f->model, messages, TURNS, "T-1", "red-1", TURNS), &f->err);
 }
@@ -385,9 +400,9 @@ static void parallel_pairs_record_and_replay(void **state)
     struct fixture *f = *state;
     STR_LOCAL(dir);
     str_addf(&dir, "%s/a", f->dir);
-    check_ok(recording_start(dir.data, &f->err), &f->err);
+    begin_recording(f, dir.data);
     run_pairs(f);
-    recording_start(NULL, NULL);
+    end_recording(f);
     replay(f, DRIFT_FAIL);
     run_pairs(f);
     assert_int_equal(replay_drift(f->model, NULL), 0);

@@ -159,16 +159,19 @@ static void who_only_looks_leaves_the_locks_of_the_writers_git(void **state)
 {
     struct team_fixture *f = *state;
     struct store *beside;
+    struct house *house;
     struct team *looks;
     struct site *site;
     begin_project(f, 1, one_spec, ONE_TICKET(f, "double(21) gives 42"), NULL);
-    const char *lock = arena_printf(&f->s.arena, "%s/HEAD.lock", project_repo_path(&f->s.arena, f->options.home, f->id));
+    const char *lock = arena_printf(&f->s.arena, "%s/HEAD.lock", project_repo_path(&f->s.arena, f->place.home, f->id));
     fclose(fopen(lock, "w"));
-    check_ok(store_open_reader(&beside, f->options.home, team_doc_types, team_doc_type_count, &f->e), &f->e);
-    check_ok(team_look(&looks, beside, &f->options, &f->e), &f->e);
+    check_ok(store_open_reader(&beside, f->place.home, team_doc_types, team_doc_type_count, &f->e), &f->e);
+    check_ok(house_look(&house, beside, &f->place, &f->e), &f->e);
+    looks = team_new(house, &f->options);
     check_ok(site_get(looks, f->id, &site, &f->e), &f->e);
     assert_int_equal(access(lock, F_OK), 0);
     team_free(looks);
+    house_free(house);
     store_free(beside);
     reopen_team(f);
     check_ok(site_get(f->team, f->id, &site, &f->e), &f->e);
@@ -255,7 +258,7 @@ static void the_stack_that_a_person_edits_into_the_plan_is_used(void **state)
     struct project p;
     const char *plan = ONE_TICKET(f, "double(21) gives 42");
     says(f, "project/architect/plan-1/1", plan);
-    check_ok(team_open(&f->team, f->store, &f->options, &f->e), &f->e);
+    open_team(f);
     check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
     run_team(f, TEAM_GATE);
     check_err(team_edit(f->team, f->id, arena_printf(&f->s.arena, "{\"stack\": \"cobol\", %s", plan + 1), "Ada", &f->e), ERR_INVALID,
@@ -323,7 +326,7 @@ static void a_plan_that_never_passes_blocks_the_project_until_a_person_lets_it_t
     says_always(f, "project/architect/plan-1/", "{\"functionalities\": [], \"tickets\": []}");
     says(f, "project/architect/plan-2/1", ONE_TICKET(f, "double(21) gives 42"));
     struct project_wish w = { .name = "numbers", .spec = one_spec, .stack = "python", .pairs = 1 };
-    check_ok(team_open(&f->team, f->store, &f->options, &f->e), &f->e);
+    open_team(f);
     check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
     run_team(f, TEAM_BLOCKED);
     assert_int_equal(calls_of(f, "project/architect/"), 2);

@@ -1,6 +1,7 @@
 /* served.c - who serves the roles, as the registry has it. */
-#include "cli/served.h"
+#include "office/served.h"
 
+#include "base/arena.h"
 #include "base/str.h"
 
 static void add_new(struct texts *list, struct arena *a, const struct texts *more)
@@ -23,33 +24,31 @@ const char *served_unexamined(struct arena *a, const struct registry *r, const s
     return first ? arena_printf(a, "not examined yet: %s; `tandem model exam %s` shows whether it can do the work", names.data, first) : "";
 }
 
-int served_by_routes(struct session *s, struct err *e)
+int served_by_routes(struct store *s, struct arena *a, const char *served[ROLE_COUNT], const char **ret_note, struct err *e)
 {
-    struct arena *a = &s->in->arena;
     struct registry r;
     struct texts used = { 0 };
-    int code = registry_load(s->store, a, &r, e);
+    int code = registry_load(s, a, &r, e);
     for (int i = ROLE_PM; code == 0 && i < ROLE_COUNT; i++) {
         struct texts chain;
-        if (s->by_role[i] || !registry_route(&r, role_names[i]))
+        if (served[i] || !registry_route(&r, role_names[i]))
             continue;
         code = registry_chain(&r, a, role_names[i], &chain, e);
         if (code < 0)
             return code;
-        s->served[i] = role_names[i];
+        served[i] = role_names[i];
         add_new(&used, a, &chain);
     }
-    const char *note = code == 0 ? served_unexamined(a, &r, &used) : "";
-    if (*note)
-        fprintf(stderr, "tandem: warning: %s\n", note);
+    if (code == 0)
+        *ret_note = served_unexamined(a, &r, &used);
     return code;
 }
 
-void served_by_blocks(struct session *s, bool edits[ROLE_COUNT])
+void served_by_blocks(struct store *s, struct arena *a, const char *const served[ROLE_COUNT], bool edits[ROLE_COUNT])
 {
     struct registry r;
-    if (registry_load(s->store, &s->in->arena, &r, NULL) < 0)
+    if (registry_load(s, a, &r, NULL) < 0)
         return;
     for (int i = ROLE_PM; i < ROLE_COUNT; i++)
-        edits[i] = s->served[i] && registry_edits_by_blocks(&r, s->served[i]);
+        edits[i] = served[i] && registry_edits_by_blocks(&r, served[i]);
 }

@@ -1,0 +1,184 @@
+/* desk.c - wishes on their way to an office, here or behind the home's socket. */
+#include "cli/desk.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/server.h"
+#include "http/sse.h"
+#include "web/office_api.h"
+
+#include <stdlib.h>
+
+enum { LOOK_MS = 50, MAX_EVENT = 4 << 20 };
+
+static const char api_key_name[] = "TANDEM_API_KEY";
+
+static struct office_caller caller_of(struct session *s)
+{
+    return (struct office_caller){ .person = s->person ? s->person : session_login(&s->in->arena), .cancel = &session_interrupted };
+}
+
+/* ---- to a server ---- */
+
+/* What this invocation says of settings, but for those that the server's own process has. */
+static struct texts settings_said(struct session *s)
+{
+    const struct settings *set = &s->in->settings;
+    struct texts said = { 0 };
+    size_t count;
+    const struct setting *rows = setting_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (streq(set->from[i], "default") || !office_setting_travels(rows[i].name))
+            continue;
+        STR_LOCAL(value);
+        setting_format(&rows[i], set, &value);
+        texts_add(&said, &s->in->arena, arena_printf(&s->in->arena, "%s=%s", rows[i].name, value.data));
+    }
+    return said;
+}
+
+static bool is_of_terminal(const char *name)
+{
+    return streq(name, "color") || streq(name, "unicode") || streq(name, "log") || streq(name, "nearby");
+}
+
+void desk_warn_settings(struct session *s)
+{
+    const struct settings *set = &s->in->settings;
+    size_t count;
+    json_t *theirs = NULL;
+    const struct setting *rows = setting_table(&count);
+    for (size_t i = 0; s->server && i < count; i++) {
+        if (streq(set->from[i], "default") || office_setting_travels(rows[i].name) || is_of_terminal(rows[i].name))
+            continue;
+        if (!theirs && server_ask(s, "GET", "/tandem/settings", NULL, &theirs, NULL) < 0)
+            return;
+        STR_LOCAL(value);
+        setting_format(&rows[i], set, &value);
+        const char *there = json_text_of(theirs, rows[i].name, "");
+        if (!streq(there, value.data))
+            fprintf(stderr, "tandem: warning: the server of this home has %s=%s; %s (%s) counts when it starts again\n", rows[i].name,
+                    there, value.data, set->from[i]);
+    }
+}
+
+static json_t *envelope(struct session *s, const struct record *record, const void *wish)
+{
+    const char *key = getenv(api_key_name);
+    struct office_envelope sent = { .person = caller_of(s).person, .settings = settings_said(s), .api_key = key ? key : "",
+                                    .wish = json_keep(&s->in->arena, record_write(record, wish)) };
+    return record_write(&office_envelope_record, &sent);
+}
+
+static int ask(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e)
+{
+    json_t *value;
+    const char *path = arena_printf(&s->in->arena, "/tandem/projects/%s", v->name);
+    int r = server_ask(s, "POST", path, envelope(s, v->wish, wish), &value, e);
+    return r < 0 ? r : record_read(v->answer, &s->in->arena, value, answer, e);
+}
+
+int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e)
+{
+    int r = s->server ? ask(s, v, wish, answer, e) : 0;
+    if (r == ERR_UNAVAILABLE) /* it has ended since: then the home is free */
+        r = session_open_again(s, e);
+    else if (s->server)
+        return r;
+    if (r == 0 && s->server)
+        return ask(s, v, wish, answer, e);
+    if (r == 0)
+        r = session_office(s, e);
+    if (r < 0)
+        return r;
+    struct office_caller c = caller_of(s);
+    return office_do(s->office, v, &c, &s->in->arena, wish, answer, e);
+}
+
+/* ---- a sitting at a server ---- */
+
+struct watching {
+    struct session *session;
+    const struct team_watcher *watcher;
+    struct office_ended *ret;
+    struct sse_reader reader;
+    bool ended;
+    struct err err; /* what ended it; code 0: nothing */
+};
+
+static void read_pulse(struct watching *w, struct arena *a, const struct sse_event *event, const json_t *value)
+{
+    struct office_pulse p;
+    if (record_read(&office_pulse_record, a, value, &p, NULL) < 0)
+        return;
+    const struct pulse pulse = { p.project, p.ticket, p.role, p.step, p.attempt };
+    if (streq(event->type, "text"))
+        w->watcher->text(&pulse, p.text, strlen(p.text), w->watcher->ctx);
+    else if (streq(event->type, "moved"))
+        w->watcher->moved(&pulse, p.begun, w->watcher->ctx);
+}
+
+static bool on_event(const struct sse_event *event, void *ctx)
+{
+    struct watching *w = ctx;
+    ARENA_LOCAL(a);
+    json_t *value;
+    if (json_parse(&a, event->data, event->len, &value, NULL) < 0)
+        return true;
+    if (streq(event->type, "ended"))
+        w->ended = record_read(&office_ended_record, &w->session->in->arena, value, w->ret, &w->err) == 0;
+    else if (streq(event->type, "failed"))
+        w->ended = server_error(value, 0, &w->err) < 0;
+    else
+        read_pulse(w, &a, event, value);
+    return true;
+}
+
+static bool on_body(const char *bytes, size_t len, void *ctx)
+{
+    struct watching *w = ctx;
+    return sse_feed(&w->reader, bytes, len) == SSE_MORE;
+}
+
+static int sit_there(struct session *s, const struct office_sitting *wish, const struct team_watcher *watcher,
+                     struct office_ended *ret, struct err *e)
+{
+    struct watching w = { .session = s, .watcher = watcher, .ret = ret };
+    sse_init(&w.reader, MAX_EVENT, on_event, &w);
+    int r = server_stream(s, "/tandem/sittings", envelope(s, &office_sitting_record, wish), on_body, &w, e);
+    sse_release(&w.reader);
+    if (w.ended && w.err.code < 0) {
+        *e = w.err;
+        return w.err.code;
+    }
+    if (w.ended)
+        return 0;
+    if (atomic_load(&session_interrupted)) {
+        *ret = (struct office_ended){ .end = TEAM_STOPPED, .notes = "" };
+        return 0;
+    }
+    return r < 0 && r != ERR_FAILED ? r : err_set(e, ERR_UNAVAILABLE, "the server of this home has ended; nothing is lost");
+}
+
+/* ---- a sitting here ---- */
+
+static int sit_here(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+                    struct err *e)
+{
+    struct office_seat *seat;
+    struct office_caller c = caller_of(s);
+    int r = session_office(s, e);
+    if (r == 0)
+        r = office_sit(s->office, w, &c, watcher, &seat, e);
+    if (r < 0)
+        return r;
+    while (!office_wait(seat, LOOK_MS) && !atomic_load(&session_interrupted))
+        ;
+    return office_leave(seat, &s->in->arena, ret, e);
+}
+
+int desk_sit(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+             struct err *e)
+{
+    return s->server ? sit_there(s, w, watcher, ret, e) : sit_here(s, w, watcher, ret, e);
+}

@@ -1,0 +1,20 @@
+/* cli/desk.h - what a command says to projects: to the office of its own process, or to the server
+ * that has the home.
+ */
+#ifndef TANDEM_CLI_DESK_H
+#define TANDEM_CLI_DESK_H
+
+#include "cli/session.h"
+
+/* Says which settings of this invocation do not count, for they are those of the server's process. */
+void desk_warn_settings(struct session *s);
+
+/* The answer's texts live in the invocation's arena. */
+int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e);
+
+/* A sitting until its end, or until the person interrupts it (TEAM_STOPPED).  The watcher is called
+ * from other threads.  ERR_UNAVAILABLE: the server has ended meanwhile; session_open_again. */
+int desk_sit(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+             struct err *e);
+
+#endif

@@ -1,0 +1,44 @@
+/* internal.h - what the parts of the office share. */
+#ifndef TANDEM_OFFICE_INTERNAL_H
+#define TANDEM_OFFICE_INTERNAL_H
+
+#include "base/setting.h"
+#include "office/office.h"
+
+#include <pthread.h>
+
+struct office {
+    struct office_options options;
+    struct house *house;
+    pthread_mutex_t lock;     /* guards sittings and hands, and what is said to be guarded by it */
+    pthread_cond_t changed;   /* a sitting ended or is gone, a hand is free */
+    pthread_mutex_t opening;  /* one sitting at a time is begun */
+    pthread_mutex_t managing; /* guards `manager` */
+    struct manager *manager;  /* NULL: not yet asked for */
+    struct sitting_at *sittings;
+    struct office_hand *hands;
+};
+
+/* A project of which a word is being fulfilled: one at a time, for many of them change files and
+ * branches outside of the home. */
+struct office_hand {
+    struct office_hand *next;
+    const char *project;
+};
+
+/* How often somebody who waits looks whether to go on. */
+enum { OFFICE_LOOK_MS = 50 };
+
+/* One wish being fulfilled. */
+struct office_call {
+    struct office *office;
+    const struct office_caller *caller;
+    struct settings settings; /* with the caller's */
+    struct team *team;        /* by hand: without models */
+    struct arena *arena;
+};
+
+/* Those of the office with the caller's.  ERR_INVALID. */
+int office_settings(const struct office *o, const struct office_caller *c, struct arena *a, struct settings *ret, struct err *e);
+
+#endif

@@ -1,0 +1,125 @@
+/* house.c - what the teams of a process share. */
+#include "team/house.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "repo/git.h"
+#include "repo/stack.h"
+
+#include <stdlib.h>
+
+static int open_house(struct house **ret, struct store *s, const struct house_options *o, bool works, struct err *e)
+{
+    struct house *h = xcalloc(1, sizeof *h);
+    h->store = s;
+    h->home = xstrdup(o->home);
+    pthread_mutex_init(&h->lock, NULL);
+    int r = sandbox_open(&h->sandbox, o->sandbox, o->scratch, e);
+    if (r == 0 && works)
+        r = queue_open(&h->queue, s, &o->queue, e);
+    if (r < 0) {
+        house_free(h);
+        return r;
+    }
+    *ret = h;
+    return 0;
+}
+
+int house_open(struct house **ret, struct store *s, const struct house_options *o, struct err *e)
+{
+    return open_house(ret, s, o, true, e);
+}
+
+int house_look(struct house **ret, struct store *s, const struct house_options *o, struct err *e)
+{
+    return open_house(ret, s, o, false, e);
+}
+
+const char *house_unprotected(const struct house *h)
+{
+    return sandbox_lacks(h->sandbox);
+}
+
+void house_free(struct house *h)
+{
+    if (!h)
+        return;
+    queue_free(h->queue);
+    sandbox_free(h->sandbox);
+    pthread_mutex_destroy(&h->lock);
+    free(h->home);
+    free(h);
+}
+
+/* ---- sites ---- */
+
+static void site_free(struct site *site)
+{
+    repo_free(site->repo);
+    stack_free(site->stack);
+    arena_release(&site->arena);
+    free(site);
+}
+
+static int site_open(struct house *h, const char *project, struct site **ret, struct err *e)
+{
+    struct site *site = xcalloc(1, sizeof *site);
+    struct project p;
+    site->id = arena_strdup(&site->arena, project);
+    site->overrides = team_overrides(&site->arena, h->home, project);
+    int r = store_get(h->store, &site->arena, &project_type, project, &p, NULL, e);
+    if (r == ERR_NOT_FOUND)
+        r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, h->home);
+    if (r == 0 && h->queue)
+        r = overrides_check(&site->arena, site->overrides.dirs, e);
+    if (r == 0)
+        r = playbook_load(&site->arena, p.playbook, site->overrides.dirs, &site->playbook, e);
+    if (r == 0)
+        r = repo_open(&site->repo, project_repo_path(&site->arena, h->home, project), e);
+    if (r == 0 && h->queue)
+        r = repo_unlock(site->repo, e);
+    if (r == 0 && *p.stack)
+        r = stack_load(&site->stack, p.stack, site->overrides.dirs, e);
+    if (r < 0) {
+        site_free(site);
+        return r;
+    }
+    *ret = site;
+    return 0;
+}
+
+int house_take_site(struct house *h, const char *project, struct site **ret, struct err *e)
+{
+    pthread_mutex_lock(&h->lock);
+    struct site *site = h->sites;
+    while (site && !streq(site->id, project))
+        site = site->next;
+    int r = 0;
+    if (!site) {
+        r = site_open(h, project, &site, e);
+        if (r == 0) {
+            site->next = h->sites;
+            h->sites = site;
+        }
+    }
+    if (r == 0) {
+        site->users++;
+        *ret = site;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return r;
+}
+
+void house_give_site(struct house *h, struct site *site)
+{
+    pthread_mutex_lock(&h->lock);
+    if (--site->users == 0) {
+        struct site **at = &h->sites;
+        while (*at != site)
+            at = &(*at)->next;
+        *at = site->next;
+        site_free(site);
+    }
+    pthread_mutex_unlock(&h->lock);
+}

@@ -1,0 +1,45 @@
+/* house.h - what all teams of one process share: the queue, the sandbox, and what is open of
+ * each project (internal to team/, but for the two functions that make one).
+ *
+ * A team is one sitting of one project, or a person's word to it; several are at work at once,
+ * also at the same project.  Its git repository is opened when the first comes to it, and is
+ * unlocked then, for nobody else in this process can be using it.
+ *
+ * Threads: any; house->lock guards the list of sites and who uses them.
+ */
+#ifndef TANDEM_HOUSE_H
+#define TANDEM_HOUSE_H
+
+#include "base/arena.h"
+#include "team/playbook.h"
+#include "team/team.h"
+
+#include <pthread.h>
+
+/* What is opened once for each project and shared by its workers. */
+struct site {
+    const char *id;
+    struct arena arena;
+    struct repo *repo;
+    struct stack *stack; /* NULL until the project has one */
+    struct playbook playbook;
+    struct overrides overrides;
+    int64_t users;       /* teams that have it */
+    struct site *next;
+};
+
+struct house {
+    struct store *store;
+    char *home;
+    struct queue *queue; /* NULL: this house only looks, perhaps beside a writer at work */
+    struct sandbox *sandbox;
+    pthread_mutex_t lock;
+    struct site *sites;
+};
+
+/* A site counts its users: give it back as often as it was taken.  When the last has left, it is
+ * forgotten, and read again by the next. */
+int house_take_site(struct house *h, const char *project, struct site **ret, struct err *e);
+void house_give_site(struct house *h, struct site *site);
+
+#endif

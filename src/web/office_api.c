@@ -1,0 +1,200 @@
+/* office_api.c - wishes as JSON, and sittings as streams. */
+#include "web/office_api.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/setting.h"
+#include "base/str.h"
+#include "base/utf8.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, LOOK_MS = 50, MAX_PERSON = 400 };
+
+static const struct field envelope_fields[] = {
+    FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON),
+    FIELD(struct office_envelope, settings, FIELD_TEXTS, .max = SETTING_MAX, .doc = "name=value, for this wish"),
+    FIELD(struct office_envelope, api_key, FIELD_TEXT, .max = 4096),
+    FIELD(struct office_envelope, wish, FIELD_JSON, .required = true),
+};
+const struct record office_envelope_record = RECORD("envelope", struct office_envelope, envelope_fields);
+
+static const struct field pulse_fields[] = {
+    FIELD(struct office_pulse, project, FIELD_TEXT),
+    FIELD(struct office_pulse, ticket, FIELD_TEXT),
+    FIELD(struct office_pulse, role, FIELD_TEXT),
+    FIELD(struct office_pulse, step, FIELD_TEXT),
+    FIELD(struct office_pulse, attempt, FIELD_INT),
+    FIELD(struct office_pulse, begun, FIELD_BOOL),
+    FIELD(struct office_pulse, text, FIELD_TEXT),
+};
+const struct record office_pulse_record = RECORD("pulse", struct office_pulse, pulse_fields);
+
+/* ---- a wish comes in ---- */
+
+static int read_envelope(struct http_exchange *x, const struct record *wish_record, struct office_caller *ret, void *wish, struct err *e)
+{
+    json_t *value;
+    struct office_envelope in;
+    int r = json_parse(x->arena, x->body, x->body_len, &value, e);
+    if (r == 0)
+        r = record_read(&office_envelope_record, x->arena, value, &in, e);
+    if (r == 0)
+        r = record_read(wish_record, x->arena, in.wish, wish, e);
+    if (r == 0)
+        *ret = (struct office_caller){ .person = in.person, .settings = in.settings, .api_key = *in.api_key ? in.api_key : NULL,
+                                       .cancel = x->cancel };
+    return r;
+}
+
+static const struct office_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; office_verbs[i]; i++)
+        if (streq(office_verbs[i]->name, name))
+            return office_verbs[i];
+    return NULL;
+}
+
+static int fulfil(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct office_api *api = ctx;
+    struct office_caller caller;
+    const struct office_verb *v = find_verb(http_param(x, "verb"));
+    if (!v)
+        return err_set(e, ERR_NOT_FOUND, "nobody can \"%.60s\" a project", http_param(x, "verb"));
+    void *wish = arena_alloc(x->arena, v->wish->size), *answer = arena_alloc(x->arena, v->answer->size);
+    int r = read_envelope(x, v->wish, &caller, wish, e);
+    if (r == 0)
+        r = office_do(api->office, v, &caller, x->arena, wish, answer, e);
+    if (r == 0)
+        http_answer_json(x, 200, json_keep(x->arena, record_write(v->answer, answer)));
+    return r;
+}
+
+/* ---- a sitting, as it goes on ---- */
+
+/* Events on their way: workers put them in, the handler sends them.  Pieces of text are left out
+ * while the client does not keep up. */
+struct outbox {
+    pthread_mutex_t lock;
+    struct str events; /* whole server-sent events */
+};
+
+static void put(struct outbox *o, const char *type, const struct pulse *p, bool begun, const char *text, size_t len)
+{
+    char *clean = xmalloc(3 * len + 1);
+    clean[utf8_repair(clean, text, len)] = '\0';
+    struct office_pulse pulse = { p->project, p->ticket, p->role, p->step, p->attempt, begun, clean };
+    json_t *value = record_write(&office_pulse_record, &pulse);
+    pthread_mutex_lock(&o->lock);
+    if (!len || o->events.len < MAX_UNSENT) {
+        str_addf(&o->events, "event: %s\ndata: ", type);
+        json_write(&o->events, value);
+        str_add(&o->events, "\n\n");
+    }
+    pthread_mutex_unlock(&o->lock);
+    json_decref(value);
+    free(clean);
+}
+
+static void on_text(const struct pulse *p, const char *text, size_t len, void *ctx)
+{
+    put(ctx, "text", p, false, text, len);
+}
+
+static void on_moved(const struct pulse *p, bool begun, void *ctx)
+{
+    put(ctx, "moved", p, begun, "", 0);
+}
+
+static int send_all(struct outbox *o, struct http_stream *stream, struct err *e)
+{
+    STR_LOCAL(sent);
+    pthread_mutex_lock(&o->lock);
+    sent = o->events;
+    str_init(&o->events);
+    pthread_mutex_unlock(&o->lock);
+    return sent.len ? http_stream_write(stream, sent.data, sent.len, e) : 0;
+}
+
+static void send_end(struct http_exchange *x, struct http_stream *stream, int code, const struct err *why, const struct office_ended *ended)
+{
+    json_t *value = json_keep(x->arena, json_object());
+    if (code < 0) {
+        json_t *error = json_object();
+        json_put_text(error, "code", err_name(code));
+        json_put_text(error, "message", why->text);
+        json_put(value, "error", error);
+    } else {
+        value = json_keep(x->arena, record_write(&office_ended_record, ended));
+    }
+    STR_LOCAL(text);
+    json_write(&text, value);
+    if (http_stream_event(stream, code < 0 ? "failed" : "ended", text.data, text.len, NULL) == 0)
+        http_stream_end(stream);
+}
+
+/* Until its end, or until the client or the server leaves. */
+static void watch(struct http_exchange *x, struct outbox *o, struct office_seat *seat)
+{
+    struct err why;
+    struct office_ended ended;
+    struct http_stream *stream = http_stream_begin(x, 200, "text/event-stream");
+    bool over = false;
+    for (int r = 0; r == 0 && !over && !atomic_load(x->cancel);) {
+        over = office_wait(seat, LOOK_MS);
+        r = send_all(o, stream, NULL);
+    }
+    int r = office_leave(seat, x->arena, &ended, &why);
+    if (!over)
+        return; /* nobody is told: the client left, or looks for another server */
+    send_all(o, stream, NULL);
+    send_end(x, stream, r, &why, &ended);
+}
+
+static int sit(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct office_api *api = ctx;
+    struct office_caller caller;
+    struct office_sitting wish;
+    struct office_seat *seat;
+    struct outbox outbox = { .events = STR_INIT };
+    struct team_watcher watcher = { .text = on_text, .moved = on_moved, .ctx = &outbox };
+    pthread_mutex_init(&outbox.lock, NULL);
+    int r = read_envelope(x, &office_sitting_record, &caller, &wish, e);
+    if (r == 0)
+        r = office_sit(api->office, &wish, &caller, &watcher, &seat, e);
+    if (r == 0)
+        watch(x, &outbox, seat);
+    pthread_mutex_destroy(&outbox.lock);
+    str_release(&outbox.events);
+    return r;
+}
+
+/* ---- settings ---- */
+
+static int show_settings(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)e;
+    struct office_api *api = ctx;
+    size_t count;
+    const struct setting *rows = setting_table(&count);
+    json_t *all = json_keep(x->arena, json_object());
+    for (size_t i = 0; i < count; i++) {
+        STR_LOCAL(value);
+        setting_format(&rows[i], api->settings, &value);
+        json_put_text(all, rows[i].name, value.data);
+    }
+    http_answer_json(x, 200, all);
+    return 0;
+}
+
+const struct http_route office_routes[] = {
+    { "POST", "/tandem/projects/{verb}", fulfil, .permission = "home", .max_body = MAX_BODY, .doc = "says something to a project" },
+    { "POST", "/tandem/sittings", sit, .permission = "home", .max_body = 1 << 20, .doc = "works on a project, and shows how" },
+    { "GET", "/tandem/settings", show_settings, .permission = "home", .doc = "what the server began with" },
+};
+const size_t office_route_count = sizeof office_routes / sizeof *office_routes;

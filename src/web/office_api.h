@@ -1,0 +1,51 @@
+/* web/office_api.h - the office of a home behind its socket.
+ *
+ *     POST /tandem/projects/{verb}   {"person", "settings", "api_key", "wish": {...}} -> the answer
+ *     POST /tandem/sittings          the same; a stream of server-sent events:
+ *         moved   {"project", "ticket", "role", "step", "attempt", "begun"}
+ *         text    the same with "text", a piece of an answer or of a test run's output
+ *         ended   how the sitting ended
+ *         failed  {"error": {"code", "message"}}
+ *     GET  /tandem/settings          {"name": "value", ...}: what this process began with
+ *
+ * The verbs are those of office.h, wishes and answers the records of wishes.h.  Who closes the
+ * stream leaves the sitting.  When the server ends, the stream breaks off without "ended" or
+ * "failed": what was at work is as after any stop, and may be begun again elsewhere.
+ *
+ * Threads: handlers run on the server's workers.
+ */
+#ifndef TANDEM_WEB_OFFICE_API_H
+#define TANDEM_WEB_OFFICE_API_H
+
+#include "http/server.h"
+#include "office/office.h"
+
+struct office_api {
+    struct office *office;
+    const struct settings *settings;
+};
+
+/* The table's context is a struct office_api. */
+extern const struct http_route office_routes[];
+extern const size_t office_route_count;
+
+/* ---- what is sent ---- */
+
+struct office_envelope {
+    const char *person;
+    struct texts settings;
+    const char *api_key;
+    json_t *wish;
+};
+extern const struct record office_envelope_record;
+
+/* A struct pulse (team.h), with what it is about. */
+struct office_pulse {
+    const char *project, *ticket, *role, *step;
+    int64_t attempt;
+    bool begun;
+    const char *text;
+};
+extern const struct record office_pulse_record;
+
+#endif

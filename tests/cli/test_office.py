@@ -1,0 +1,235 @@
+"""Projects at work in one process and people in others: run, resume, retry, resolve and release beside a server,
+and beside each other."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import greet
+import home
+from fake_model import FakeModel
+
+CRASH = home.ROOT / "tests" / "crash"
+REPLAY = ("--stack", "python", "--model", f"replay:{CRASH / 'recording'}")
+
+
+class Gate:
+    """An answer that is held back until it may go; `asked` when somebody waits for it."""
+
+    def __init__(self, answer):
+        self.answer, self.asked, self.open = answer, threading.Event(), threading.Event()
+
+    def __call__(self, _):
+        self.asked.set()
+        self.open.wait(timeout=100)
+        return self.answer
+
+
+def hello_test():
+    return greet.files(tests__test_hello_py=greet.test("hello", ("hello('Ann')", "Hello, Ann")))
+
+
+class Beside(greet.Made):
+    def start(self, *words, **env):
+        """A command in the background."""
+        process = subprocess.Popen([home.TANDEM, *map(str, words)], cwd=self.room, env=self.environment(**env), text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        return process
+
+    def serve(self):
+        process = self.start("serve", "--listen", "none")
+        self.assertIn("Tandem serves", process.stdout.readline())
+        return process
+
+    def end(self, process, status=0):
+        out, err = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, status, out + err)
+        return out
+
+    def stop(self, server):
+        server.send_signal(signal.SIGINT)
+        self.assertEqual(server.communicate(timeout=20)[1], "")
+        self.assertEqual(server.returncode, 0)
+
+    def write_spec(self):
+        (self.room / "spec.md").write_text(greet.SPEC)
+
+    def model(self, *rows, **how):
+        fake = FakeModel([*rows, *greet.table(**how)])
+        self.addCleanup(fake.close)
+        return fake
+
+    def held(self, **how):
+        """A model whose Tester waits at the first criterion, and the gate there."""
+        gate = Gate(hello_test())
+        self.addCleanup(gate.open.set)
+        self.write_spec()
+        return self.model(("tester", "> hello('Ann')", gate), **how), gate
+
+    def run_words(self, fake, *words):
+        return ["run", "spec.md", "--stack", "python", "--yes", *words, *fake.words()]
+
+    def kinds(self):
+        return [json.loads(line)["kind"] for line in self.good("log", "--json").splitlines()]
+
+
+class AtServer(Beside):
+    def test_from_the_run_to_the_release_all_works_at_a_server(self):
+        server = self.serve()
+        self.refused(1, "the plan waits for approval", "run", CRASH / "spec.md", "--stack", "python", "--model",
+                     f"replay:{os.path.relpath(CRASH / 'recording', self.room)}")  # of this directory, not of the server's
+        self.assertIn("2 of 2 done", self.good("resume", "--yes"))
+        self.assertIn("Released.", self.good("release", "--yes"))
+        self.assertEqual(self.git(self.room / "numbers", "rev-parse", "main"), self.git(self.room / "numbers", "rev-parse", "DEV"))
+        self.assertIn("nothing to release", self.good("release", "--yes"))
+        self.refused(1, "not blocked", "retry", "T-1", "--yes")
+        self.assertIn("Everything holds", self.good("verify"))
+        self.stop(server)
+
+    def test_programs_read_events_and_summary_as_ever(self):
+        self.serve()
+        lines = self.good("run", CRASH / "spec.md", "--yes", "--json", *REPLAY).splitlines()
+        self.assertEqual(json.loads(lines[0])["kind"], "project.created")
+        self.assertEqual(json.loads(lines[-1])["kind"], "summary")
+
+    def test_errors_are_those_of_a_command_alone(self):
+        self.serve()
+        self.refused(2, 'there is no role "cook"', "run", CRASH / "spec.md", "--yes", "--model", "cook=http://127.0.0.1:1")
+        self.refused(1, "there is no project", "resume", "nothing")
+        self.refused(2, 'there is no stack "cobol"', "run", CRASH / "spec.md", "--yes", "--stack", "cobol", *REPLAY[2:])
+        self.assertIn("There is no project", self.good("status"))
+
+    def test_two_projects_are_at_work_at_once(self):
+        self.serve()
+        self.write_spec()
+        both = threading.Barrier(2, timeout=60)
+
+        def together(_):
+            both.wait()
+            return hello_test()
+
+        fake = self.model(("tester", "> hello('Ann')", together))
+        first, second = (self.start(*self.run_words(fake, "--name", name)) for name in ("one", "two"))
+        self.assertIn("The result is in", self.end(first))
+        self.assertIn("The result is in", self.end(second))
+
+    def test_who_interrupts_stops_the_work_and_not_the_server(self):
+        server = self.serve()
+        fake, gate = self.held()
+        process = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        process.send_signal(signal.SIGINT)
+        self.assertIn("nothing is lost", self.end(process, 1))
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.good("resume", "greet", timeout=100))
+        kinds = self.kinds()
+        self.assertLess(kinds.index("work.stopped"), kinds.index("work.resumed"))
+        self.assertIsNone(server.poll())
+
+    def test_the_work_goes_on_while_anybody_looks(self):
+        self.serve()
+        fake, gate = self.held()
+        first = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        second = self.start("resume", "greet")
+        for line in second.stdout:  # it shows what happened before as well
+            if line:
+                break
+        first.send_signal(signal.SIGINT)
+        self.end(first, 1)
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(second))
+        self.assertNotIn("work.stopped", self.kinds())
+
+    def test_a_ticket_is_retried_while_the_other_is_built(self):
+        self.serve()
+        self.write_spec()
+        gate = Gate(greet.files(tests__test_bye_py=greet.test("bye", ("bye('Ann')", "Bye, Ann")).replace("greet", "parting")))
+        self.addCleanup(gate.open.set)
+        bad = greet.files(greet_py="def hello(name):\n    return 'Good day'\n")
+        fake = self.model(("tester", "> bye('Ann')", gate), ("developer", "> bye('Ann')", greet.files(parting_py=greet.BYE)),
+                          ("developer", "as people do", greet.files(greet_py=greet.HELLO)), ("developer", "> hello('Ann')", bad),
+                          conflict=True)
+        run = self.start(*self.run_words(fake, "--set", "attempts=2"))
+        for line in run.stdout:
+            if "T-1 is blocked" in line or "T-1 blocked" in line:
+                break
+        self.assertTrue(gate.asked.wait(timeout=60))
+        retry = self.start("retry", "T-1", "--hint", "as people do")
+        for line in retry.stdout:
+            if "T-1 green witnessed" in line:
+                break
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(retry))
+        self.assertIn("2 of 2 done", self.end(run))
+
+    def test_what_the_person_says_of_settings_and_keys_counts(self):
+        self.serve()
+        self.write_spec()
+        bad = greet.files(greet_py="def hello(name):\n    return 'Good day'\n")
+        fake = self.model(("developer", "> hello('Ann')", bad))
+        done = self.tandem(*self.run_words(fake, "--set", "attempts=1", "--set", "model_queue=7"), env={"TANDEM_API_KEY": "sesame"},
+                           timeout=100)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("green did not succeed in 1 attempts", done.stdout)
+        self.assertIn("warning: the server of this home has model_queue=256; 7 (--set) counts when it starts again", done.stderr)
+        self.assertEqual(fake.keys, {"Bearer sesame"})
+
+    def test_a_server_that_is_killed_is_not_missed(self):
+        server = self.serve()
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        server.kill()
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(run))
+        self.assertIn("Everything holds", self.good("verify"))
+
+
+class BesideEachOther(Beside):
+    def test_a_command_at_work_lets_others_in_and_leaves_the_home_to_them(self):
+        fake, gate = self.held()
+        first = self.start(*self.run_words(fake, "--name", "first"))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", *REPLAY))
+        self.assertIn("Released.", self.good("release", "numbers", "--yes"))
+        other, second_gate = self.held()
+        second = self.start(*self.run_words(other, "--name", "second"))
+        self.assertTrue(second_gate.asked.wait(timeout=60))
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(first))
+        second_gate.open.set()
+        self.assertIn("2 of 2 done", self.end(second))
+        self.assertIn("Everything holds", self.good("verify"))
+
+    def test_commands_one_after_the_other_wait_for_each_other(self):
+        """None of them is turned away, whoever has the home for a moment."""
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        several = [self.start("release", "numbers", "--yes") for _ in range(4)]
+        said = "".join(self.end(process) for process in several)
+        self.assertEqual(said.count("Released."), 1, said)
+
+
+class MergeAtServer(greet.Built, Beside):
+    conflict = True
+    status = 3
+
+    def test_a_person_merges_while_a_server_has_the_home(self):
+        self.serve()
+        self.assertIn("greet.py", self.good("resolve", "T-2"))
+        work = self.room / "T-2-conflict"
+        self.refused(1, "conflict marker", "resolve", "T-2", "--done")
+        (work / "greet.py").write_text(greet.BOTH)
+        self.assertIn("tandem resume greet", self.good("resolve", "T-2", "--done"))
+        with contextlib.closing(FakeModel(greet.table())) as fake:
+            self.assertIn("2 of 2 done", self.good("resume", "--yes", *fake.words(), timeout=200))
+
+
+if __name__ == "__main__":
+    home.tap.main()
