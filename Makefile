@@ -5,6 +5,7 @@
 #   make test SAN=address,undefined   the same under sanitizers (or SAN=thread)
 #   make test T='unit cli'            some suites only
 #   make test-peers                   against a real llama-server, which is built once
+#   make bench-peers                  benchmarks against it
 #
 # JOBS, CC, PREFIX, DESTDIR, N (crash), FUZZ_SECONDS and COVERAGE_GOAL may be set.
 # Each combination of compiler and sanitizer has a build directory of its own.
@@ -34,7 +35,7 @@ $(RELEASE)/build.ninja: options := --buildtype=release -Doptimization=2 -Dwerror
 	-Dtests=disabled
 
 .NOTPARALLEL:
-.PHONY: setup setup-test demo build test test-peers bench fuzz crash rerecord lint install clean
+.PHONY: setup setup-test demo build test test-peers bench bench-peers fuzz crash rerecord lint install clean
 
 build: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -63,6 +64,12 @@ bench: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) -j $(JOBS)
 	@mkdir -p build
 	@tools/bench $(RELEASE) build/bench.json
+
+bench-peers: setup $(RELEASE)/build.ninja
+	@meson configure $(RELEASE) -Dbench=true
+	@ninja -C $(RELEASE) -j $(JOBS)
+	@mkdir -p build
+	@tools/peers --jobs $(JOBS) tools/bench $(RELEASE) build/bench-peers.json peers
 
 fuzz:
 	@tools/setup fuzz
