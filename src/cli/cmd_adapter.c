@@ -151,7 +151,7 @@ static const struct command action_new = {
 
 static const struct option check_options[] = {
     { .name = "file", .argument = "FILE", .kind = ARGUMENT_FILE, .doc = "the model's file that it is given" },
-    { .name = "timeout", .argument = "SECONDS", .doc = "how long one answer may take; 60 without this" },
+    { .name = "timeout", .argument = "SECONDS", .doc = "how long loading, and one answer, may take; 60 without this" },
     { .name = "json", .doc = "print the findings as JSON" },
     { 0 },
 };
@@ -189,7 +189,7 @@ static int check_in(struct invocation *in, struct sandbox *sandbox, const char *
     if (timeout && !parse_int(timeout, 1, MAX_ANSWER_S, &seconds))
         return err_set(e, ERR_USAGE, "--timeout is \"%.40s\"; allowed: 1 to %d", timeout, MAX_ANSWER_S);
     struct adapter_checker k = {
-        .adapter = { .sandbox = sandbox, .folder = in->operands.items[0], .file = file, .memory_mib = MEMORY_MIB }, .hello_ms = in->settings.model_load_s * 1000,
+        .adapter = { .sandbox = sandbox, .folder = in->operands.items[0], .file = file, .memory_mib = MEMORY_MIB }, .hello_ms = seconds * 1000,
         .answer_ms = seconds * 1000, .cancel = &session_interrupted, .report = tell, .ctx = f,
     };
     const char *lacks = sandbox_lacks(sandbox);

@@ -7,6 +7,7 @@
 #include "model/manager_internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "model/adapter.h"
 #include "model/adapter_shelf.h"
@@ -36,8 +37,11 @@ static int find_sandbox(struct manager *m, struct sandbox **ret, struct err *e)
 {
     int r = 0;
     pthread_mutex_lock(&m->help_lock);
-    if (!m->sandbox)
+    if (!m->sandbox) {
         r = sandbox_open(&m->sandbox, m->options.sandbox, m->options.scratch, e);
+        if (r == 0 && *sandbox_lacks(m->sandbox))
+            log_warning("NO SANDBOX, adapters run unprotected: %s", sandbox_lacks(m->sandbox));
+    }
     *ret = m->sandbox;
     pthread_mutex_unlock(&m->help_lock);
     if (r < 0) {

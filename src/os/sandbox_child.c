@@ -64,13 +64,13 @@ static bool write_some(struct sandbox_child *c, bool *ret_blocked)
 {
     pthread_mutex_lock(&c->lock);
     size_t left = c->waiting.len - c->sent;
-    bool over = !left && c->hung_up;
     ssize_t n = left ? write(c->input[1], c->waiting.data + c->sent, left) : 0;
     c->sent += n > 0 ? (size_t)n : 0;
     if (c->sent == c->waiting.len) {
         str_clear(&c->waiting);
         c->sent = 0;
     }
+    bool over = !c->waiting.len && c->hung_up; /* looked at last: its wake-up may have been the one that brought these bytes */
     *ret_blocked = left && n < 0 && errno == EAGAIN;
     pthread_mutex_unlock(&c->lock);
     return !over && (n >= 0 || errno == EAGAIN || errno == EINTR);

@@ -186,7 +186,7 @@ static void add_sandbox(struct args *a, const struct sandbox *s, const struct sa
     ADD(a, "--bind", arena_printf(a->arena, "%s/out", run->room->path), "/out");
     for (size_t i = 0; i < run->readonly_count; i++) {
         if (fds->kept >= 0 && fds->kept_index == i)
-            ADD(a, "--symlink", arena_printf(a->arena, "/proc/self/fd/%d", INIT_KEPT_FD), run->readonly[i].target);
+            ADD(a, "--symlink", INIT_KEPT_PATH, run->readonly[i].target);
         else
             ADD(a, "--ro-bind", run->readonly[i].source, run->readonly[i].target);
     }

@@ -31,6 +31,7 @@ def answers(**how):
 FAULTS = [
     ("sys.exit('no such tensor')", "it starts and says hello", "no such tensor"),
     ("print('Loading...')\nhello()", "it starts and says hello", "Loading..."),
+    ("time.sleep(1000)", "it starts and says hello", "did not say hello within 3 s"),
     ("hello(protocol=2)", "it starts and says hello", "version 2 of the protocol"),
     ("hello(slots=0)", "it starts and says hello", "slots"),
     ("hello()\nwhile True: hear()", "a ping is answered", "did not answer a ping"),
@@ -150,6 +151,17 @@ class Adapter(home.Home):
         self.assertRegex(self.good("model", "export"), "program: \"?sha256:[0-9a-f]{64}")
         (self.room / "bad.yaml").write_text("backends:\n- {id: other, kind: adapter, program: nowhere}\n")
         self.refused(1, "the backend other: there is no folder nowhere", "model", "import", "bad.yaml")
+
+    def test_without_a_sandbox_none_is_run_unless_that_is_said(self):
+        on = self.without_bubblewrap()
+        folder = self.script("mine", "hello()\nanswers(chat=lambda q: (say(type='text', id=q['id'], text=os.environ.get('TANDEM_MODEL', 'toy')),"
+                                     " say(type='done', id=q['id'])))")
+        self.good("model", "import", folder)
+        self.refused(1, "bubblewrap is not installed", "adapter", "check", folder, on=on)
+        self.refused(1, "adapters run in the sandbox only: bubblewrap is not installed", "model", "ask", "mine", "Hello", on=on)
+        done = self.tandem("model", "ask", "mine", "Hello", "--set", "sandbox=none", on=on)
+        self.assertEqual((done.returncode, done.stdout), (0, "toy\n"), done.stderr)
+        self.assertIn("NO SANDBOX", done.stderr)
 
     def test_what_crashes_is_quoted_to_the_person(self):
         self.good("model", "import", self.script("mine", "sys.exit('no such tensor')"))

@@ -39,7 +39,10 @@ enum init_limit {
 };
 enum { INIT_ARG_ROLE = 1, INIT_ARG_SOCKET, INIT_ARG_COMMAND = INIT_ARG_SOCKET, INIT_ARG_KEPT, INIT_ARG_LIMITS, INIT_ARG_ENV_COUNT = INIT_ARG_LIMITS + INIT_LIMITS };
 
+/* Where the program, which is the first process's first child, and its own children find that: these
+ * seldom inherit more than three descriptors. */
 enum { INIT_KEPT_FD = 3 };
+#define INIT_KEPT_PATH "/proc/2/fd/3"
 
 /* As argv[0] of the program: run the escape attempts of probe.c instead. */
 #define INIT_PROBE ":probe:"
