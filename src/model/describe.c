@@ -191,19 +191,44 @@ static int64_t context_of_ollama(struct endpoint *m, const char *name, const ato
     return OLLAMA_CONTEXT;
 }
 
+/* The answer of a path that not every server has; NULL: this one has not. */
+static const json_t *get_value(struct endpoint *m, const char *url, const atomic_bool *cancel, struct arena *a)
+{
+    struct endpoint_reply reply;
+    return endpoint_get(m, url, NULL, 0, cancel, a, &reply, NULL) == 0 && reply.status == 200 ? reply.value : NULL;
+}
+
 static int64_t find_context(struct endpoint *m, const json_t *entry, const char *name,
                             const atomic_bool *cancel, struct arena *a)
 {
-    struct endpoint_reply reply;
     int64_t n = m->options.context_tokens ? m->options.context_tokens : context_in_entry(entry);
     if (n > 0)
         return n;
     if (streq(json_text_of(entry, "owned_by", ""), "library")) /* Ollama's mark */
         return context_of_ollama(m, name, cancel, a);
-    if (endpoint_get(m, arena_printf(a, "%s/props", m->root), NULL, 0, cancel, a, &reply, NULL) == 0 &&
-        reply.status == 200)
-        n = json_int_of(json_object_get(reply.value, "default_generation_settings"), "n_ctx", 0);
+    const json_t *props = get_value(m, arena_printf(a, "%s/props", m->root), cancel, a);
+    n = json_int_of(json_object_get(props, "default_generation_settings"), "n_ctx", 0);
+    if (n <= 0) /* LM Studio's own; what does not fit it would drop from the middle */
+        n = context_in_entry(get_value(m, arena_printf(a, "%s/api/v0/models/%s", m->root, name), cancel, a));
     return n > 0 ? n : DEFAULT_CONTEXT;
+}
+
+/* Whether answers may begin with reasoning, as far as the template tells. */
+static bool may_reason(const json_t *props)
+{
+    const char *template = json_text_of(props, "chat_template", NULL);
+    return !template || strcasestr(template, "think") || strcasestr(template, "reason") || strstr(template, "<|channel|>");
+}
+
+/* Which server it is, and what that means for later requests. */
+static void find_kind(struct endpoint *m, const json_t *entry, const atomic_bool *cancel, struct arena *a)
+{
+    const char *owner = json_text_of(entry, "owned_by", "");
+    bool llama = streq(owner, "llamacpp");
+    if (llama && !may_reason(get_value(m, arena_printf(a, "%s/props", m->root), cancel, a)))
+        atomic_store(&m->schema_form, SCHEMA_GRAMMAR);
+    atomic_store(&m->is_vllm, streq(owner, "vllm"));
+    atomic_store(&m->is_llama, llama);
 }
 
 /* ---- asking ---- */
@@ -239,7 +264,7 @@ int openai_ask_server(struct endpoint *m, const atomic_bool *cancel, struct aren
     *ret_name = entry ? json_text_of(entry, "id", wanted) : wanted;
     if (!*ret_name)
         *ret_name = "default";
-    atomic_store(&m->is_llama, streq(json_text_of(entry, "owned_by", ""), "llamacpp"));
+    find_kind(m, entry, cancel, a);
     *ret_context = find_context(m, entry, *ret_name, cancel, a);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "model/grammar.h"
 #include "model/patience.h"
 #include "model/stream.h"
 #include "os/files.h"
@@ -24,6 +25,14 @@ enum {
 };
 
 /* ---- the request ---- */
+
+/* A grammar of ours stands in the way of reasoning, which a template begins before it; so describing
+ * allows it only where there is none. */
+static enum schema_form next_form(const struct endpoint *m, enum schema_form form)
+{
+    return m->protocol == &ollama_protocol || atomic_load(&m->is_llama) ? (form == SCHEMA_GRAMMAR ? SCHEMA_FORMAT : SCHEMA_NONE)
+                                                                        : form + 1;
+}
 
 static json_t *schema_format(const struct record *schema)
 {
@@ -49,9 +58,30 @@ json_t *endpoint_messages(const struct chat_request *q)
     return list;
 }
 
+static void put_schema(const struct endpoint *m, const struct record *schema, enum schema_form form, json_t *body)
+{
+    STR_LOCAL(grammar);
+    switch (form) {
+    case SCHEMA_GRAMMAR:
+        grammar_write(&grammar, schema);
+        json_put_text(body, "grammar", grammar.data);
+        break;
+    case SCHEMA_FORMAT:
+        json_put(body, "response_format", schema_format(schema));
+        break;
+    case SCHEMA_OTHER:
+        if (atomic_load(&m->is_vllm))
+            json_put(body, "guided_json", record_schema(schema));
+        else
+            json_put(body, "response_format", json_pack("{s:s, s:o}", "type", "json_object", "schema", record_schema(schema)));
+        break;
+    case SCHEMA_NONE:
+        break;
+    }
+}
+
 static void write_chat(const struct endpoint *m, const struct chat_request *q, const struct attempt *a, json_t *body)
 {
-    (void)m;
     json_put_int(body, "seed", a->seed);
     json_put(body, "temperature", json_real(q->temperature));
     if (q->max_tokens > 0)
@@ -66,8 +96,7 @@ static void write_chat(const struct endpoint *m, const struct chat_request *q, c
         out_of_memory();
     if (a->stream_options)
         json_put(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
-    if (a->schema)
-        json_put(body, "response_format", schema_format(q->schema));
+    put_schema(m, q->schema, a->schema, body);
 }
 
 static void write_request(const struct endpoint *m, struct str *out, const struct chat_request *q, const struct attempt *a)
@@ -153,8 +182,8 @@ static enum outcome judge_fault(struct call *c, int status, const struct fault *
         c->attempt.stream_options = false;
         return UNWANTED_FIELD;
     }
-    if (c->attempt.schema && (f->kind == FAULT_REJECTED || names_schema(f->words))) {
-        c->attempt.schema = false;
+    if (c->attempt.schema != SCHEMA_NONE && (f->kind == FAULT_REJECTED || names_schema(f->words))) {
+        c->attempt.schema = next_form(c->m, c->attempt.schema);
         return UNWANTED_FIELD;
     }
     return f->kind == FAULT_BROKEN ? BROKEN : FINAL;
@@ -257,13 +286,14 @@ static void start_over(struct call *c)
 
 static int attempts(struct call *c)
 {
-    bool wanted_schema = c->attempt.schema, wanted_options = c->attempt.stream_options;
-    for (;;) { /* bounded: two fields, MAX_RETRIES, the patience */
+    enum schema_form wanted_schema = c->attempt.schema;
+    bool wanted_options = c->attempt.stream_options;
+    for (;;) { /* bounded: two fields and the forms of one, MAX_RETRIES, the patience */
         enum outcome outcome = try_once(c);
         if (outcome == ANSWERED) {
             /* What was left out and helped is left out from now on. */
-            if (wanted_schema && !c->attempt.schema)
-                atomic_store(&c->m->no_schema, true);
+            if (c->attempt.schema != wanted_schema)
+                atomic_store(&c->m->schema_form, (int)c->attempt.schema);
             if (wanted_options && !c->attempt.stream_options)
                 atomic_store(&c->m->no_stream_options, true);
             return 0;
@@ -303,7 +333,7 @@ static int endpoint_chat(struct model *model, const struct chat_request *q, stru
     c.attempt.seed = q->seed;
     c.attempt.slot = atomic_load(&m->is_llama) ? q->slot : 0;
     c.attempt.progress = atomic_load(&m->is_llama);
-    c.attempt.schema = q->schema && !atomic_load(&m->no_schema);
+    c.attempt.schema = q->schema ? (enum schema_form)atomic_load(&m->schema_form) : SCHEMA_NONE;
     c.attempt.stream_options = !atomic_load(&m->no_stream_options);
     r = attempts(&c);
     if (r == 0 && p->check_answer)
@@ -408,6 +438,7 @@ int endpoint_open(struct model **ret, const struct model_options *o, struct err 
     m->base.backend = ollama ? &ollama_backend : &endpoint_backend;
     m->protocol = ollama ? &ollama_protocol : &openai_protocol;
     pthread_mutex_init(&m->lock, NULL);
+    atomic_store(&m->schema_form, SCHEMA_FORMAT);
     m->options = *o;
     m->options.name = copy(&m->arena, o->name);
     m->options.ca_file = copy(&m->arena, o->ca_file);

@@ -20,12 +20,22 @@
 
 struct endpoint;
 
+/* The forms in which a server may be asked for an answer of a shape, the best first.  A server that
+ * refuses one is asked in the next. */
+enum schema_form {
+    SCHEMA_GRAMMAR, /* llama-server: `grammar`, which leaves no room for white space */
+    SCHEMA_FORMAT,  /* response_format with json_schema inside; an Ollama: `format` */
+    SCHEMA_OTHER,   /* vLLM before response_format: guided_json; others: json_object with a schema */
+    SCHEMA_NONE,
+};
+
 /* One try of a call. */
 struct attempt {
     const char *name;
     int64_t context; /* tokens */
     int64_t seed;
-    bool schema, stream_options; /* whether they are sent */
+    enum schema_form schema;
+    bool stream_options;         /* whether they are sent */
     int slot;                    /* 0: none is asked for */
     bool progress;               /* it shall tell how far it has read: only when it writes does it see that we left */
 };
@@ -66,8 +76,9 @@ struct endpoint {
     atomic_bool answered;          /* it did once: whatever ails it now may pass */
     atomic_bool is_llama;          /* a llama-server: slots can be chosen */
     atomic_bool hung_up;           /* nothing is asked any more */
-    atomic_bool no_schema;         /* the server rejects response_format, */
-    atomic_bool no_stream_options; /* ... or stream_options */
+    atomic_bool is_vllm;
+    atomic_int schema_form;        /* enum: the server rejects all before it */
+    atomic_bool no_stream_options; /* it rejects stream_options */
     atomic_bool cuts;              /* an Ollama that knows no "truncate": what is too long is cut without a word */
     atomic_bool checked;           /* an Ollama: its model has the context that was asked for */
     pthread_mutex_t lock;

@@ -177,7 +177,7 @@ static void write_chat(const struct endpoint *m, const struct chat_request *q, c
 {
     ollama_put_terms(m, a->context, body);
     json_t *options = json_object_get(body, "options");
-    if (a->schema)
+    if (a->schema != SCHEMA_NONE)
         json_put(body, "format", record_schema(q->schema));
     json_put_int(options, "seed", a->seed);
     json_put(options, "temperature", json_real(q->temperature));

@@ -189,10 +189,12 @@ struct answer {
 int64_t token_count(size_t len);
 /* The messages in one text, as a template would write them. */
 void write_prompt(struct str *out, const json_t *messages);
-/* Fits the answer into `room` tokens.  `schema` NULL: text. */
+/* Fits the answer into `room` tokens.  `schema` is a grammar when it is a string; NULL: text. */
 void make_answer(struct exchange *x, const char *prompt, const json_t *schema, int64_t cached_tokens, int64_t room,
                  struct answer *ret);
 void answer_release(struct answer *a);
+/* Appends the plainest text that a grammar in GBNF allows; false: it is none (upstream_grammar.c). */
+bool write_by_grammar(struct str *out, const char *grammar);
 /* The end of the next token. */
 size_t next_token(const char *text, size_t len, size_t at);
 /* A vector of length 1 that depends on the text alone. */

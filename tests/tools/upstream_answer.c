@@ -165,6 +165,8 @@ void make_answer(struct exchange *x, const char *prompt, const json_t *schema, i
                             .prompt_tokens = token_count(strlen(prompt)), .cached_tokens = cached_tokens };
     if (*r->text)
         str_add(&ret->text, r->text);
+    else if (json_is_string(schema))
+        write_by_grammar(&ret->text, json_string_value(schema));
     else if (schema)
         write_instance(&ret->text, schema, 0);
     else

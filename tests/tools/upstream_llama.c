@@ -122,9 +122,12 @@ static bool slot_action(struct exchange *x)
 
 /* ---- answers ---- */
 
-/* Only this form is honoured: the schema one level down. */
+/* Only this form is honoured: the schema one level down; or a grammar. */
 static const json_t *schema_of(const struct exchange *x)
 {
+    const json_t *grammar = json_object_get(x->json, "grammar");
+    if (json_is_string(grammar))
+        return grammar;
     const json_t *format = json_object_get(x->json, "response_format");
     const char *type = json_text_of(format, "type", "");
     const json_t *schema = json_object_get(x->json, "json_schema");
@@ -139,6 +142,11 @@ static bool is_wrong_schema(struct exchange *x, const json_t *schema)
 {
     static const char *const types[] = { "object", "array", "string", "integer", "number", "boolean", "null", NULL };
     const char *type = json_text_of(schema, "type", NULL);
+    STR_LOCAL(text);
+    if (json_is_string(schema) && !write_by_grammar(&text, json_string_value(schema))) {
+        refuse_request(x, "failed to parse grammar");
+        return true;
+    }
     if (!type)
         return false;
     for (const char *const *t = types; *t; t++)

@@ -37,7 +37,7 @@ static bool is_known(struct exchange *x)
 static bool find_schema(struct exchange *x, const json_t **ret)
 {
     const json_t *format = json_object_get(x->json, "response_format");
-    *ret = NULL;
+    *ret = json_object_get(x->json, "guided_json"); /* until 0.12 */
     if (!streq(json_text_of(format, "type", "text"), "json_schema"))
         return true;
     const json_t *described = json_object_get(format, "json_schema");

@@ -79,6 +79,22 @@ static void the_figures_of_llama_server_are_understood(void **state)
     assert_string_equal(f->answer.finish, "length");
 }
 
+static void cached_tokens_that_are_null_are_not_reported(void **state)
+{
+    static const char *const details[] = { "null", "{}", "{\"cached_tokens\":null}" }; /* vLLM, by version and flags */
+    struct fixture *f = *state;
+    list_model(f, "fake-7b");
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+        reply_events(f, arena_printf(&f->arena,
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1,\"prompt_tokens_details\":%s}}\n\ndata: [DONE]\n\n",
+            details[i]));
+        check_ok(ask(f), &f->err);
+        assert_int_equal(f->answer.prompt_tokens, 7);
+        assert_int_equal(f->answer.cached_tokens, -1);
+    }
+}
+
 static void figures_that_are_not_reported_are_not_invented(void **state)
 {
     struct fixture *f = *state;
@@ -138,12 +154,16 @@ static void a_schema_is_sent_and_left_out_where_it_is_rejected(void **state)
     assert_string_equal(json_text_of(json_object_get(format, "schema"), "type", ""), "object");
 
     reply(f, (struct upstream_reply){ .status = 400, .body = "{\"error\":{\"message\":\"unsupported field\"}}" });
+    reply(f, (struct upstream_reply){ .status = 400, .body = "{\"error\":{\"message\":\"unsupported field\"}}" });
     reply_text(f, "{\"text\":\"a\"}");
     check_ok(ask_with(f, q), &f->err);
     assert_non_null(json_object_get(request_body(f, 1), "response_format"));
-    assert_null(json_object_get(request_body(f, 2), "response_format"));
-    check_ok(ask_with(f, q), &f->err); /* it remembers */
+    format = json_object_get(request_body(f, 2), "response_format"); /* as llama-cpp-python and others have it */
+    assert_string_equal(json_text_of(format, "type", ""), "json_object");
+    assert_string_equal(json_text_of(json_object_get(format, "schema"), "type", ""), "object");
     assert_null(json_object_get(request_body(f, 3), "response_format"));
+    check_ok(ask_with(f, q), &f->err); /* it remembers */
+    assert_null(json_object_get(request_body(f, 4), "response_format"));
     assert_int_equal(f->answer.retries, 0);
 }
 
@@ -151,12 +171,13 @@ static void a_400_that_has_nothing_to_do_with_the_schema_is_told(void **state)
 {
     struct fixture *f = *state;
     list_model(f, "fake-7b");
-    reply(f, (struct upstream_reply){ .status = 400, .body = "{\"error\":{\"message\":\"System role not supported\"}}" });
+    for (int i = 0; i < 3; i++) /* one for each form, and without */
+        reply(f, (struct upstream_reply){ .status = 400, .body = "{\"error\":{\"message\":\"System role not supported\"}}" });
     check_err(ask_with(f, (struct chat_request){ .schema = &verdict_record }), ERR_INVALID, &f->err,
               "System role not supported");
     reply_text(f, "ok");
     check_ok(ask_with(f, (struct chat_request){ .schema = &verdict_record }), &f->err);
-    assert_non_null(json_object_get(request_body(f, 2), "response_format"));
+    assert_non_null(json_object_get(request_body(f, 3), "response_format"));
 }
 
 /* ---- names and contexts ---- */
@@ -213,6 +234,9 @@ static void the_context_is_asked_where_each_server_tells_it(void **state)
     describe(f, "m", 32768); /* vLLM */
     upstream_on(f->server, "/v1/models", &(struct upstream_reply){ .body = "{\"data\":[{\"id\":\"m\",\"meta\":{\"n_ctx_train\":131072}}]}" });
     describe(f, "m", 8192); /* none: what it was trained for is not what there is */
+    upstream_on(f->server, "/api/v0/models/m", &(struct upstream_reply){ .body = "{\"id\":\"m\",\"state\":\"loaded\",\"max_context_length\":131072,"
+                                                                                "\"loaded_context_length\":4096}" });
+    describe(f, "m", 4096); /* LM Studio */
     upstream_on(f->server, "/props", &(struct upstream_reply){ .body = "{\"default_generation_settings\":{\"n_ctx\":16384}}" });
     describe(f, "m", 16384); /* llama-server */
     f->options.context_tokens = 2048;
@@ -424,6 +448,7 @@ int main(void)
         CHAT_TEST(the_request_says_what_was_asked),
         CHAT_TEST(the_stream_may_be_cut_anywhere),
         CHAT_TEST(the_figures_of_llama_server_are_understood),
+        CHAT_TEST(cached_tokens_that_are_null_are_not_reported),
         CHAT_TEST(figures_that_are_not_reported_are_not_invented),
         CHAT_TEST(a_server_that_does_not_stream_is_understood),
         CHAT_TEST(reasoning_is_kept_apart),

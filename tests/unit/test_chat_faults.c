@@ -273,16 +273,17 @@ static void a_failure_that_names_the_schema_is_mended_and_another_is_not(void **
     struct fixture *f = *state;
     list_model(f, "fake-7b");
     reply(f, (struct upstream_reply){ .status = 500, .body = "{\"error\":{\"message\":\"failed to parse grammar\"}}" });
+    reply(f, (struct upstream_reply){ .status = 500, .body = "{\"error\":{\"message\":\"failed to parse grammar\"}}" });
     reply_text(f, "{\"text\":\"a\"}");
     check_ok(ask_with(f, (struct chat_request){ .schema = &verdict_record }), &f->err);
-    assert_null(json_object_get(request_body(f, 1), "response_format"));
+    assert_null(json_object_get(request_body(f, 2), "response_format"));
     assert_int_equal(f->answer.retries, 0);
     model_free(f->model);
     f->model = NULL;
     reply(f, (struct upstream_reply){ .status = 500, .body = "out of memory \xFF\xE4" });
     reply_text(f, "{\"text\":\"a\"}");
     check_ok(ask_with(f, (struct chat_request){ .schema = &verdict_record }), &f->err);
-    assert_non_null(json_object_get(request_body(f, 3), "response_format"));
+    assert_non_null(json_object_get(request_body(f, 4), "response_format"));
     assert_int_equal(f->answer.retries, 1);
 }
 
