@@ -7,6 +7,7 @@
 #include "base/yaml.h"
 #include "cli/models.h"
 #include "cli/output.h"
+#include "cli/propose.h"
 #include "office/served.h"
 #include "cli/server.h"
 #include "model/exam.h"
@@ -210,6 +211,8 @@ static const struct option route_options[] = {
     { .name = "min-schema", .argument = "PERCENT", .doc = "require so many answers that held to their schema; 0: nothing" },
     { .name = "min-edits", .argument = "PERCENT", .doc = "require so many changes made well, in the form the model is asked for; 0: nothing" },
     { .name = "remove", .doc = "take the route away" },
+    { .name = "propose", .doc = "show which models would serve the roles without a route" },
+    { .name = "default", .doc = "make those routes" },
     { 0 },
 };
 
@@ -263,7 +266,7 @@ static void print_routes(struct session *s, const struct registry *r)
     if (r->routes.count)
         output_table(s->in->out, cells, columns, r->routes.count + 1);
     else
-        fputs("There are no routes yet; `tandem model route developer MODEL` makes one.\n", s->in->out);
+        fputs("There are no routes yet; `tandem model route developer MODEL` makes one, `tandem model route --default` all.\n", s->in->out);
 }
 
 static int change_route(struct session *s, const char *role, struct registry *now, struct err *e)
@@ -296,6 +299,8 @@ static void judge_route(struct session *s, const struct registry *r, const char 
 static int route(struct session *s, struct err *e)
 {
     struct registry r;
+    if (option_given(s->in, "propose") || option_given(s->in, "default"))
+        return routes_default(s, s->in->out, option_given(s->in, "default"), e);
     int code = registry_load(s->store, &s->in->arena, &r, e);
     const char *role = s->in->operands.count ? s->in->operands.items[0] : NULL;
     if (code == 0 && role && option_given(s->in, "remove"))
@@ -313,7 +318,9 @@ static int route(struct session *s, struct err *e)
 
 static int run_route(struct invocation *in, struct err *e)
 {
-    return session_with(in, in->operands.count ? session_open_or_ask : session_look, route, e);
+    if (in->operands.count && (option_given(in, "propose") || option_given(in, "default")))
+        return err_set(e, ERR_USAGE, "--propose and --default are for all roles that have no route; leave out \"%.40s\"", in->operands.items[0]);
+    return session_with(in, in->operands.count || option_given(in, "default") ? session_open_or_ask : session_look, route, e);
 }
 
 static const struct command action_route = {
@@ -324,7 +331,8 @@ static const struct command action_route = {
                    "What is required has to be shown by the exam (`tandem model exam`) of the model's present version. A model that does not show "
                    "it, or was not examined, is passed over for the fallback; when none is left, the role is not served, with an error that "
                    "says what each lacks. Without a requirement a model that was not examined serves, with a warning.",
-    .examples = "tandem model route developer qwen2.5-coder-7b --fallback architect\tsmall first, then what the Architect uses",
+    .examples = "tandem model route developer qwen2.5-coder-7b --fallback architect\tsmall first, then what the Architect uses\n"
+                "tandem model route --default\troutes for all roles, over the models there are",
     .run = run_route,
 };
 

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/desk.h"
+#include "cli/propose.h"
 #include "cli/wanted.h"
 #include "cli/work.h"
 #include "model/nearby.h"
@@ -133,6 +134,14 @@ static int find_nearby(struct invocation *in, struct texts *models, struct err *
     return 0;
 }
 
+/* Neither a model nor a route: routes over the models that were imported, else what runs nearby. */
+static int choose_models(struct invocation *in, struct texts *models, struct err *e)
+{
+    bool made;
+    int r = routes_default_for_run(in, &made, e);
+    return r < 0 || made ? r : find_nearby(in, models, e);
+}
+
 static int run_run(struct invocation *in, struct err *e)
 {
     struct project_wish wish = { 0 };
@@ -142,7 +151,7 @@ static int run_run(struct invocation *in, struct err *e)
         return r;
     struct texts found = { 0 };
     if (!option_given(in, "model") && !home_has_routes(in))
-        r = find_nearby(in, &found, e);
+        r = choose_models(in, &found, e);
     if (r < 0)
         return r;
     r = work_open(&w, in, e);

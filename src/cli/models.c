@@ -182,7 +182,7 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
         fprintf(s->in->out, "%s is this file already; nothing has changed.\n", id);
     else
         fprintf(s->in->out, "%s is taken in: %s %s, trained for a context of %lld tokens, %lld MiB, SHA-256 %.12s... `tandem model ask "
-                            "%s \"...\"` tries it, `tandem model route developer %s` puts it to work.\n", id, info.architecture,
+                            "%s \"...\"` tries it, `tandem model exam %s` measures it, `tandem model route --default` puts the models to work.\n", id, info.architecture,
                 info.quantisation, (long long)info.context, (long long)(bytes / MIB), file.hex, id, id);
     return 0;
 }

@@ -50,6 +50,19 @@ class Registry(home.Home):
         self.refused(2, "name the model too: tandem model route pm MODEL", "model", "route", "pm")
         self.assertRegex(self.good("model", "route"), r"developer +small +architect\n")
 
+    def test_default_routes_are_proposed_and_made_for_roles_without_one(self):
+        self.refused(1, "there is no model yet", "model", "route", "--default")
+        self.good("model", "import", self.yaml)
+        out = self.good("model", "route", "--propose")
+        self.assertRegex(out, r"tester +small +big +what there is, not examined\n")
+        self.assertNotIn("developer", out)
+        self.assertIn("Nothing was changed", out)
+        self.assertNotIn("tester", self.good("model", "route"))
+        self.good("model", "route", "--default")
+        self.assertRegex(self.good("model", "route"), r"developer +small +architect\n(.*\n)*tester +small +big\n")
+        self.assertIn("Every role that these models can serve has a route", self.good("model", "route", "--default"))
+        self.refused(2, "leave out \"pm\"", "model", "route", "pm", "--default")
+
     def test_members_of_an_entry_are_set_and_checked(self):
         self.good("model", "import", self.yaml)
         self.good("model", "set", "small", "slots=4", "sampling={top_p: 0.9}", "idle_s=60")

@@ -65,6 +65,19 @@ class Routes(greet.Made):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("m-architect", self.good("runs", "T-1"))
 
+    def test_imported_models_without_routes_get_the_default_ones(self):
+        spec = "backends:\n- {{id: fake, kind: openai, url: '{url}'}}\nmodels:\n{models}"
+        models = ["coder-7b, backend: fake, name: developer", "scout-109b, backend: fake, name: architect"]
+        table = [("architect" if role == "architect" else "developer", words, answer) for role, words, answer in greet.table()]
+        with contextlib.closing(FakeModel(table)) as fake:
+            (self.room / "models.yaml").write_text(spec.format(url=fake.url, models="".join(f"- {{id: {m}}}\n" for m in models)))
+            self.good("model", "import", "models.yaml")
+            done = self.tandem("run", "spec.md", "--stack", "python", "--yes", timeout=200)
+        self.assertIn("No model was given and no route is set; these are the routes now", done.stdout)
+        self.assertRegex(done.stdout, r"developer +coder-7b +scout-109b +made for code, 7.0 B, not examined\n")
+        self.assertEqual({who for who, _, _ in fake.asked}, {"architect", "developer"}, done.stdout + done.stderr)
+        self.assertRegex(self.good("model", "route"), r"architect +scout-109b +-\n")
+
     def test_only_models_whose_exam_allows_it_are_told_of_blocks(self):
         table = [(role, "This is src/", change) for role in ("developer", "tester")] + greet.table()
         with contextlib.closing(FakeModel(table)) as fake:
