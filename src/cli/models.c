@@ -14,6 +14,12 @@
 
 enum { PERCENT = 100, MIB = 1 << 20 };
 
+const char *models_user(struct session *s)
+{
+    struct digest home = digest_of(s->home, strlen(s->home));
+    return *s->in->settings.models_dir ? arena_printf(&s->in->arena, "%.16s", home.hex) : NULL;
+}
+
 const char *models_dir(struct session *s)
 {
     const char *set = s->in->settings.models_dir;
@@ -160,7 +166,7 @@ static int put_entry(struct session *s, const char *id, const struct digest *fil
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e)
 {
     struct progress progress = { s, -1 };
-    struct shelf_options o = { .dir = models_dir(s), .expected = sha256, .cancel = &session_interrupted, .progress = show, .ctx = &progress };
+    struct shelf_options o = { .dir = models_dir(s), .user = models_user(s), .expected = sha256, .cancel = &session_interrupted, .progress = show, .ctx = &progress };
     struct digest file;
     int64_t bytes;
     bool was_there, same;
@@ -175,7 +181,7 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
     r = put_entry(s, id, &file, bytes, &info, &same, e);
     if (r < 0) {
         if (!was_there)
-            shelf_remove(o.dir, file.hex, NULL);
+            shelf_remove(o.dir, file.hex, o.user, NULL);
         return r;
     }
     if (same)
@@ -205,6 +211,6 @@ int models_remove(struct session *s, const char *id, struct err *e)
     for (size_t i = 0; i < r.models.count; i++)
         shared = shared || (&all[i] != entry && streq(all[i].file, entry->file));
     if (*entry->file && !shared)
-        code = shelf_remove(models_dir(s), entry->file, e);
+        code = shelf_remove(models_dir(s), entry->file, models_user(s), e);
     return code == ERR_NOT_FOUND ? 0 : code;
 }

@@ -7,6 +7,8 @@
 
 /* Where the files of models are. */
 const char *models_dir(struct session *s);
+/* Of a folder of models that other homes may use as well; NULL: it is the home's own. */
+const char *models_user(struct session *s);
 /* A model or role of the registry, asked through the server that has the home, or from here;
  * `context`: tokens, 0: not known. */
 int models_open(struct session *s, const char *name, int64_t context, struct model **ret, struct err *e);

@@ -58,7 +58,7 @@ static struct model_entry model_on(const struct registry *now, const char *id, c
 static int put_file(struct session *s, const char *path, const char *sha256, struct digest *ret, int64_t *ret_bytes, bool *ret_was_there,
                     struct err *e)
 {
-    struct shelf_options o = { .dir = models_dir(s), .expected = sha256, .cancel = &session_interrupted };
+    struct shelf_options o = { .dir = models_dir(s), .user = models_user(s), .expected = sha256, .cancel = &session_interrupted };
     session_catch_signals();
     return shelf_put(path, &o, ret, ret_bytes, ret_was_there, e);
 }
@@ -115,7 +115,7 @@ int models_import_adapter(struct session *s, const char *folder, const char *fil
     if (r < 0 && t.program && !t.program_was_there)
         adapter_shelf_remove(dir, t.program, NULL);
     if (r < 0 && *t.file.hex && !t.file_was_there)
-        shelf_remove(dir, t.file.hex, NULL);
+        shelf_remove(dir, t.file.hex, models_user(s), NULL);
     return r;
 }
 

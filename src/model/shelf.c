@@ -16,10 +16,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 20, MIB = 1 << 20 };
+enum { PIECE = 1 << 20, MIB = 1 << 20, MAX_FILES = 100000, LEFT_S = 60 };
+static const char temporary_begin[] = ".new-";
 
 const char *shelf_path(struct arena *a, const char *dir, const char *digest)
 {
@@ -56,15 +59,36 @@ static int open_source(struct copying *c, struct err *e)
     return 0;
 }
 
+/* What one that was killed left half done; whoever writes one holds its lock. */
+static void remove_left(int dir)
+{
+    ARENA_LOCAL(a);
+    struct file_entry *entries;
+    struct stat st;
+    size_t count;
+    if (file_list(dir, &a, MAX_FILES, &entries, &count, NULL) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        int fd = starts_with(entries[i].path, temporary_begin) ? openat(dir, entries[i].path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (fd < 0)
+            continue;
+        if (fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > LEFT_S && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dir, entries[i].path, 0);
+        close(fd);
+    }
+}
+
 static int open_target(struct copying *c, struct err *e)
 {
     int r = dir_open(c->o->dir, true, &c->dir, e);
     if (r < 0)
         return r;
-    snprintf(c->temporary, sizeof c->temporary, ".new-%ld-%d", (long)getpid(), c->from);
+    remove_left(c->dir);
+    snprintf(c->temporary, sizeof c->temporary, "%s%ld-%d", temporary_begin, (long)getpid(), c->from);
     c->to = openat(c->dir, c->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (c->to < 0)
         return errno == ENOSPC ? no_room(c, e) : err_set_errno(e, ERR_FAILED, errno, "cannot write into %s", c->o->dir);
+    flock(c->to, LOCK_EX | LOCK_NB); /* where there are no locks, what is left is removed after a minute */
     int code = c->total ? posix_fallocate(c->to, 0, c->total) : 0;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG)
         return no_room(c, e);
@@ -121,6 +145,20 @@ static int put_in_place(struct copying *c, const char *name, struct err *e)
     return 0;
 }
 
+static const char *use_of(struct arena *a, const char *digest, const char *user)
+{
+    return arena_printf(a, "%s.%s.use", digest, user);
+}
+
+/* Where there are no links, each file is the one user's who takes it away. */
+static int note_use(const struct copying *c, const char *name, const char *digest, struct err *e)
+{
+    ARENA_LOCAL(a);
+    if (!c->o->user || linkat(c->dir, name, c->dir, use_of(&a, digest, c->o->user), 0) == 0 || errno != ENOENT)
+        return 0;
+    return err_set(e, ERR_CONFLICT, "somebody removed the model file %.12s... from %s at the same moment; import it again", digest, c->o->dir);
+}
+
 static int check_expected(const struct copying *c, const struct digest *d, struct err *e)
 {
     if (!c->o->expected || strcasecmp(c->o->expected, d->hex) == 0)
@@ -147,6 +185,8 @@ int shelf_put(const char *path, const struct shelf_options *o, struct digest *re
     bool was_there = r == 0 && faccessat(c.dir, name, F_OK, 0) == 0;
     if (r == 0 && !was_there)
         r = put_in_place(&c, name, e);
+    if (r == 0)
+        r = note_use(&c, name, d.hex, e);
     if (c.to >= 0 && (r < 0 || was_there))
         unlinkat(c.dir, c.temporary, 0);
     for (int *fd = (int[]){ c.from, c.to, c.dir, -2 }; *fd != -2; fd++)
@@ -162,9 +202,15 @@ int shelf_put(const char *path, const struct shelf_options *o, struct digest *re
 
 /* ---- what is there ---- */
 
-int shelf_remove(const char *dir, const char *digest, struct err *e)
+int shelf_remove(const char *dir, const char *digest, const char *user, struct err *e)
 {
     ARENA_LOCAL(a);
+    struct stat st;
+    if (user) {
+        unlink(arena_printf(&a, "%s/%s", dir, use_of(&a, digest, user)));
+        if (stat(shelf_path(&a, dir, digest), &st) == 0 && st.st_nlink > 1)
+            return 0;
+    }
     if (unlink(shelf_path(&a, dir, digest)) == 0)
         return 0;
     return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "there is no model file %s in %s", digest, dir)

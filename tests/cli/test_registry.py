@@ -2,6 +2,7 @@
 import hashlib
 import json
 import struct
+import subprocess
 
 import home
 
@@ -125,6 +126,34 @@ class Files(home.Home):
         self.assertEqual(self.shelf(), [])
         self.good("model", "import", self.model, "--sha256", digest)
         self.assertEqual(self.shelf(), [digest + ".gguf"])
+
+    def test_a_full_disk_is_told_and_nothing_is_left(self):
+        """A folder of models with room for 64 KiB."""
+        folder = self.room / "small"
+        folder.mkdir()
+        on = self.another_machine()
+        on = [on[0], *on[1:], "--size", "65536", "--tmpfs", folder]
+        large = self.room / "large.gguf"
+        large.write_bytes(gguf() + bytes(1 << 20))
+        script = f'"{home.TANDEM}" --set models_dir={folder} model import {large}; echo $?; ls -A {folder}'
+        done = subprocess.run([*map(str, on), "sh", "-c", script], env=self.environment(), cwd=self.room, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.stdout, "1\n", done.stderr)
+        self.assertIn("there is no room for", done.stderr)
+        self.assertIn("it needs 2 MiB in", done.stderr)
+        self.assertNotIn("large", self.good("model", "list"))
+
+    def test_a_folder_of_two_homes_keeps_a_file_until_both_have_removed_it(self):
+        folder = f"models_dir={self.room / 'shared'}"
+        homes = [self.room / "one", self.room / "two"]
+        for self.home in homes:
+            self.good("--set", folder, "model", "import", self.model)
+        self.home = homes[0]
+        self.good("--set", folder, "model", "rm", "m")
+        self.assertEqual(len(list((self.room / "shared").glob("*.gguf"))), 1)
+        self.home = homes[1]
+        self.good("--set", folder, "model", "rm", "m")
+        self.assertEqual(list((self.room / "shared").iterdir()), [])
 
     def test_a_file_under_the_same_name_is_the_next_version(self):
         self.assertIn("m is taken in: llama", self.good("model", "import", self.model))
