@@ -14,7 +14,7 @@
 #include "model/backend.h"
 #include "model/forward_chat.h"
 
-enum { PING_MS = 5000, STOP_MS = 3000, MOST_LATE = 2, WAIT_STEP_MS = 50, MAX_PROMPT = 4 << 20, LOUD_BYTES = 100000 };
+enum { PING_MS = 5000, STOP_MS = 3000, MOST_LATE = 2, SHORT_TOKENS = 64, WAIT_STEP_MS = 50, MAX_PROMPT = 4 << 20, LOUD_BYTES = 100000 };
 
 struct checking {
     const struct adapter_checker *k;
@@ -222,7 +222,7 @@ static void check_chat(struct checking *c)
 {
     static const char what[] = "a chat is answered";
     struct answer a;
-    int r = ask(c, (struct question){ .prompt = "Say hello." }, &a);
+    int r = ask(c, (struct question){ .prompt = "Say hello.", .max_tokens = SHORT_TOKENS }, &a);
     if (is_no_answer(c, what, r, &a))
         ;
     else if (!a.text.len)
@@ -239,7 +239,8 @@ static void check_characters(struct checking *c)
 {
     static const char what[] = "texts of any characters come through";
     struct answer a;
-    int r = ask(c, (struct question){ .prompt = "Repeat: \xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80 \"quoted\" \\ back\tslash\nand a line" }, &a);
+    int r = ask(c, (struct question){ .prompt = "Repeat: \xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80 \"quoted\" \\ back\tslash\nand a line",
+                                    .max_tokens = SHORT_TOKENS }, &a);
     if (!is_no_answer(c, what, r, &a))
         report(c, CHECK_RIGHT, what, "", "%s", "");
     answer_release(&a);
@@ -297,7 +298,7 @@ static void check_cancel(struct checking *c)
     adapter_call_end(call);
     struct answer a = { .text = STR_INIT, .shown = STR_INIT };
     if (r == 0) /* begins when there is a place, or the adapter was ended for its not letting go */
-        r = ask(c, (struct question){ .prompt = "Say hello." }, &a);
+        r = ask(c, (struct question){ .prompt = "Say hello.", .max_tokens = SHORT_TOKENS }, &a);
     if (!is_no_answer(c, what, r, &a))
         report(c, CHECK_RIGHT, what, "", "%s", "");
     answer_release(&a);
@@ -313,7 +314,7 @@ static void check_together(struct checking *c)
     int r = 0, bad = 0;
     if (n < 2)
         return;
-    struct question q = { .c = c, .prompt = "Say hello." };
+    struct question q = { .c = c, .prompt = "Say hello.", .max_tokens = SHORT_TOKENS };
     for (int64_t i = 0; r == 0 && i < n; i++)
         r = adapter_call_begin(c->adapter, write_question, &q, c->k->answer_ms, c->k->cancel, &calls[i], &c->e);
     for (int64_t i = 0; i < n; i++) {

@@ -370,6 +370,7 @@ struct forwarding {
     const struct forward_request *q;
     struct forward_result *ret;
     int64_t begun_us, last_us; /* last: of a line; 0: none yet */
+    int64_t bytes;             /* of its text so far */
 };
 
 static bool passing_goes_on(void *ctx)
@@ -417,6 +418,10 @@ static int pass_answer(struct forwarding *f, struct adapter_call *call, struct e
         if (r < 0)
             return r;
         f->last_us = clock_steady_us();
+        f->bytes += line->text ? (int64_t)strlen(line->text) : 0;
+        if (f->bytes > f->asking.m->options.max_answer_bytes)
+            return err_set(e, ERR_LIMIT, "%s: the answer is longer than the %lld bytes that are allowed", f->head.model,
+                           (long long)f->asking.m->options.max_answer_bytes);
         if (f->ret->first_byte_us < 0)
             f->ret->first_byte_us = f->last_us - f->begun_us;
         more = pass_line(f, line);

@@ -16,7 +16,7 @@
 enum {
     MIB = 1 << 20, LEAST_MIB = 1024, /* without a file, or besides it: an interpreter and its libraries */
     LOOK_MS = 500,                   /* for requests that were cancelled and are not let go */
-    ASK_MS = 5000,
+    ASK_MS = 5000, FIRST_ASK_MS = 10000, /* it has just said that it is ready */
 };
 
 static int64_t adapter_context(const struct instance *i)
@@ -105,7 +105,7 @@ static int adapter_probe(struct instance *i, struct model **ret, struct err *e)
     const struct adapter_hello *h = adapter_said_hello(i->adapter);
     int r = check_hello(i, h, e);
     if (r == 0)
-        r = adapter_ping(i->adapter, i->manager->options.limits.probe_ms, e);
+        r = adapter_ping(i->adapter, FIRST_ASK_MS, e);
     if (r < 0)
         return r;
     i->context = i->entry.context ? i->entry.context : h->context;

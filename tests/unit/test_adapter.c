@@ -466,6 +466,19 @@ static void other_programs_are_answered_in_openais_form(void **state)
     assert_non_null(strstr(refusal.data, "cannot call tools"));
 }
 
+static void an_answer_without_end_to_another_program_is_broken_off(void **state)
+{
+    struct fixture *f = *state;
+    STR_LOCAL(out);
+    STR_LOCAL(refusal);
+    struct forward_result r;
+    f->options.max_answer_bytes = 100000;
+    check_ok(start(f, "", ANSWER("    while True:\n" "        say(type='text', id=q['id'], text='on and ')\n")), &f->e);
+    check_err(forward(f, "/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", &r, &out, &refusal), ERR_LIMIT, &f->e,
+              "100000 bytes that are allowed");
+    assert_true(starts_with(out.data, "data: {"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -495,6 +508,7 @@ int main(void)
         TEST(there_is_no_network_and_the_model_cannot_be_written),
         TEST(memory_is_bounded_and_the_limit_named),
         TEST(other_programs_are_answered_in_openais_form),
+        TEST(an_answer_without_end_to_another_program_is_broken_off),
     };
     return cmocka_run_group_tests(tests, NULL, adapter_sandbox_close);
 }
