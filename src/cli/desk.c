@@ -99,7 +99,7 @@ int desk_do(struct session *s, const struct office_verb *v, const void *wish, vo
 
 struct watching {
     struct session *session;
-    const struct team_watcher *watcher;
+    const struct desk_watcher *watcher;
     struct office_ended *ret;
     struct sse_reader reader;
     bool ended;
@@ -108,14 +108,15 @@ struct watching {
 
 static void read_pulse(struct watching *w, struct arena *a, const struct sse_event *event, const json_t *value)
 {
+    const struct team_watcher *team = &w->watcher->team;
     struct office_pulse p;
     if (record_read(&office_pulse_record, a, value, &p, NULL) < 0)
         return;
     const struct pulse pulse = { p.project, p.ticket, p.role, p.step, p.attempt };
     if (streq(event->type, "text"))
-        w->watcher->text(&pulse, p.text, strlen(p.text), w->watcher->ctx);
+        team->text(&pulse, p.text, strlen(p.text), team->ctx);
     else if (streq(event->type, "moved"))
-        w->watcher->moved(&pulse, p.begun, w->watcher->ctx);
+        team->moved(&pulse, p.begun, team->ctx);
 }
 
 static bool on_event(const struct sse_event *event, void *ctx)
@@ -127,6 +128,8 @@ static bool on_event(const struct sse_event *event, void *ctx)
         return true;
     if (streq(event->type, "ended"))
         w->ended = record_read(&office_ended_record, &w->session->in->arena, value, w->ret, &w->err) == 0;
+    else if (streq(event->type, "joined"))
+        w->watcher->joined(w->watcher->ctx);
     else if (streq(event->type, "failed"))
         w->ended = server_error(value, 0, &w->err) < 0;
     else
@@ -140,7 +143,7 @@ static bool on_body(const char *bytes, size_t len, void *ctx)
     return sse_feed(&w->reader, bytes, len) == SSE_MORE;
 }
 
-static int sit_there(struct session *s, const struct office_sitting *wish, const struct team_watcher *watcher,
+static int sit_there(struct session *s, const struct office_sitting *wish, const struct desk_watcher *watcher,
                      struct office_ended *ret, struct err *e)
 {
     struct watching w = { .session = s, .watcher = watcher, .ret = ret };
@@ -162,22 +165,24 @@ static int sit_there(struct session *s, const struct office_sitting *wish, const
 
 /* ---- a sitting here ---- */
 
-static int sit_here(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+static int sit_here(struct session *s, const struct office_sitting *w, const struct desk_watcher *watcher, struct office_ended *ret,
                     struct err *e)
 {
     struct office_seat *seat;
     struct office_caller c = caller_of(s);
     int r = session_office(s, e);
     if (r == 0)
-        r = office_sit(s->office, w, &c, watcher, &seat, e);
+        r = office_sit(s->office, w, &c, &watcher->team, &seat, e);
     if (r < 0)
         return r;
+    if (office_joined(seat))
+        watcher->joined(watcher->ctx);
     while (!office_wait(seat, LOOK_MS) && !atomic_load(&session_interrupted))
         ;
     return office_leave(seat, &s->in->arena, ret, e);
 }
 
-int desk_sit(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+int desk_sit(struct session *s, const struct office_sitting *w, const struct desk_watcher *watcher, struct office_ended *ret,
              struct err *e)
 {
     return s->server ? sit_there(s, w, watcher, ret, e) : sit_here(s, w, watcher, ret, e);

@@ -12,9 +12,14 @@ void desk_warn_settings(struct session *s);
 /* The answer's texts live in the invocation's arena. */
 int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e);
 
+struct desk_watcher {
+    struct team_watcher team;
+    void (*joined)(void *ctx); /* others are at it already */
+    void *ctx;
+};
 /* A sitting until its end, or until the person interrupts it (TEAM_STOPPED).  The watcher is called
  * from other threads.  ERR_UNAVAILABLE: the server has ended meanwhile; session_open_again. */
-int desk_sit(struct session *s, const struct office_sitting *w, const struct team_watcher *watcher, struct office_ended *ret,
+int desk_sit(struct session *s, const struct office_sitting *w, const struct desk_watcher *watcher, struct office_ended *ret,
              struct err *e);
 
 #endif

@@ -50,6 +50,7 @@ struct progress {
     pthread_cond_t wake;  /* stop */
     struct stream streams[MAX_STREAMS];
     bool stop, keep;
+    char said[200];      /* by progress_say, not yet shown */
 };
 
 /* ---- from the workers ---- */
@@ -140,10 +141,10 @@ static void print_json(struct progress *p, struct arena *a, const struct event *
     fflush(p->session->in->out);
 }
 
-static void print_plain(struct progress *p, const struct event *ev, const char *sentence)
+static void print_plain(struct progress *p, int64_t time_ms, const char *sentence)
 {
     STR_LOCAL(line);
-    live_duration(p->before_ms + (ev->time_ms > p->begun_ms ? ev->time_ms - p->begun_ms : 0), &line);
+    live_duration(p->before_ms + (time_ms > p->begun_ms ? time_ms - p->begun_ms : 0), &line);
     str_addf(&line, "  %s\n", sentence);
     if (p->live) {
         STR_LOCAL(fitted);
@@ -155,6 +156,24 @@ static void print_plain(struct progress *p, const struct event *ev, const char *
         fputs(line.data, p->session->in->out);
         fflush(p->session->in->out);
     }
+}
+
+static void show_said(struct progress *p)
+{
+    char said[sizeof p->said];
+    pthread_mutex_lock(&p->lock);
+    memcpy(said, p->said, sizeof said);
+    p->said[0] = '\0';
+    pthread_mutex_unlock(&p->lock);
+    if (*said && p->style != PROGRESS_JSON)
+        print_plain(p, clock_wall_ms(), said);
+}
+
+void progress_say(struct progress *p, const char *line)
+{
+    pthread_mutex_lock(&p->lock);
+    snprintf(p->said, sizeof p->said, "%s", line);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* On a terminal only what a person would miss stays as a line. */
@@ -186,7 +205,7 @@ static void show_events(struct progress *p)
             }
             const char *sentence = event_sentence(p->session->store, &a, &events[i], false);
             if (sentence && (!p->live || stays(&events[i])))
-                print_plain(p, &events[i], sentence);
+                print_plain(p, events[i].time_ms, sentence);
         }
         if (count < 200)
             return;
@@ -334,6 +353,7 @@ static void *run(void *ctx)
         p->live = live_open(&p->session->term);
     for (bool stop = false; !stop;) {
         show_events(p);
+        show_said(p);
         if (p->live)
             draw(p, false);
         stop = wait_a_moment(p);

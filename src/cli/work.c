@@ -282,6 +282,12 @@ static int tell_programs(struct work *w, const char *project, const char *end, s
     return option_given(w->session.in, "json") ? summary_print_json(&w->session, project, end, e) : 0;
 }
 
+static void say_joined(void *work)
+{
+    struct work *w = work;
+    progress_say(w->progress, "others are at it already; it is stopped when the last who looks has left");
+}
+
 /* Until a gate or the end, wherever that is: when the server that has the home ends, whoever has it
  * next goes on, and that may be this process. */
 static int sit(struct work *w, const char *project, int64_t after_seq, bool goes_on, enum team_end *ret, struct err *e)
@@ -290,7 +296,7 @@ static int sit(struct work *w, const char *project, int64_t after_seq, bool goes
     const char *drift = option_value(s->in, "drift"), *record = option_value(s->in, "record");
     struct office_sitting wish = { .project = project, .models = w->models, .goes_on = goes_on,
                                    .drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN, .record = record ? record : "" };
-    struct team_watcher watcher = progress_watcher(w->progress);
+    struct desk_watcher watcher = { progress_watcher(w->progress), say_joined, w };
     struct office_ended ended = { .end = TEAM_STOPPED, .notes = "" };
     int r = s->server ? 0 : session_office(s, e);
     if (r == 0 && !s->server)

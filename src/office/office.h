@@ -72,6 +72,8 @@ struct office_seat; /* somebody's hold on a sitting */
  * called from workers, from now until office_leave has returned; it must not wait. */
 int office_sit(struct office *o, const struct office_sitting *w, const struct office_caller *c, const struct team_watcher *watcher,
                struct office_seat **ret, struct err *e);
+/* Whether it was under way already. */
+bool office_joined(const struct office_seat *s);
 /* Waits for at most so long; true: it has ended. */
 bool office_wait(struct office_seat *s, int64_t ms);
 /* Gives the seat up.  A sitting that nobody looks at any more is stopped first.  An error is what

@@ -218,6 +218,11 @@ int office_sit(struct office *o, const struct office_sitting *w, const struct of
     return 0;
 }
 
+bool office_joined(const struct office_seat *seat)
+{
+    return seat->joined_late;
+}
+
 bool office_wait(struct office_seat *seat, int64_t ms)
 {
     struct sitting_at *s = seat->sitting;

@@ -144,11 +144,12 @@ static void watch(struct http_exchange *x, struct outbox *o, struct office_seat 
     struct office_ended ended;
     struct http_stream *stream = http_stream_begin(x, 200, "text/event-stream");
     bool over = false;
-    for (int r = 0; r == 0 && !over && !atomic_load(x->cancel);) {
+    int r = office_joined(seat) ? http_stream_event(stream, "joined", "{}", 2, NULL) : 0;
+    for (; r == 0 && !over && !atomic_load(x->cancel);) {
         over = office_wait(seat, LOOK_MS);
         r = send_all(o, stream, NULL);
     }
-    int r = office_leave(seat, x->arena, &ended, &why);
+    r = office_leave(seat, x->arena, &ended, &why);
     if (!over)
         return; /* nobody is told: the client left, or looks for another server */
     send_all(o, stream, NULL);

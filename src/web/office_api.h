@@ -2,6 +2,7 @@
  *
  *     POST /tandem/projects/{verb}   {"person", "settings", "api_key", "wish": {...}} -> the answer
  *     POST /tandem/sittings          the same; a stream of server-sent events:
+ *         joined  {}: others were at it already
  *         moved   {"project", "ticket", "role", "step", "attempt", "begun"}
  *         text    the same with "text", a piece of an answer or of a test run's output
  *         ended   how the sitting ended
