@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "cli/hosting.h"
+#include "cli/server.h"
 #include "http/server.h"
 #include "os/runtime.h"
 #include "web/call_log.h"
@@ -23,12 +24,9 @@ static const struct option options[] = {
 struct serving {
     struct session session;
     struct http_server *server;
-    struct gateway gateway;
     struct health health;
-    struct call_log *log;
-    struct keyring *keys;
-    struct hosting_tables own;
-    struct http_table tables[2 + HOSTING_TABLES];
+    struct hosting_parts parts;
+    struct http_table tables[HOSTING_TABLES + 1];
     const char *socket;
     char address[80]; /* "127.0.0.1:8799"; "": none */
     bool is_open;     /* to other machines */
@@ -38,7 +36,7 @@ static void on_call(const struct gateway_call *c, void *ctx)
 {
     struct serving *s = ctx;
     health_note(&s->health, c);
-    call_log_add(s->log, c);
+    call_log_add(s->parts.log, c);
 }
 
 static bool is_loopback(const char *host)
@@ -66,7 +64,7 @@ static int open_tcp(struct serving *s, const char *where, struct err *e)
         host++;
     }
     s->is_open = !is_loopback(host);
-    if (s->is_open && !keyring_count(s->keys))
+    if (s->is_open && !keyring_count(s->parts.keys))
         return err_set(e, ERR_USAGE, "%s is not this machine alone, and there is no key yet, without which anybody could ask: "
                                      "`tandem key add NAME` makes one; or listen on 127.0.0.1", host);
     int r = http_server_listen_tcp(s->server, host, (int)port, &bound, e);
@@ -91,15 +89,16 @@ static void limits_from_settings(const struct settings *set, struct http_limits 
     l->bodies = (size_t)set->http_bodies_mib << 20;
 }
 
-static void fill_tables(struct serving *s)
+static int fill_tables(struct serving *s, struct err *e)
 {
-    struct manager *m = s->session.manager;
-    s->gateway = (struct gateway){ .manager = m, .store = s->session.store, .keys = s->keys, .on_call = on_call, .ctx = s,
-                                   .wait_ms = s->session.in->settings.queue_wait_s * 1000 };
-    s->health.keys = s->keys;
-    s->tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &s->gateway, gateway_allow };
-    s->tables[1] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, health_allow };
-    hosting_fill(&s->session, s->keys, &s->own, s->tables + 2);
+    int r = hosting_parts_open(&s->parts, &s->session, s->tables, e);
+    if (r < 0)
+        return r;
+    s->parts.gateway.on_call = on_call; /* ... and in the figures */
+    s->parts.gateway.ctx = s;
+    s->health.keys = s->parts.keys;
+    s->tables[HOSTING_TABLES] = (struct http_table){ health_routes, health_route_count, HTTP_ERRORS_TEXT, &s->health, health_allow };
+    return 0;
 }
 
 static int start(struct serving *s, struct err *e)
@@ -108,14 +107,11 @@ static int start(struct serving *s, struct err *e)
     const char *dir;
     const struct settings *set = &in->settings;
     struct http_limits limits;
-    int r = keyring_new(&s->keys, s->session.store, set->keyless_local, e);
-    if (r == 0)
-        r = call_log_new(&s->log, s->session.store, s->keys, e);
+    int r = fill_tables(s, e);
     if (r < 0)
         return r;
-    fill_tables(s);
     limits_from_settings(set, &limits);
-    struct http_options o = { .tables = s->tables, .table_count = 2 + HOSTING_TABLES, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
+    struct http_options o = { .tables = s->tables, .table_count = HOSTING_TABLES + 1, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
     r = http_server_new(&o, &s->server, e);
     if (r == 0)
         r = runtime_dir(&in->arena, s->session.home, true, &dir, e);
@@ -142,12 +138,31 @@ static void say_where(const struct serving *s)
     fflush(out);
 }
 
+/* A command that works on the home lets others in, but it ends; who serves is there for longer, and
+ * waits for that.  Two servers on one home are a mistake. */
+static int open_when_free(struct session *s, struct invocation *in, struct err *e)
+{
+    bool told = false;
+    int r = session_open_or_ask(s, in, e);
+    while (r == 0 && s->server && !atomic_load(&session_interrupted)) {
+        if (server_is_for_good(s))
+            return err_set(e, ERR_BUSY, "a server runs on %s already, on %s", s->home, s->server);
+        if (!told)
+            fprintf(in->out, "A command works on %s; serving begins when it has ended.\n", s->home);
+        fflush(in->out);
+        told = true;
+        usleep(LOOK_US);
+        r = session_open_again(s, e);
+    }
+    return r == 0 && s->server ? err_set(e, ERR_CANCELLED, "stopped") : r;
+}
+
 static int run(struct invocation *in, struct err *e)
 {
     struct serving s = { .server = NULL };
     struct manager *manager;
-    int r = session_open(&s.session, in, e);
     session_catch_signals();
+    int r = open_when_free(&s.session, in, e);
     if (r == 0)
         r = session_office(&s.session, e);
     if (r == 0)
@@ -162,8 +177,7 @@ static int run(struct invocation *in, struct err *e)
     if (s.server)
         http_server_stop(s.server, GRACE_MS);
     http_server_free(s.server);
-    call_log_free(s.log);
-    keyring_free(s.keys);
+    hosting_parts_close(&s.parts);
     health_release(&s.health);
     session_close(&s.session);
     return r;

@@ -12,7 +12,7 @@ enum { GRACE_MS = 200 };
 
 struct hosting {
     struct http_server *server;
-    struct hosting_tables contexts;
+    struct hosting_parts parts;
     struct http_table tables[HOSTING_TABLES];
 };
 
@@ -25,19 +25,44 @@ static int allow_owner(struct http_exchange *x, void *ctx, struct err *e)
     return 403;
 }
 
-void hosting_fill(struct session *s, struct keyring *keys, struct hosting_tables *t, struct http_table *tables)
+static void on_call(const struct gateway_call *c, void *ctx)
 {
-    t->home = (struct home_api){ .office = s->office, .store = s->store, .keys = keys, .vectors_kept = s->in->settings.vectors_kept };
-    t->office = (struct office_api){ s->office, &s->in->settings };
-    tables[0] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &t->home, allow_owner };
-    tables[1] = (struct http_table){ office_routes, office_route_count, HTTP_ERRORS_JSON, &t->office, allow_owner };
+    const struct hosting_parts *p = ctx;
+    call_log_add(p->log, c);
+}
+
+int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_table *tables, struct err *e)
+{
+    const struct settings *set = &s->in->settings;
+    *p = (struct hosting_parts){ .keys = NULL };
+    int r = keyring_new(&p->keys, s->store, set->keyless_local, e);
+    if (r == 0)
+        r = call_log_new(&p->log, s->store, p->keys, e);
+    if (r < 0)
+        return r;
+    p->gateway = (struct gateway){ .office = s->office, .store = s->store, .keys = p->keys, .on_call = on_call, .ctx = p,
+                                   .wait_ms = set->queue_wait_s * 1000 };
+    p->home = (struct home_api){ .office = s->office, .store = s->store, .keys = p->keys, .vectors_kept = set->vectors_kept };
+    p->office = (struct office_api){ s->office, set };
+    tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &p->gateway, gateway_allow };
+    tables[1] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &p->home, allow_owner };
+    tables[2] = (struct http_table){ office_routes, office_route_count, HTTP_ERRORS_JSON, &p->office, allow_owner };
+    return 0;
+}
+
+void hosting_parts_close(struct hosting_parts *p)
+{
+    call_log_free(p->log);
+    keyring_free(p->keys);
 }
 
 static int open_socket(struct session *s, struct hosting *h, struct err *e)
 {
     const char *dir;
     struct http_options o = { .tables = h->tables, .table_count = HOSTING_TABLES };
-    int r = http_server_new(&o, &h->server, e);
+    int r = hosting_parts_open(&h->parts, s, h->tables, e);
+    if (r == 0)
+        r = http_server_new(&o, &h->server, e);
     if (r == 0)
         r = runtime_dir(&s->in->arena, s->home, true, &dir, e);
     if (r == 0)
@@ -51,7 +76,6 @@ void session_host(struct session *s)
     if (s->hosting || !s->office)
         return;
     struct hosting *h = xcalloc(1, sizeof *h);
-    hosting_fill(s, NULL, &h->contexts, h->tables);
     if (open_socket(s, h, &e) < 0) {
         log_info("nobody else can speak to this home while this command works: %s", e.text);
         hosting_close(h);
@@ -67,5 +91,6 @@ void hosting_close(struct hosting *h)
     if (h->server)
         http_server_stop(h->server, GRACE_MS);
     http_server_free(h->server);
+    hosting_parts_close(&h->parts);
     free(h);
 }

@@ -6,18 +6,24 @@
 
 #include "cli/session.h"
 #include "http/server.h"
+#include "web/call_log.h"
+#include "web/gateway.h"
 #include "web/home_api.h"
 #include "web/office_api.h"
 
-/* The tables that every process with a home serves on its socket, and their contexts. */
-enum { HOSTING_TABLES = 2 };
-struct hosting_tables {
+/* What every process with a home serves on its socket: models, the home's entries, projects. */
+enum { HOSTING_TABLES = 3 };
+struct hosting_parts {
+    struct keyring *keys;
+    struct call_log *log;
+    struct gateway gateway;
     struct home_api home;
     struct office_api office;
 };
-/* For a session with an office; fills HOSTING_TABLES of them.  `keys`: of the door for other programs;
- * NULL where there is none. */
-void hosting_fill(struct session *s, struct keyring *keys, struct hosting_tables *t, struct http_table *tables);
+/* For a session with an office; fills HOSTING_TABLES of them.  Calls of the gateway are in the log
+ * then.  Close it in any case, after the server. */
+int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_table *tables, struct err *e);
+void hosting_parts_close(struct hosting_parts *p);
 
 struct hosting;
 /* Opens the home's socket, for a session that has taken the lock; once.  Where that cannot be done,

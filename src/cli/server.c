@@ -11,20 +11,30 @@
 
 enum { CONNECT_MS = 2000, MAX_ANSWER = 16 << 20 };
 
+static bool answers(struct session *s, const char *path)
+{
+    STR_LOCAL(body);
+    struct http_result h;
+    struct http_request q = { .method = "GET", .url = arena_printf(&s->in->arena, "http://localhost%s", path), .unix_socket = s->server,
+                              .connect_ms = CONNECT_MS, .total_ms = CONNECT_MS };
+    return access(s->server, F_OK) == 0 && http_ask(&q, &h, &body, NULL) == 0 && h.status == 200;
+}
+
 bool server_runs(struct session *s)
 {
     const char *dir;
     if (runtime_dir(&s->in->arena, s->home, false, &dir, NULL) < 0)
         return false;
     s->server = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
-    STR_LOCAL(body);
-    struct http_result h;
-    struct http_request q = { .method = "GET", .url = "http://localhost/tandem/settings", .unix_socket = s->server, .connect_ms = CONNECT_MS,
-                              .total_ms = CONNECT_MS };
-    if (access(s->server, F_OK) == 0 && http_ask(&q, &h, &body, NULL) == 0 && h.status == 200)
+    if (answers(s, "/tandem/settings"))
         return true;
     s->server = NULL;
     return false;
+}
+
+bool server_is_for_good(struct session *s)
+{
+    return answers(s, "/healthz");
 }
 
 /* Without a word of ours: what http/server.h makes of errors, backwards. */

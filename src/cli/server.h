@@ -9,8 +9,11 @@
 
 #include <jansson.h>
 
-/* Whether a server runs on the home; sets s->server then. */
+/* Whether somebody serves the home on its socket; sets s->server then. */
 bool server_runs(struct session *s);
+
+/* Whether it is `tandem serve`, and not a command that lets others in while it works. */
+bool server_is_for_good(struct session *s);
 
 /* One request to the server; `body` may be NULL, its reference is taken over.  Waits as long as it takes, unless
  * the person interrupts.  An error answer becomes an error with the server's sentence. */

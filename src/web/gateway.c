@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "http/sse.h"
 #include "model/forward.h"
+#include "model/manager.h"
 #include "model/registry.h"
 #include "web/completion.h"
 
@@ -223,7 +224,10 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
 {
     json_t *body;
     const char *name = "";
+    struct manager *manager;
     int r = read_body(x, &body, &name, e);
+    if (r == 0)
+        r = office_manager(g->office, false, &manager, e);
     if (r == 0)
         r = keyring_begin(g->keys, x, name, e);
     if (r < 0)
@@ -239,7 +243,7 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
         ask_for_a_stream(&p, body);
         sse_init(&p.events, MAX_EVENT, on_event, &p);
     }
-    struct model *model = manager_model(g->manager, name, 0);
+    struct model *model = manager_model(manager, name, 0);
     r = finish(&p, model_forward(model, &q, &result, &refusal, e), &result, &refusal, e);
     tell(g, &p, &result);
     model_free(model);

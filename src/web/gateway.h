@@ -11,7 +11,7 @@
 #define TANDEM_WEB_GATEWAY_H
 
 #include "http/server.h"
-#include "model/manager.h"
+#include "office/office.h"
 #include "web/keyring.h"
 
 /* One call, when it has ended. */
@@ -28,7 +28,7 @@ struct gateway_call {
 };
 
 struct gateway {
-    struct manager *manager;
+    struct office *office;
     struct store *store;
     struct keyring *keys;
     int64_t wait_ms;      /* for a slot; 0: as long as it takes */

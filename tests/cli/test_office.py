@@ -206,6 +206,21 @@ class BesideEachOther(Beside):
         self.assertIn("2 of 2 done", self.end(second))
         self.assertIn("Everything holds", self.good("verify"))
 
+    def test_who_serves_waits_for_a_command_at_work(self):
+        fake, gate = self.held()
+        (self.room / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}'}}\n"
+                                               "models:\n- {id: m, backend: b, name: pm}\n")
+        self.good("model", "import", "models.yaml")
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        self.assertIn("no answer to this", self.good("model", "ask", "m", "say hello"))  # through the run's own socket
+        server = self.start("serve", "--listen", "none")
+        self.assertIn("serving begins when it has ended", server.stdout.readline())
+        gate.open.set()
+        self.end(run)
+        self.assertIn("Tandem serves", server.stdout.readline())
+        self.stop(server)
+
     def test_commands_one_after_the_other_wait_for_each_other(self):
         """None of them is turned away, whoever has the home for a moment."""
         self.good("run", CRASH / "spec.md", "--yes", *REPLAY)

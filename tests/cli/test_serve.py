@@ -65,7 +65,7 @@ class Serve(serving.Serving):
         self.assertIn("model.asked", self.good("log", "--all"))
 
     def test_a_second_server_on_the_home_is_refused(self):
-        self.refused(1, "locked", "serve", "--listen", "none")
+        self.refused(1, "a server runs on", "serve", "--listen", "none")
 
 
 if __name__ == "__main__":
