@@ -82,7 +82,14 @@ static const char *exam_text(struct session *s, const struct model_entry *m)
     struct exam_card c;
     if (exam_load(s->store, &s->in->arena, m->id, m->version, &c, NULL) < 0)
         return "-";
-    return arena_printf(&s->in->arena, "%lld/%lld/%lld %%", (long long)c.files, (long long)c.blocks, (long long)c.schema);
+    const int64_t shares[] = { c.files, c.blocks, c.schema };
+    STR_LOCAL(text);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (shares[i] == EXAM_UNKNOWN)
+            str_addf(&text, "%s?", i ? "/" : "");
+        else
+            str_addf(&text, "%s%lld", i ? "/" : "", (long long)shares[i]);
+    return arena_printf(&s->in->arena, "%s %%", text.data);
 }
 
 static int print_models(struct session *s, const struct registry *r)
