@@ -1,5 +1,6 @@
 """What a real llama-server need not read again when Tandem chooses its slots."""
 import concurrent.futures
+import json
 
 import managed
 import peers
@@ -22,8 +23,11 @@ class Prefixes(managed.Managed):
         return self.serve()
 
     def work(self, server, **more):
+        self.usages = []
+
         def ask(role, messages, max_tokens):
             answer = self.good_chat(server, role, messages, max_tokens=max_tokens, ignore_eos=True)
+            self.usages.append((answer["usage"]["prompt_tokens"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]))
             return answer["choices"][0]["message"]["content"], answer["usage"]
         hits = talk.work(ask, **more)
         print(f"# cached: {hits.reusable:.3f} of what was known, {hits.prompt:.3f} of all")
@@ -35,6 +39,12 @@ class Prefixes(managed.Managed):
     def test_three_roles_with_one_slot(self):
         """They take each other's slot at every turn."""
         self.assertGreaterEqual(self.work(self.serve_model("slots=1")).reusable, 0.9)
+        self.wait_until(lambda: len(self.logged()) == len(self.usages), what="calls are missing in the log")
+        self.assertEqual(sorted(self.logged()), sorted(self.usages))
+
+    def logged(self):
+        lines = [json.loads(line) for line in self.good("model", "log", "--json", "--limit", 100).splitlines()]
+        return [(call["prompt_tokens"], call["cached_tokens"]) for call in lines if "sums" not in call]
 
     def test_three_roles_whose_server_keeps_them_in_memory(self):
         self.assertGreaterEqual(self.work(self.serve_model("slots=1", "cache_mib=512")).reusable, 0.9)

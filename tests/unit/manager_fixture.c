@@ -101,6 +101,12 @@ void wait_for(struct fixture *f, const char *model, enum life life)
         fail_msg("%s is %s, not %s: %s", model, life_names[look(f, model).life], life_names[life], look(f, model).why);
 }
 
+void unload(struct fixture *f, const char *model)
+{
+    check_ok(manager_unload(f->manager, model, &f->e), &f->e);
+    wait_for(f, model, LIFE_STOPPED);
+}
+
 void wait_for_end(pid_t pid)
 {
     for (int i = 0; i < 500 && kill(pid, 0) == 0; i++)

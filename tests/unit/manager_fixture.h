@@ -50,6 +50,8 @@ int asking_end(struct asking *a);
 /* The instance of a model that is not retired. */
 struct manager_instance look(struct fixture *f, const char *model);
 void wait_for(struct fixture *f, const char *model, enum life life);
+/* And waits until it has left. */
+void unload(struct fixture *f, const char *model);
 /* Until a process is gone. */
 void wait_for_end(pid_t pid);
 

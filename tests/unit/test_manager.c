@@ -116,8 +116,7 @@ static void not_below_what_a_role_needs_and_then_with_fewer_layers_on_the_gpu(vo
     assert_non_null(ask(f, "m"));
     assert_int_equal(look(f, "m").context, 32768);
     fake_script(&f->fake, "life:\n- {most_context: 9000}\n");
-    check_ok(manager_unload(f->manager, "m", &f->e), &f->e);
-    wait_for(f, "m", LIFE_STOPPED);
+    unload(f, "m");
     assert_null(ask(f, "m"));
     assert_non_null(strstr(f->e.text, "there is not enough memory"));
 }

@@ -62,12 +62,10 @@ static void a_context_that_was_halved_is_tried_again_when_a_role_needs_more(void
     assert_non_null(ask(f, "m"));
     assert_int_equal(look(f, "m").context, 8192);
     fake_script(&f->fake, "");
-    check_ok(manager_unload(f->manager, "m", &f->e), &f->e);
-    wait_for(f, "m", LIFE_STOPPED);
+    unload(f, "m");
     assert_non_null(ask(f, "m"));
     assert_int_equal(look(f, "m").context, 8192); /* it was enough, and failing costs time */
-    check_ok(manager_unload(f->manager, "m", &f->e), &f->e);
-    wait_for(f, "m", LIFE_STOPPED);
+    unload(f, "m");
     change(f, "routes:\n- {id: developer, primary: m, min_context: 20000}\n");
     assert_non_null(ask(f, "m"));
     assert_int_equal(look(f, "m").context, 32768);

@@ -80,8 +80,7 @@ static void a_model_that_left_and_came_back_remembers(void **state)
     set_up_one_slot(f, ", slots: 2, cache_mib: 100");
     talk(f, "a");
     talk(f, "b");
-    check_ok(manager_unload(f->manager, "m", &f->e), &f->e);
-    wait_for(f, "m", LIFE_STOPPED);
+    unload(f, "m");
     assert_int_equal(files(f), 2);
     talk(f, "b");
     talk(f, "a");
@@ -107,8 +106,7 @@ static void files_of_another_context_do_not_fit(void **state)
     struct fixture *f = *state;
     set_up_one_slot(f, "");
     talk(f, "a");
-    check_ok(manager_unload(f->manager, "m", &f->e), &f->e);
-    wait_for(f, "m", LIFE_STOPPED);
+    unload(f, "m");
     entries(f, "models:\n- {id: m, file: " DIGEST ", memory_mib: 400, context: 2048}\n");
     check_ok(manager_reload(f->manager, &f->e), &f->e);
     talk(f, "a");
