@@ -239,6 +239,7 @@ int adapter_start(struct adapter **ret, const struct adapter_options *o, struct 
     a->options = *o;
     a->options.folder = arena_strdup(&a->arena, o->folder);
     a->options.file = arena_strdup(&a->arena, o->file);
+    a->options.called = o->called ? arena_strdup(&a->arena, o->called) : NULL;
     copy_texts(&a->arena, &a->options.arguments);
     copy_texts(&a->arena, &a->options.environment);
     str_init(&a->partial);
@@ -301,6 +302,11 @@ int adapter_await(struct adapter *a, int64_t wait_ms, bool *ret_ready, struct er
 const struct adapter_hello *adapter_said_hello(const struct adapter *a)
 {
     return &a->hello;
+}
+
+const char *adapter_called(const struct adapter *a)
+{
+    return a->options.called ? a->options.called : a->hello.name;
 }
 
 void adapter_stop(struct adapter *a, int64_t grace_ms, bool *ret_orderly)

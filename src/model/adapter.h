@@ -27,6 +27,7 @@ struct adapter_options {
     struct sandbox *sandbox;  /* borrowed */
     const char *folder;       /* with the program "adapter" in it; copied */
     const char *file;         /* of the model, seen as ADAPTER_MODEL_SEEN; "": none */
+    const char *called;       /* the model, in its answers; NULL: as the adapter calls itself */
     struct texts arguments;   /* of the program */
     struct texts environment; /* more of it: "NAME=value" */
     int64_t memory_mib;       /* of all it starts together */
@@ -51,6 +52,8 @@ void adapter_free(struct adapter *a);
 int adapter_await(struct adapter *a, int64_t wait_ms, bool *ret_ready, struct err *e);
 /* Once it is ready; belongs to the adapter. */
 const struct adapter_hello *adapter_said_hello(const struct adapter *a);
+/* What its answers call the model; as above. */
+const char *adapter_called(const struct adapter *a);
 /* Whether it can be asked; ends it when a cancelled request has not been acknowledged in time. */
 bool adapter_lives(struct adapter *a);
 /* Why it does not live any more, with its last words. */

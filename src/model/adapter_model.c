@@ -43,7 +43,7 @@ static int adapter_describe(struct model *model, const atomic_bool *cancel, cons
 {
     struct adapter_backed *m = (struct adapter_backed *)model;
     (void)cancel, (void)e;
-    *ret_name = name_of(m);
+    *ret_name = adapter_called(m->adapter);
     *ret_context_tokens = adapter_said_hello(m->adapter)->context;
     return 0;
 }
@@ -220,7 +220,7 @@ static int adapter_chat(struct model *model, const struct chat_request *q, struc
     if (!can(m, "chat"))
         return err_set(e, ERR_SETUP, "%s answers no chats; choose another model for that", name_of(m));
     chat_wish_of(&a, q, &c.asking.wish);
-    chunk_head_init(&c.head, name_of(m));
+    chunk_head_init(&c.head, adapter_called(m->adapter));
     snprintf(answer->model, sizeof answer->model, "%s", c.head.model);
     for (;;) { /* ends with the retries or the patience */
         int r = chat_once(&c, e);
@@ -338,7 +338,7 @@ static int adapter_embed(struct model *model, const struct embed_request *q, str
     int64_t retries = 0;
     if (!can(m, "embed"))
         return err_set(e, ERR_SETUP, "%s makes no vectors; choose another model for that", name_of(m));
-    snprintf(v->model, sizeof v->model, "%s", name_of(m));
+    snprintf(v->model, sizeof v->model, "%s", adapter_called(m->adapter));
     while (b.first < q->count) { /* ends with the retries */
         b.asking.texts = q->texts + b.first;
         b.asking.text_count = batch_size(&b);
@@ -476,14 +476,14 @@ static int adapter_forward(struct model *model, const struct forward_request *q,
     struct err fault = { 0 };
     int r;
     int64_t begun = clock_steady_us();
-    chunk_head_init(&f.head, name_of(m));
+    chunk_head_init(&f.head, adapter_called(m->adapter));
     if (streq(q->path, "/chat/completions"))
         r = forward_chat(&f, &fault);
     else if (streq(q->path, "/embeddings"))
         r = forward_embed(&f, &fault);
     else
         r = err_set(&fault, ERR_INVALID, "%s continues no texts; ask it as a chat (/v1/chat/completions)", name_of(m));
-    snprintf(ret->model, sizeof ret->model, "%s", name_of(m));
+    snprintf(ret->model, sizeof ret->model, "%s", f.head.model);
     ret->total_us = clock_steady_us() - begun;
     ret->status = 200;
     if (r == 0 || ret->first_byte_us >= 0 || (r != ERR_INVALID && r != ERR_LIMIT && r != ERR_SETUP))

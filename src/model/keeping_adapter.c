@@ -67,7 +67,7 @@ static int adapter_spawn(struct instance *i, struct err *e)
     struct adapter_options o = {
         .folder = adapter_shelf_path(&a, m->options.models_dir, i->backend.program),
         .file = *i->entry.file ? shelf_path(&a, m->options.models_dir, i->entry.file) : "",
-        .arguments = i->entry.arguments, .environment = i->backend.environment, .memory_mib = i->ram_mib,
+        .called = i->entry.id, .arguments = i->entry.arguments, .environment = i->backend.environment, .memory_mib = i->ram_mib,
         .context = i->entry.context, .slots = i->entry.slots, .on_news = on_news, .ctx = i,
     };
     if (!o.folder)

@@ -1,6 +1,7 @@
 """tandem adapter new, check; adapters taken in, asked, replaced and removed."""
 import json
 import shutil
+import time
 import unittest
 
 import home
@@ -182,6 +183,7 @@ class Served(Serving):
         status, _, text = self.chat()
         answer = json.loads(text)
         self.assertEqual((status, answer["choices"][0]["message"]["content"]), (200, "I am mine, and you said: hi"))
+        self.assertEqual(answer["model"], "toy")
         self.assertEqual(answer["usage"]["completion_tokens"], 7)
         status, headers, text = self.chat(stream=True)
         self.assertEqual(status, 200)
@@ -206,11 +208,13 @@ class Served(Serving):
         program = self.room / "mine" / "adapter"
         program.write_text(program.read_text().replace("I am", "Now I am"))
         self.good("model", "import", "mine", "--id", "toy")
-        for _ in range(200):
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
             status, _, text = self.chat()
             self.assertEqual(status, 200)
             if "Now I am" in text:
                 return
+            time.sleep(0.02)
         self.fail(text)
 
 
