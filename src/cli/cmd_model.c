@@ -170,7 +170,7 @@ static int import(struct session *s, struct err *e)
 
 static int run_import(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open_or_ask, import, e);
+    return session_with(in, session_open_shared, import, e);
 }
 
 static const struct command action_import = {

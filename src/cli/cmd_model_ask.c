@@ -89,7 +89,7 @@ static int ask(struct session *s, struct err *e)
 
 static int run_ask(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open_or_ask, ask, e);
+    return session_with(in, session_open_shared, ask, e);
 }
 
 const struct command action_ask = {
@@ -135,7 +135,7 @@ static int load(struct session *s, struct err *e)
 
 static int run_load(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open_or_ask, load, e);
+    return session_with(in, session_open_shared, load, e);
 }
 
 const struct command action_load = {

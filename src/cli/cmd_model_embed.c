@@ -111,7 +111,7 @@ static int embed(struct session *s, struct err *e)
 
 static int run(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open_or_ask, embed, e);
+    return session_with(in, session_open_shared, embed, e);
 }
 
 const struct command action_embed = {

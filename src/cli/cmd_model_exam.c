@@ -186,7 +186,7 @@ static int exam(struct session *s, struct err *e)
 
 static int run(struct invocation *in, struct err *e)
 {
-    return session_with(in, option_given(in, "show") ? session_look : session_open_or_ask, exam, e);
+    return session_with(in, option_given(in, "show") ? session_look : session_open_shared, exam, e);
 }
 
 const struct command action_exam = {

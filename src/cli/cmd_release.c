@@ -125,7 +125,7 @@ static int release(struct session *s, struct err *e)
 
 static int run(struct invocation *in, struct err *e)
 {
-    return session_with(in, session_open_or_ask, release, e);
+    return session_with(in, session_open_shared, release, e);
 }
 
 const struct command command_release = {

@@ -222,7 +222,7 @@ static int resolve(struct resolving *w, struct err *e)
 static int run(struct invocation *in, struct err *e)
 {
     struct resolving w = { .dir = NULL };
-    int r = session_open_or_ask(&w.session, in, e);
+    int r = session_open_shared(&w.session, in, e);
     if (r == 0)
         r = resolve(&w, e);
     session_close(&w.session);

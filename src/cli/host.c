@@ -35,7 +35,7 @@ bool home_has_routes(struct invocation *in)
     return code == 0 && r.routes.count;
 }
 
-int session_manager(struct session *s, struct err *e)
+static int open_manager(struct session *s, struct err *e)
 {
     const struct settings *set = &s->in->settings;
     struct arena *a = &s->in->arena;
@@ -55,4 +55,18 @@ int session_manager(struct session *s, struct err *e)
     limits_from_settings(set, &o.limits);
     office_model_options(set, &o.chat);
     return manager_open(&s->manager, &o, e);
+}
+
+int session_manager_of(void *session, struct manager **ret, struct err *e)
+{
+    struct session *s = session;
+    int r = open_manager(s, e);
+    *ret = s->manager;
+    return r;
+}
+
+int session_manager(struct session *s, struct err *e)
+{
+    struct manager *same;
+    return s->office ? office_manager(s->office, false, &same, e) : open_manager(s, e);
 }

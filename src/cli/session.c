@@ -6,6 +6,7 @@
 #include "cli/session.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "cli/hosting.h"
 #include "cli/output.h"
@@ -120,6 +121,19 @@ int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
     return r;
 }
 
+int session_open_shared(struct session *s, struct invocation *in, struct err *e)
+{
+    struct err why;
+    int r = session_open_or_ask(s, in, e);
+    if (r < 0 || s->server)
+        return r;
+    if (session_office(s, &why) == 0)
+        session_host(s);
+    else
+        log_info("nobody else can speak to this home while this command works: %s", why.text);
+    return 0;
+}
+
 int session_open_again(struct session *s, struct err *e)
 {
     struct invocation *in = s->in;
@@ -132,17 +146,9 @@ int session_open_again(struct session *s, struct err *e)
 
 /* ---- office ---- */
 
-static int manager_of(void *session, struct manager **ret, struct err *e)
-{
-    struct session *s = session;
-    int r = session_manager(s, e);
-    *ret = s->manager;
-    return r;
-}
-
 int session_office(struct session *s, struct err *e)
 {
-    struct office_options o = { .store = s->store, .home = s->home, .settings = &s->in->settings, .manager = manager_of, .ctx = s };
+    struct office_options o = { .store = s->store, .home = s->home, .settings = &s->in->settings, .manager = session_manager_of, .ctx = s };
     session_catch_signals();
     return s->office ? 0 : office_open(&s->office, &o, e);
 }

@@ -53,6 +53,9 @@ bool home_has_routes(struct invocation *in);
  * it with s->server set.  A process that only passes by is waited for; ERR_BUSY says which one does
  * not go. */
 int session_open_or_ask(struct session *s, struct invocation *in, struct err *e);
+/* The same for a command that may take long: others can speak to the home meanwhile, where there is a
+ * sandbox for projects. */
+int session_open_shared(struct session *s, struct invocation *in, struct err *e);
 /* The same home once more, when the server that had it has ended. */
 int session_open_again(struct session *s, struct err *e);
 /* The office of the home, in this process; once.  Only where s->server is NULL. */
@@ -75,8 +78,9 @@ int session_project(struct session *s, const char *name, const char **ret_id, st
 /* The login name, for what belongs to no project. */
 const char *session_login(struct arena *a);
 
-/* Hosts the models of the home in this process (host.c); once. */
+/* Hosts the models of the home in this process (host.c); once.  The second is for the office. */
 int session_manager(struct session *s, struct err *e);
+int session_manager_of(void *session, struct manager **ret, struct err *e);
 
 /* From now on SIGINT and SIGTERM set session_interrupted; session_office and session_eyes do it. */
 void session_catch_signals(void);

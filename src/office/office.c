@@ -85,8 +85,10 @@ int office_settings(const struct office *o, const struct office_caller *c, struc
     for (size_t i = 0; i < c->settings.count; i++) {
         const char *word = c->settings.items[i], *equals = strchr(word, '=');
         const char *name = arena_strndup(a, word, equals ? (size_t)(equals - word) : strlen(word));
-        if (!equals || !office_setting_travels(name))
-            return err_set(e, ERR_INVALID, "\"%.60s\" is no setting that can be said with a wish", name);
+        if (!equals)
+            return err_set(e, ERR_INVALID, "\"%.60s\": a setting is said as name=value", name);
+        if (!office_setting_travels(name))
+            return err_set(e, ERR_INVALID, "\"%.60s\" is no setting, or one that cannot be said with a wish", name);
         int r = settings_assign(ret, word, e);
         if (r < 0)
             return r;

@@ -1,9 +1,11 @@
 """Projects at work in one process and people in others: run, resume, retry, resolve and release beside a server,
 and beside each other."""
 import contextlib
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -190,6 +192,52 @@ class AtServer(Beside):
         self.assertIn("Everything holds", self.good("verify"))
 
 
+class Socket(http.client.HTTPConnection):
+    """HTTP on a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(self.path)
+
+
+class WrongWishes(Beside):
+    def say(self, path, body):
+        with contextlib.closing(Socket(self.socket)) as c:
+            c.request("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode())
+            answer = c.getresponse()
+            return answer.status, json.loads(answer.read())["error"]
+
+    def test_what_makes_no_sense_is_refused_with_a_reason(self):
+        server = self.start("serve", "--listen", "none")
+        self.socket = server.stdout.readline().split(" on ")[1].split(". Ctrl-C")[0]
+        ann, project = {"person": "Ann"}, {"project": "units"}
+        for path, body, status, code, words in (
+                ("projects/approve", b"{", 400, "invalid", ""),
+                ("projects/approve", {"wish": project}, 400, "invalid", "person"),
+                ("projects/approve", ann, 400, "invalid", "wish"),
+                ("projects/approve", {**ann, "wish": {}}, 400, "invalid", "project"),
+                ("projects/approve", {**ann, "wish": {**project, "now": True}}, 400, "invalid", "now"),
+                ("projects/approve", {**ann, "wish": project}, 404, "not-found", "there is no project \"units\""),
+                ("projects/praise", {**ann, "wish": project}, 404, "not-found", "nobody can \"praise\" a project"),
+                ("projects/create", {**ann, "wish": {"pairs": 1}}, 400, "invalid", "neither an idea nor a specification"),
+                ("projects/create", {**ann, "wish": {"idea": "x", "pairs": 99999}}, 400, "invalid", "pairs"),
+                ("sittings", {**ann, "wish": project}, 404, "not-found", "there is no project"),
+                ("sittings", {**ann, "wish": project, "settings": ["attempts=many"]}, 400, "invalid", "attempts"),
+                ("sittings", {**ann, "wish": project, "settings": ["sandbox=none"]}, 400, "invalid", "cannot be said with a wish"),
+                ("sittings", {**ann, "wish": project, "settings": ["attempts"]}, 400, "invalid", "name=value"),
+                ("sittings", b" " * (2 << 20), 413, "too-large", "")):
+            with self.subTest(path=path, body=body if len(body) < 1000 else "..."):
+                got, error = self.say("/tandem/" + path, body)
+                self.assertEqual((got, error["code"]), (status, code), error)
+                self.assertIn(words, error["message"])
+        self.stop(server)
+
+
 class BesideEachOther(Beside):
     def test_a_command_at_work_lets_others_in_and_leaves_the_home_to_them(self):
         fake, gate = self.held()
@@ -220,6 +268,20 @@ class BesideEachOther(Beside):
         self.end(run)
         self.assertIn("Tandem serves", server.stdout.readline())
         self.stop(server)
+
+    def test_a_question_that_takes_its_time_keeps_nobody_out(self):
+        gate = Gate("Here you are.")
+        self.addCleanup(gate.open.set)
+        fake = self.model(("pm", "slowly", gate))
+        (self.room / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}'}}\n"
+                                               "models:\n- {id: m, backend: b, name: pm, slots: 2}\n")
+        self.good("model", "import", "models.yaml")
+        asking = self.start("model", "ask", "m", "slowly")
+        self.assertTrue(gate.asked.wait(timeout=60))
+        self.assertRegex(self.good("model", "route", "tester", "m"), r"tester +m")
+        self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", *REPLAY))
+        gate.open.set()
+        self.assertEqual(self.end(asking), "Here you are.\n")
 
     def test_commands_one_after_the_other_wait_for_each_other(self):
         """None of them is turned away, whoever has the home for a moment."""
