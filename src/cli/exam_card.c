@@ -44,8 +44,11 @@ static void context_row(const struct session *s, const struct exam_card *c)
         fprintf(s->in->out, "not measured (of %lld tokens)\n", (long long)c->context);
         return;
     }
+    const struct exam_needle *last = c->needles.count ? (const struct exam_needle *)c->needles.items + c->needles.count - 1 : NULL;
+    bool open = last && c->usable_context == last->tokens && c->usable_context < c->context;
     bar(s, c->usable_context, c->context);
-    fprintf(s->in->out, "%lld of %lld tokens\n", (long long)c->usable_context, (long long)c->context);
+    fprintf(s->in->out, "%s%lld of %lld tokens%s\n", open ? "at least " : "", (long long)c->usable_context, (long long)c->context,
+            open ? "; longer prompts were left out" : "");
 }
 
 /* "118 yes yes no" for each length. */

@@ -2,7 +2,7 @@
  *
  * All steps are planned first, with the tokens they will cost, so that after the first ones, which
  * measure the speed, it can be said how long the rest takes, and what does not fit into the time is
- * left out.  The long prompts come last, in the order of their lengths: whatever ends an exam early
+ * left out.  Some questions of each kind come before the others.  The long prompts come last, in the order of their lengths: whatever ends an exam early
  * has the short answers already.
  */
 #include "model/exam_run.h"
@@ -38,13 +38,21 @@ static void plan(struct exam_sitting *x, struct exam_step step)
     x->steps[x->step_count++] = step;
 }
 
-static void plan_many(struct exam_sitting *x, enum exam_kind kind, size_t count, int64_t prompt, int64_t answer)
+/* About a third of the questions of a kind, which is all of a quick exam, or the others. */
+static void plan_part(struct exam_sitting *x, enum exam_kind kind, size_t count, int64_t prompt, int64_t answer, bool others)
 {
     enum { THIRD = 3 };
-    if (x->wish->quick)
-        count = (count + THIRD - 1) / THIRD + (kind != EXAM_ESSAY);
-    for (size_t i = 0; i < count; i++)
+    size_t part = (count + THIRD - 1) / THIRD + (kind != EXAM_ESSAY);
+    for (size_t i = others ? part : 0; i < (others ? count : part); i++)
         plan(x, (struct exam_step){ .kind = kind, .prompt = prompt, .answer = answer });
+}
+
+static void plan_questions(struct exam_sitting *x, bool others)
+{
+    plan_part(x, EXAM_FORM, exam_form_count, FORM_PROMPT, FORM_ANSWER, others);
+    plan_part(x, EXAM_FILES, exam_change_count, CHANGE_PROMPT, CHANGE_ANSWER, others);
+    plan_part(x, EXAM_BLOCKS, exam_change_count, CHANGE_PROMPT, CHANGE_ANSWER, others);
+    plan_part(x, EXAM_ESSAY, exam_essay_count, ESSAY_PROMPT, ESSAY_ANSWER, others);
 }
 
 /* Parts of the context, in percent; the deep ones first, which begin alike. */
@@ -68,10 +76,9 @@ static void plan_all(struct exam_sitting *x)
     for (int64_t calls = 1; calls <= x->wish->slots && calls <= EXAM_MOST_SLOTS; calls++)
         if (!x->wish->quick || calls == 1 || calls == x->wish->slots || calls == EXAM_MOST_SLOTS)
             plan(x, (struct exam_step){ .kind = EXAM_SPEED, .calls = calls, .prompt = SPEED_PROMPT < room ? SPEED_PROMPT : room, .answer = SPEED_ANSWER });
-    plan_many(x, EXAM_FORM, exam_form_count, FORM_PROMPT, FORM_ANSWER);
-    plan_many(x, EXAM_FILES, exam_change_count, CHANGE_PROMPT, CHANGE_ANSWER);
-    plan_many(x, EXAM_BLOCKS, exam_change_count, CHANGE_PROMPT, CHANGE_ANSWER);
-    plan_many(x, EXAM_ESSAY, exam_essay_count, ESSAY_PROMPT, ESSAY_ANSWER);
+    plan_questions(x, false);
+    if (!x->wish->quick)
+        plan_questions(x, true);
     plan_needles(x);
 }
 

@@ -139,6 +139,7 @@ struct fake {
     bool knows, miscounts;
     atomic_size_t longest;
     atomic_int asked;
+    int asked_essay, asked_last_change; /* the number of the first such question */
     int gone_after;          /* questions; 0: never */
     atomic_bool *cancel_at_gone;
 };
@@ -188,6 +189,14 @@ static void answer_all(const struct chat_request *q, struct str *out)
         str_add(out, "Yes, of course.");
 }
 
+static void note_order(struct fake *m, const char *question, int asked)
+{
+    if (streq(question, exam_essays[0]) && !m->asked_essay)
+        m->asked_essay = asked;
+    if (strstr(question, exam_changes[exam_change_count - 1].wish) && !m->asked_last_change)
+        m->asked_last_change = asked;
+}
+
 static int fake_chat(struct model *model, const struct chat_request *q, struct chat_answer *a, struct err *e)
 {
     struct fake *m = (struct fake *)model;
@@ -196,6 +205,7 @@ static int fake_chat(struct model *model, const struct chat_request *q, struct c
     size_t len = strlen(q->messages[q->message_count - 1].text);
     if (len > atomic_load(&m->longest))
         atomic_store(&m->longest, len);
+    note_order(m, q->messages[q->message_count - 1].text, asked);
     if (m->gone_after && asked > m->gone_after) {
         if (!m->cancel_at_gone)
             return err_set(e, ERR_UNAVAILABLE, "it is gone");
@@ -321,6 +331,20 @@ static void without_time_the_rest_is_left_out_and_said(void **state)
     assert_non_null(strstr(c.faults.items[0], "left out for lack of time"));
 }
 
+/* So that a slow model, for which time is short, is judged by some of each. */
+static void some_of_each_kind_come_before_the_others(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct fake m = { .knows = true };
+    struct exam_card c;
+    struct err e;
+    struct exam_wish w = wish_for(&m);
+    check_ok(exam_take(&w, &a, &c, &e), &e);
+    assert_true(m.asked_essay > 0);
+    assert_true(m.asked_essay < m.asked_last_change);
+}
+
 static void a_server_that_goes_away_or_a_person_who_stops_end_it(void **state)
 {
     (void)state;
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_server_that_counts_wrongly_does_not_make_prompts_endless),
         cmocka_unit_test(a_quick_exam_asks_less),
         cmocka_unit_test(without_time_the_rest_is_left_out_and_said),
+        cmocka_unit_test(some_of_each_kind_come_before_the_others),
         cmocka_unit_test(a_server_that_goes_away_or_a_person_who_stops_end_it),
         cmocka_unit_test(a_card_takes_the_place_of_the_one_before),
     };
