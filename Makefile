@@ -4,7 +4,7 @@
 #   make test                         set up, build, run every test, print coverage
 #   make test SAN=address,undefined   the same under sanitizers (or SAN=thread)
 #   make test T='unit cli'            some suites only
-#   make test-peers                   against a real llama-server, which is built once
+#   make test-peers                   against a real llama-server and Ollama, which are built once
 #   make bench-peers                  benchmarks against it
 #
 # JOBS, CC, PREFIX, DESTDIR, N (crash), FUZZ_SECONDS and COVERAGE_GOAL may be set.
@@ -69,7 +69,7 @@ bench-peers: setup $(RELEASE)/build.ninja
 	@meson configure $(RELEASE) -Dbench=true
 	@ninja -C $(RELEASE) -j $(JOBS)
 	@mkdir -p build
-	@tools/peers --jobs $(JOBS) tools/bench $(RELEASE) build/bench-peers.json peers
+	@tools/peers --only llama-server --only smollm2 --jobs $(JOBS) tools/bench $(RELEASE) build/bench-peers.json peers
 
 fuzz:
 	@tools/setup fuzz

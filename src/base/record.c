@@ -368,6 +368,8 @@ static json_t *field_schema(const struct field *f)
         json_put_int(s, "minimum", f->min);
         json_put_int(s, "maximum", f->max);
     }
+    if (f->kind == FIELD_TEXT && (f->required || f->min > 0))
+        json_put_int(s, "minLength", f->min > 0 ? f->min : 1);
     if (f->kind == FIELD_TEXT && f->max > 0)
         json_put_int(s, "maxLength", f->max);
     if (f->kind == FIELD_TEXTS || f->kind == FIELD_RECORDS) {

@@ -26,6 +26,10 @@ FAKES = {
     "ninja": 'echo ninja >> "$ROOM/calls"; sleep 0.2; test -n "$BROKEN" && { echo "undefined reference" >&2; exit 1; }\n'
              'mkdir -p "$2/bin"; cp "$ROOM/server" "$2/bin/llama-server"; chmod +x "$2/bin/llama-server"',
     "c++": "",
+    "go": 'echo "go $1" >> "$ROOM/calls"; test "$1" = env && { echo "${GO_IS:-go1.26.1}"; exit; }\n'
+          'test "$1" = mod && { test -z "$OFFLINE"; exit; }\n'
+          'test -f "${CGO_CPPFLAGS#-I}/nlohmann/json.hpp" || { echo "no headers" >&2; exit 1; }\n'
+          'cp "$ROOM/server" "$GOBIN/ollama"; chmod +x "$GOBIN/ollama"',
 }
 
 
@@ -55,6 +59,8 @@ class Peers(unittest.TestCase):
         """A package with a repository that holds vocabularies; the digest of its bundle."""
         source, bundle = self.room / "source", self.room / "bundle"
         (source / "models").mkdir(parents=True)
+        (source / "vendor" / "nlohmann").mkdir(parents=True)
+        (source / "vendor" / "nlohmann" / "json.hpp").write_text("")
         for name in self.peers.LLAMA_VOCABULARIES:
             (source / "models" / f"ggml-vocab-{name}.gguf").write_text(name)
         git = ["git", "-C", source, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
@@ -64,10 +70,10 @@ class Peers(unittest.TestCase):
             tar.add(bundle, self.peers.LLAMA_BUNDLE)
         return hashlib.sha256(bundle.read_bytes()).hexdigest()
 
-    def provide(self):
+    def provide(self, name="llama-server"):
         """Returns (environment, skipped, broken, what was said)."""
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            return (*self.peers.provide(["llama-server"], self.cache, 1), said.getvalue())
+            return (*self.peers.provide([name], self.cache, 1), said.getvalue())
 
     def calls(self):
         return (self.room / "calls").read_text().split() if (self.room / "calls").exists() else []
@@ -144,6 +150,29 @@ class Peers(unittest.TestCase):
         self.assertIn("undefined reference", broken["llama-server"])
         self.good()
         self.assertEqual(self.calls().count("npm"), 1)
+
+    def test_an_ollama_is_built_once_with_the_headers_of_llama_cpp(self):
+        for _ in range(2):
+            env, skipped, broken, _ = self.provide("ollama")
+            self.assertEqual((skipped, broken), ({}, {}))
+            self.assertEqual(env["TANDEM_PEER_OLLAMA"].read_text(), SERVER)
+        self.assertEqual(self.calls().count("install"), 1)
+
+    def test_without_go_or_with_an_old_one_an_ollama_is_skipped_by_name(self):
+        with mock.patch.dict(os.environ, {"GO_IS": "go1.19.8"}):
+            _, skipped, broken, _ = self.provide("ollama")
+        self.assertIn("Go is go1.19.8 here, and Ollama needs 1.24", skipped["ollama"])
+        (self.room / "bin" / "go").unlink()
+        env, skipped, _, _ = self.provide("ollama")
+        self.assertIn("there is no go here", skipped["ollama"])
+        self.assertEqual(list(env), ["TANDEM_PEER_OLLAMA_SKIPPED"])
+        self.assertEqual(broken, {})
+
+    def test_without_a_network_an_ollama_is_skipped_by_name(self):
+        with mock.patch.dict(os.environ, {"OFFLINE": "1"}):
+            _, skipped, broken, _ = self.provide("ollama")
+        self.assertIn("brought nothing", skipped["ollama"])
+        self.assertEqual(broken, {})
 
     def main(self, *words):
         with mock.patch.object(sys, "argv", ["peers", "--cache", str(self.cache), "--only", "llama-server", *words]), \

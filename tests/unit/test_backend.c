@@ -84,9 +84,25 @@ static void close_adapter(struct backend_fixture *f)
     adapter_sandbox_close(NULL);
 }
 
+/* ---- a real Ollama, where TANDEM_OLLAMA is its address and TANDEM_OLLAMA_MODEL a small model in it ---- */
+
+static void open_real_ollama(struct backend_fixture *f)
+{
+    f->options.url = arena_printf(&f->fake.room.arena, "ollama:%s", getenv("TANDEM_OLLAMA"));
+    f->options.name = getenv("TANDEM_OLLAMA_MODEL");
+    f->options.context_tokens = 1024;
+}
+
 int main(void)
 {
     static struct backend_suite suite;
+    static const struct backend_kind real_ollama = {
+        .name = "a real Ollama", .can = CAN_SCHEMA | CAN_COUNT | CAN_CONTEXT | CAN_EMBED | CAN_LIST, .context = 1024, .open = open_real_ollama,
+    };
+    if (getenv("TANDEM_OLLAMA") && getenv("TANDEM_OLLAMA_MODEL")) { /* it alone: all others are tested without it too */
+        backend_suite_add(&suite, &real_ollama);
+        return backend_suite_run(&suite);
+    }
     static const struct backend_kind kinds[] = {
         { .name = "a llama-server on a socket", .can = OPENAI | CAN_SLOTS | CAN_LOAD, .chat_path = "/v1/chat/completions",
           .embed_path = "/v1/embeddings", .context = 4096, .open = open_llama },

@@ -126,7 +126,7 @@ static void schema_lists_what_is_required_and_nothing_more(void **state)
     json_write(&out, json_keep(&a, record_schema(&step_record)));
     assert_string_equal(out.data,
         "{\"additionalProperties\":false,\"properties\":{\"attempts\":{\"maximum\":9,\"minimum\":1,"
-        "\"type\":\"integer\"},\"text\":{\"description\":\"one sentence\",\"maxLength\":10,"
+        "\"type\":\"integer\"},\"text\":{\"description\":\"one sentence\",\"maxLength\":10,\"minLength\":1,"
         "\"type\":\"string\"}},\"required\":[\"text\"],\"type\":\"object\"}");
 }
 
