@@ -37,6 +37,7 @@ struct arena;
 struct err;
 struct http_server;
 struct json_t;
+struct str;
 
 /* ---- a request, as its handler sees it ---- */
 
@@ -91,8 +92,8 @@ void http_answer_json(struct http_exchange *x, int status, const struct json_t *
 void http_answer_error(struct http_exchange *x, int status, const char *type, const char *code,
                        const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* An answer whose length is not known yet.  Each write leaves at once; it waits while more
- * than `stream_buffer` bytes are under way.  A stream that is not ended when its handler
+/* An answer whose length is not known yet.  Its head leaves with the first bytes, and each write
+ * at once; it waits while more than `stream_buffer` bytes are under way.  A stream that is not ended when its handler
  * returns is broken off, so that the client sees that it is not whole. */
 struct http_stream;
 struct http_stream *http_stream_begin(struct http_exchange *x, int status, const char *type);
@@ -103,6 +104,10 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t len,
 int http_stream_event(struct http_stream *stream, const char *type, const char *data, size_t len,
                       struct err *e);
 void http_stream_end(struct http_stream *stream);
+/* Writes and ends in one go, which saves the client a wait; errors as of a write. */
+int http_stream_finish(struct http_stream *stream, const void *bytes, size_t len, struct err *e);
+/* One event as http_stream_event writes it, for several in one write. */
+void http_event_write(struct str *out, const char *data, size_t len);
 
 /* ---- routes ---- */
 

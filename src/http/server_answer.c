@@ -346,7 +346,7 @@ struct http_stream *http_stream_begin(struct http_exchange *x, int status, const
         ex->status = status;
         ex->response = r;
     }
-    unlock_and_wake(ex);
+    pthread_mutex_unlock(&ex->lock); /* the network thread wakes up for the first bytes */
     if (!first)
         ex->server->mhd->destroy_response(r);
     return &ex->stream;
@@ -376,11 +376,11 @@ static bool wait_for_room(struct exchange *x, size_t max)
     return true;
 }
 
-int http_stream_write(struct http_stream *stream, const void *bytes, size_t len, struct err *e)
+/* The last of the bytes leave together with the end, when they end it. */
+static int write_bytes(struct exchange *x, const char *p, size_t len, bool ends, struct err *e)
 {
-    struct exchange *x = stream->exchange;
+    struct http_stream *stream = &x->stream;
     size_t max = x->server->limits.stream_buffer;
-    const char *p = bytes;
     do {
         pthread_mutex_lock(&x->lock);
         if (!wait_for_room(x, max)) {
@@ -399,11 +399,43 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t len,
             stream->at = 0;
         }
         str_add_bytes(&stream->bytes, p, n);
-        unlock_and_wake(x);
         p += n;
         len -= n;
+        if (len || !ends) {
+            unlock_and_wake(x);
+        } else {
+            pthread_mutex_unlock(&x->lock);
+            answer_finish(x, true);
+        }
     } while (len);
     return 0;
+}
+
+int http_stream_write(struct http_stream *stream, const void *bytes, size_t len, struct err *e)
+{
+    return write_bytes(stream->exchange, bytes, len, false, e);
+}
+
+int http_stream_finish(struct http_stream *stream, const void *bytes, size_t len, struct err *e)
+{
+    return write_bytes(stream->exchange, bytes, len, true, e);
+}
+
+/* The lines of an event's data, and its end. */
+void http_event_write(struct str *out, const char *data, size_t len)
+{
+    for (const char *end = data + len;;) {
+        const char *p = data;
+        while (p < end && *p != '\n' && *p != '\r')
+            p++;
+        str_add(out, "data: ");
+        str_add_bytes(out, data, (size_t)(p - data));
+        str_add_char(out, '\n');
+        if (p == end)
+            break;
+        data = p + (p + 1 < end && p[0] == '\r' && p[1] == '\n' ? 2 : 1);
+    }
+    str_add_char(out, '\n');
 }
 
 int http_stream_event(struct http_stream *stream, const char *type, const char *data, size_t len, struct err *e)
@@ -413,18 +445,7 @@ int http_stream_event(struct http_stream *stream, const char *type, const char *
         return err_set(e, ERR_INVALID, "the type of an event is one line");
     if (type)
         str_addf(&event, "event: %s\n", type);
-    for (const char *end = data + len;;) {
-        const char *p = data;
-        while (p < end && *p != '\n' && *p != '\r')
-            p++;
-        str_add(&event, "data: ");
-        str_add_bytes(&event, data, (size_t)(p - data));
-        str_add_char(&event, '\n');
-        if (p == end)
-            break;
-        data = p + (p + 1 < end && p[0] == '\r' && p[1] == '\n' ? 2 : 1);
-    }
-    str_add_char(&event, '\n');
+    http_event_write(&event, data, len);
     return http_stream_write(stream, event.data, event.len, e);
 }
 

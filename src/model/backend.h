@@ -29,6 +29,8 @@ struct backend {
      * be ended.  NULL: they end with the server. */
     void (*hang_up)(struct model *m);
     void (*free)(struct model *m);
+    /* `forward` takes a request whose body is in parts; else they are put together before. */
+    bool takes_parts;
 };
 
 struct model {

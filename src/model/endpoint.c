@@ -417,7 +417,7 @@ static const struct backend ollama_backend = {
 
 static const struct backend endpoint_backend = {
     .name = "endpoint", .describe = endpoint_describe, .chat = endpoint_chat,
-    .forward = endpoint_forward, .embed = endpoint_embed, .hang_up = endpoint_hang_up, .free = endpoint_free,
+    .forward = endpoint_forward, .takes_parts = true, .embed = endpoint_embed, .hang_up = endpoint_hang_up, .free = endpoint_free,
 };
 
 const struct protocol openai_protocol = {

@@ -52,6 +52,24 @@ static bool take(const char *bytes, size_t len, void *ctx)
     return true;
 }
 
+/* The members that were looked at, and the others as they came. */
+static void write_body(struct str *out, const struct forward_request *q)
+{
+    size_t more = 0;
+    for (size_t i = 0; i < q->part_count; i++)
+        more += q->parts[i].len + strlen(q->parts[i].name) + 4;
+    json_write(out, q->body);
+    str_reserve(out, more);
+    str_truncate(out, out->len - 1);
+    for (size_t i = 0; i < q->part_count; i++) {
+        str_add(out, ",\"");
+        str_add(out, q->parts[i].name);
+        str_add(out, "\":");
+        str_add_bytes(out, q->parts[i].text, q->parts[i].len);
+    }
+    str_add_char(out, '}');
+}
+
 static int describe_and_write(struct endpoint *m, const struct forward_request *q, int slot, struct str *body, bool *ret_progress,
                               const char **ret_name, struct err *e)
 {
@@ -68,7 +86,7 @@ static int describe_and_write(struct endpoint *m, const struct forward_request *
     *ret_progress = is_llama && json_bool_of(q->body, "stream", false) && !json_object_get(q->body, "return_progress");
     if (*ret_progress)
         json_put_bool(q->body, "return_progress", true);
-    json_write(body, q->body);
+    write_body(body, q);
     if (*ret_progress)
         json_object_del(q->body, "return_progress"); /* the body is the caller's, who may send it again */
     return 0;

@@ -17,10 +17,18 @@ struct err;
 struct model;
 struct str;
 
+/* A member of a body that nobody here looks into: its name as in JSON between quotes, its value as text. */
+struct forward_part {
+    const char *name, *text;
+    size_t len;
+};
+
 struct forward_request {
     const char *path;          /* below the server's /v1: "/chat/completions" */
     json_t *body;              /* an object, the caller's; "model" and the slot are set in it.  A completion
                                 * asks for a stream: not every kind of model gives it otherwise */
+    const struct forward_part *parts; /* the rest of the body: whatever is long */
+    size_t part_count;
     const char *conversation;  /* NULL: a call by the side */
     int64_t wait_ms;           /* for a slot; ERR_BUSY then; 0: as long as it takes */
     const atomic_bool *cancel; /* may be NULL */

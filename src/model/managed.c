@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -130,6 +131,31 @@ static bool pass(const char *bytes, size_t len, void *ctx)
     return p->q->on_body(bytes, len, p->q->ctx);
 }
 
+/* For backends of other forms, which read the whole body. */
+static int put_together(const struct forward_request *q, struct err *e)
+{
+    ARENA_LOCAL(a);
+    for (size_t i = 0; i < q->part_count; i++) {
+        json_t *value;
+        int r = json_parse(&a, q->parts[i].text, q->parts[i].len, &value, e);
+        if (r < 0)
+            return err_prefix(e, "\"%.40s\" of the body", q->parts[i].name);
+        json_put(q->body, q->parts[i].name, json_incref(value));
+    }
+    return 0;
+}
+
+static int forward_there(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret, struct str *refusal,
+                         struct err *e)
+{
+    struct forward_request whole = *q;
+    if (model->backend->takes_parts)
+        return model->backend->forward(model, q, slot, ret, refusal, e);
+    int r = put_together(q, e);
+    whole.part_count = 0;
+    return r < 0 ? r : model->backend->forward(model, &whole, slot, ret, refusal, e);
+}
+
 static int forward_once(struct managed *m, struct pool *p, const struct forward_request *q, struct forward_result *ret,
                         struct str *refusal, struct err *e)
 {
@@ -143,7 +169,7 @@ static int forward_once(struct managed *m, struct pool *p, const struct forward_
         return r;
     slot_hand_over(&w, q->cancel);
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
-    r = model->backend->forward ? model->backend->forward(model, q, (int)w.slot + 1, ret, refusal, e)
+    r = model->backend->forward ? forward_there(model, q, (int)w.slot + 1, ret, refusal, e)
                                 : err_set(e, ERR_INVALID, "%s cannot be asked by other programs", p->model);
     ret->version = w.instance->entry.version;
     admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
@@ -254,7 +280,7 @@ static void managed_free(struct model *model)
 
 static const struct backend managed_backend = {
     .name = "manager", .describe = managed_describe, .chat = managed_chat,
-    .forward = managed_forward, .embed = managed_embed, .free = managed_free,
+    .forward = managed_forward, .takes_parts = true, .embed = managed_embed, .free = managed_free,
 };
 
 size_t manager_steps(struct manager *m, const char *name)

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "base/str.h"
 #include "http/sse.h"
 #include "model/forward.h"
@@ -25,10 +26,14 @@ enum {
     MAX_DOCUMENT = 64 << 20,
     SECOND_MS = 1000,
     BYTES_PER_TOKEN = 4,
+    PREFIX_END = 4096,
 };
 
 struct passing {
     struct http_exchange *x;
+    const struct gateway *gateway;
+    bool counts;                 /* it has had a slot and was not refused there */
+    bool settled;                /* with the keyring */
     struct gateway_call call;
     int64_t begun_us;
     int64_t event_count;
@@ -37,6 +42,8 @@ struct passing {
     struct sse_reader events;
     struct completion completion;
     struct http_stream *stream;  /* NULL: nothing was sent yet */
+    struct str events_out;       /* of one piece from the model's server, sent together */
+    bool done;                   /* the last event has come, and the stream is ended */
     struct str document;
 };
 
@@ -56,41 +63,68 @@ static bool is_figures(const json_t *chunk)
     return json_is_object(json_object_get(chunk, "usage")) && json_array_size(json_object_get(chunk, "choices")) == 0;
 }
 
-static bool send_event(struct passing *p, const char *data, size_t len)
-{
-    if (!p->stream)
-        p->stream = http_stream_begin(p->x, 200, "text/event-stream");
-    return http_stream_event(p->stream, NULL, data, len, NULL) == 0;
-}
-
 static bool on_event(const struct sse_event *event, void *ctx)
 {
     struct passing *p = ctx;
+    if (p->done)
+        return true; /* nothing comes after the end */
     p->event_count++;
+    p->counts = true;
     if (p->call.first_token_us < 0)
         p->call.first_token_us = clock_steady_us() - p->begun_us;
-    if (event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0)
-        return !p->wants_stream || send_event(p, event->data, event->len);
-    bool has_usage = memmem(event->data, event->len, "\"usage\"", 7) != NULL;
-    if (p->wants_stream && !has_usage)
-        return send_event(p, event->data, event->len);
+    bool is_end = event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0;
+    p->done = p->done || is_end;
     ARENA_LOCAL(a);
-    json_t *chunk;
-    if (json_parse(&a, event->data, event->len, &chunk, NULL) < 0)
-        return !p->wants_stream || send_event(p, event->data, event->len);
-    note_usage(&p->call, chunk);
-    if (!p->wants_stream)
+    json_t *chunk = NULL;
+    if (!is_end && (!p->wants_stream || memmem(event->data, event->len, "\"usage\"", 7)) &&
+        json_parse(&a, event->data, event->len, &chunk, NULL) == 0)
+        note_usage(&p->call, chunk);
+    if (chunk && !p->wants_stream)
         completion_add(&p->completion, chunk);
-    else if (p->wants_usage || !is_figures(chunk))
-        return send_event(p, event->data, event->len);
+    if (p->wants_stream && (!chunk || p->wants_usage || !is_figures(chunk)))
+        http_event_write(&p->events_out, event->data, event->len);
     return true;
+}
+
+/* What the call is counted as against the tokens of a key.  A caller who leaves early hears no
+ * figures, and must not get its tokens for nothing: then they are estimated. */
+static int64_t tokens_used(const struct passing *p)
+{
+    const struct gateway_call *c = &p->call;
+    if (!p->counts)
+        return 0;
+    int64_t read = c->prompt_tokens >= 0 ? c->prompt_tokens : (int64_t)p->x->body_len / BYTES_PER_TOKEN;
+    return read + (c->completion_tokens >= 0 ? c->completion_tokens : p->event_count);
+}
+
+/* The key's call is over before the caller sees the end, who may begin another one at once. */
+static void settle(struct passing *p)
+{
+    if (!p->settled)
+        keyring_end(p->gateway->keys, p->x, tokens_used(p));
+    p->settled = true;
+}
+
+/* What a piece brought leaves as one. */
+static bool send_events(struct passing *p)
+{
+    if (!p->events_out.len)
+        return true;
+    if (!p->stream)
+        p->stream = http_stream_begin(p->x, 200, "text/event-stream");
+    if (p->done)
+        settle(p);
+    int r = p->done ? http_stream_finish(p->stream, p->events_out.data, p->events_out.len, NULL)
+                    : http_stream_write(p->stream, p->events_out.data, p->events_out.len, NULL);
+    str_clear(&p->events_out);
+    return r == 0;
 }
 
 static bool on_body(const char *bytes, size_t len, void *ctx)
 {
     struct passing *p = ctx;
     if (p->is_events)
-        return sse_feed(&p->events, bytes, len) == SSE_MORE;
+        return sse_feed(&p->events, bytes, len) == SSE_MORE && send_events(p);
     if (p->document.len + len > MAX_DOCUMENT)
         return false;
     str_add_bytes(&p->document, bytes, len);
@@ -99,21 +133,105 @@ static bool on_body(const char *bytes, size_t len, void *ctx)
 
 /* ---- the request ---- */
 
-/* What names the conversation: whatever comes before and with the person's first words, which all
- * its later requests begin with too. */
-static const char *conversation_of(struct arena *a, const json_t *body)
+/* A body whose long members stay text: of 100 KB of conversation nothing is looked into but where the
+ * first person's words end. */
+struct question {
+    json_t *body;
+    const char *model;
+    struct forward_part *parts;
+    size_t part_count;
+};
+
+/* Whether it is only passed on. */
+static bool is_part(const struct json_span *m)
 {
-    STR_LOCAL(text);
-    size_t i;
-    const json_t *message;
-    json_array_foreach(json_object_get(body, "messages"), i, message) {
-        json_write(&text, message);
-        if (streq(json_text_of(message, "role", ""), "user"))
-            break;
+    static const char *const names[] = { "messages", "prompt", "input", "tools", "functions", "response_format" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (m->key_len == strlen(names[i]) && memcmp(m->key, names[i], m->key_len) == 0)
+            return true;
+    return false;
+}
+
+static int add_part(struct question *q, struct arena *a, const struct json_span *m, struct err *e)
+{
+    const char *name = arena_strndup(a, m->key, m->key_len);
+    for (size_t i = 0; i < q->part_count; i++)
+        if (streq(q->parts[i].name, name))
+            return err_set(e, ERR_INVALID, "\"%s\" comes twice", name);
+    q->parts[q->part_count++] = (struct forward_part){ name, m->text, m->len };
+    return 0;
+}
+
+/* The members that are not parts go through the parser, which finds those that come twice. */
+static int read_question(struct http_exchange *x, struct question *q, struct err *e)
+{
+    struct arena *a = x->arena;
+    STR_LOCAL(rest);
+    struct json_span *members;
+    size_t count;
+    int r = json_text_members(a, x->body, x->body_len, &members, &count, e);
+    q->parts = r == 0 ? ARENA_ARRAY(a, struct forward_part, count + 1) : NULL;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (is_part(&members[i])) {
+            r = add_part(q, a, &members[i], e);
+            continue;
+        }
+        str_add(&rest, rest.len ? ",\"" : "{\"");
+        str_add_bytes(&rest, members[i].key, members[i].key_len);
+        str_add(&rest, "\":");
+        str_add_bytes(&rest, members[i].text, members[i].len);
     }
-    if (!text.len)
+    str_add(&rest, rest.len ? "}" : "{}");
+    if (r == 0)
+        r = json_parse(a, rest.data, rest.len, &q->body, e);
+    if (r < 0)
+        return err_prefix(e, "the body");
+    q->model = json_text_of(q->body, "model", "");
+    return *q->model ? 0 : err_set(e, ERR_INVALID, "the body must be an object with the member \"model\": one of /v1/models, or a role");
+}
+
+static bool is_from_user(struct arena *a, const struct json_span *message)
+{
+    static const char usual[] = "{\"role\":\"user\",";
+    if (message->len > sizeof usual && memcmp(message->text, usual, sizeof usual - 1) == 0)
+        return true;
+    struct json_span *members;
+    size_t count;
+    if (json_text_members(a, message->text, message->len, &members, &count, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (members[i].key_len == 4 && memcmp(members[i].key, "role", 4) == 0)
+            return members[i].len == 6 && memcmp(members[i].text, "\"user\"", 6) == 0;
+    return false;
+}
+
+/* Of long ones the ends and the length: two conversations taken for one share a slot, and no more. */
+static struct digest digest_of_prefix(const char *text, size_t len)
+{
+    if (len <= 2 * PREFIX_END)
+        return digest_of(text, len);
+    struct digest_stream *d = digest_begin();
+    digest_add(d, text, PREFIX_END);
+    digest_add(d, text + len - PREFIX_END, PREFIX_END);
+    digest_add(d, &len, sizeof len);
+    return digest_end(d);
+}
+
+/* What names the conversation: whatever comes before and with the person's first words, which all
+ * its later requests begin with too, as programs write the same message in the same way. */
+static const char *conversation_of(struct arena *a, const struct question *q)
+{
+    struct json_span *messages;
+    size_t count, last = 0;
+    const struct forward_part *part = NULL;
+    for (size_t i = 0; i < q->part_count; i++)
+        if (streq(q->parts[i].name, "messages"))
+            part = &q->parts[i];
+    if (!part || json_text_elements(a, part->text, part->len, &messages, &count, NULL) < 0 || !count)
         return NULL;
-    struct digest d = digest_of(text.data, text.len);
+    while (last + 1 < count && !is_from_user(a, &messages[last]))
+        last++;
+    struct digest d = digest_of_prefix(part->text, (size_t)(messages[last].text + messages[last].len - part->text));
     return arena_printf(a, "gateway/%.32s", d.hex);
 }
 
@@ -129,17 +247,6 @@ static void ask_for_a_stream(struct passing *p, json_t *body)
         options = json_object_get(body, "stream_options");
     }
     json_put_bool(options, "include_usage", true);
-}
-
-static int read_body(struct http_exchange *x, json_t **ret, const char **ret_model, struct err *e)
-{
-    int r = json_parse(x->arena, x->body, x->body_len, ret, e);
-    if (r < 0)
-        return err_prefix(e, "the body");
-    *ret_model = json_text_of(*ret, "model", "");
-    if (!json_is_object(*ret) || !**ret_model)
-        return err_set(e, ERR_INVALID, "the body must be an object with the member \"model\": one of /v1/models, or a role");
-    return 0;
 }
 
 /* ---- answering ---- */
@@ -175,10 +282,12 @@ static int answer_whole(struct passing *p, const struct forward_result *f, struc
 /* The model's end came too early for a stream under way: it is broken off, which the client sees. */
 static int finish(struct passing *p, int r, const struct forward_result *f, const struct str *refusal, struct err *e)
 {
-    p->call.status = r < 0 ? 0 : f->status;
-    if (p->is_events)
-        sse_end(&p->events);
-    if (r < 0 && p->stream)
+    p->call.status = p->done ? 200 : r < 0 ? 0 : f->status;
+    p->counts = p->counts || (f->version && (!f->status || f->status / 100 == 2));
+    if (r == 0 && p->is_events && sse_end(&p->events) == SSE_MORE)
+        send_events(p);
+    settle(p);
+    if (p->stream && (r < 0 || p->done))
         return 0;
     if (r == ERR_BUSY)
         say_when(p->x, f->retry_after_ms);
@@ -196,54 +305,42 @@ static int finish(struct passing *p, int r, const struct forward_result *f, cons
     return 0;
 }
 
-/* What the call is counted as against the tokens of a key.  A caller who leaves early hears no
- * figures, and must not get its tokens for nothing: then they are estimated. */
-static int64_t tokens_used(const struct passing *p, const struct forward_result *f)
-{
-    const struct gateway_call *c = &p->call;
-    if (!f->version || (f->status && f->status / 100 != 2)) /* it never had a slot, or was refused there */
-        return 0;
-    int64_t read = c->prompt_tokens >= 0 ? c->prompt_tokens : (int64_t)p->x->body_len / BYTES_PER_TOKEN;
-    return read + (c->completion_tokens >= 0 ? c->completion_tokens : p->event_count);
-}
-
 static void tell(const struct gateway *g, struct passing *p, const struct forward_result *f)
 {
     p->call.key = keyring_name(p->x);
-    keyring_end(g->keys, p->x, tokens_used(p, f));
     p->call.model = f->model;
     p->call.version = f->version;
     p->call.queue_us = f->queue_us;
     p->call.total_us = clock_steady_us() - p->begun_us;
-    p->call.cancelled = atomic_load(p->x->cancel);
+    p->call.cancelled = !p->done && atomic_load(p->x->cancel);
     if (g->on_call)
         g->on_call(&p->call, g->ctx);
 }
 
 static int pass_on(struct http_exchange *x, const struct gateway *g, const char *path, bool completes, struct err *e)
 {
-    json_t *body;
-    const char *name = "";
+    struct question asked = { .part_count = 0 };
     struct manager *manager;
-    int r = read_body(x, &body, &name, e);
+    int r = read_question(x, &asked, e);
     if (r == 0)
         r = office_manager(g->office, false, &manager, e);
     if (r == 0)
-        r = keyring_begin(g->keys, x, name, e);
+        r = keyring_begin(g->keys, x, asked.model, e);
     if (r < 0)
         return r;
-    struct passing p = { .x = x, .begun_us = clock_steady_us(), .document = STR_INIT,
-                         .call = { .path = x->path, .asked = name, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
+    struct passing p = { .x = x, .gateway = g, .events_out = STR_INIT, .begun_us = clock_steady_us(), .document = STR_INIT,
+                         .call = { .path = x->path, .asked = asked.model, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
                                    .first_token_us = -1 } };
     struct forward_result result = { .retry_after_ms = -1 };
-    struct forward_request q = { .path = path, .body = body, .conversation = conversation_of(x->arena, body), .wait_ms = g->wait_ms,
+    struct forward_request q = { .path = path, .body = asked.body, .parts = asked.parts,
+                                 .part_count = asked.part_count, .conversation = conversation_of(x->arena, &asked), .wait_ms = g->wait_ms,
                                  .cancel = x->cancel, .on_body = on_body, .ctx = &p };
     STR_LOCAL(refusal);
     if (completes) {
-        ask_for_a_stream(&p, body);
+        ask_for_a_stream(&p, asked.body);
         sse_init(&p.events, MAX_EVENT, on_event, &p);
     }
-    struct model *model = manager_model(manager, name, 0);
+    struct model *model = manager_model(manager, asked.model, 0);
     r = finish(&p, model_forward(model, &q, &result, &refusal, e), &result, &refusal, e);
     tell(g, &p, &result);
     model_free(model);
@@ -251,6 +348,7 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
         sse_release(&p.events);
     completion_release(&p.completion);
     str_release(&p.document);
+    str_release(&p.events_out);
     return r;
 }
 
