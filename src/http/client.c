@@ -38,6 +38,8 @@ enum {
     DEFAULT_MAX_BODY = 16 << 20,
     MAX_ERROR_BODY = 64 << 10,
     MAX_HEADERS = 256 << 10,
+    SMALL_BODY = 64 << 10, /* libcurl sends it with the head; a larger one by pieces of its buffer */
+    LARGEST_UPLOAD = 2 << 20,
 };
 
 /* ---- the pool of handles ---- */
@@ -318,6 +320,8 @@ static void set_method(const struct transfer *t)
         t->curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
         t->curl->easy_setopt(easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
     }
+    if (q->body_len > SMALL_BODY)
+        t->curl->easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)(q->body_len < LARGEST_UPLOAD ? q->body_len : LARGEST_UPLOAD));
     if (streq(q->method, "HEAD"))
         t->curl->easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else if (!streq(q->method, "GET") && !streq(q->method, "POST"))

@@ -17,9 +17,11 @@ struct pool_job {
     void (*run)(struct pool_job *job);
 };
 
+struct pool_sleeper;
+
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    struct pool_sleeper *sleepers; /* who went to sleep last is called first */
     struct pool_job *first, **last;
     size_t waiting, max_waiting;
     pthread_t *threads;

@@ -23,6 +23,8 @@
 enum {
     /* A body in chunks that is too large is read so much further before the client is told. */
     TOO_MUCH = 1 << 20,
+    /* Memory for a body is taken at its first byte up to this, and beyond as it comes. */
+    AT_ONCE = 1 << 20,
 };
 
 int64_t rate_ms(const struct http_limits *limits, uint64_t bytes)
@@ -373,6 +375,8 @@ static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t l
         x->status = 413;
         return MHD_NO;
     }
+    if (!x->body.len && x->reserved <= AT_ONCE)
+        str_reserve(&x->body, x->reserved);
     if (!x->too_large)
         str_add_bytes(&x->body, bytes, len);
     exchange_enter(x, PHASE_BODY, x->body_us + 1000 * rate_ms(&x->server->limits, x->received));
@@ -547,7 +551,8 @@ static size_t decode_nothing(void *ctx, struct MHD_Connection *mhd, char *text)
 
 int network_start(struct http_server *s, struct err *e)
 {
-    /* Half of a connection's memory is its buffer for reading, in which a head has to fit. */
+    /* Half of a connection's memory is its buffer for reading, in which a head has to fit; all of it
+     * is cleared for each request. */
     size_t memory = 4 * s->limits.head > 65536 ? 4 * s->limits.head : 65536;
     sigset_t all, old;
     sigfillset(&all);

@@ -74,6 +74,7 @@ static void grant(struct pool *p, struct waiter *w, struct row *row, size_t at)
     w->slot = row->number[at];
     p->turn = at + 1;
     waiter_remove(p, w);
+    pthread_cond_signal(&w->granted);
 }
 
 void admission_serve(struct manager *m, struct pool *p)
@@ -82,17 +83,13 @@ void admission_serve(struct manager *m, struct pool *p)
         return;
     ARENA_LOCAL(a);
     struct row row = row_of(m, p, &a);
-    bool any = false;
     for (struct waiter *w = p->waiters, *next; w && row.count; w = next) {
         next = w->next;
         int at = slot_choose(row.slots, row.count, w->conversation, p->turn % row.count, m->options.limits.live_ms, clock_steady_ms());
         if (at < 0)
             continue;
         grant(p, w, &row, (size_t)at);
-        any = true;
     }
-    if (any)
-        pthread_cond_broadcast(&m->changed);
 }
 
 /* ---- waiting ---- */
@@ -132,10 +129,12 @@ int admit(struct manager *m, struct pool *p, const char *conversation, int64_t w
 {
     *ret = (struct waiter){ .since_ms = clock_steady_ms() };
     snprintf(ret->conversation, sizeof ret->conversation, "%s", conversation ? conversation : "");
+    clock_cond_init(&ret->granted);
     manager_lock(m);
     if (p->waiting >= m->options.limits.queue) {
         int64_t waiting = p->waiting;
         manager_unlock(m);
+        pthread_cond_destroy(&ret->granted);
         return err_set(e, ERR_BUSY, "%lld calls wait for %s already; ask again later", (long long)waiting, p->model);
     }
     waiter_add(p, ret);
@@ -144,13 +143,15 @@ int admit(struct manager *m, struct pool *p, const char *conversation, int64_t w
         manager_wake(m);
     int r = 0;
     while (r == 0 && !ret->instance) {
-        manager_wait(m, LOOK_MS);
+        struct timespec until = clock_steady_in(LOOK_MS);
+        pthread_cond_timedwait(&ret->granted, &m->lock, &until);
         if (!ret->instance)
             r = give_up(m, p, ret, wait_ms, cancel, e);
     }
     if (r < 0)
         waiter_remove(p, ret);
     manager_unlock(m);
+    pthread_cond_destroy(&ret->granted);
     return r;
 }
 
@@ -171,6 +172,16 @@ int64_t admission_outlook_ms(struct manager *m, const struct pool *p)
     return ms;
 }
 
+/* Whether somebody but those in the queue minds that a call has ended: its keeper, or one that waits
+ * for memory.  (A keeper whose instance is idle finds out by itself when its time is over.) */
+static bool is_minded(const struct manager *m, const struct instance *i)
+{
+    bool minded = m->closing || i->suspect || i->leave || i->retired || i->life != LIFE_READY;
+    for (const struct instance *other = m->instances; other && !minded; other = other->next)
+        minded = other->life == LIFE_RESERVING;
+    return minded;
+}
+
 void admission_end(struct manager *m, const struct waiter *w, bool trouble)
 {
     struct instance *i = w->instance;
@@ -185,8 +196,8 @@ void admission_end(struct manager *m, const struct waiter *w, bool trouble)
         i->suspect = true;
     else
         i->failures = 0;
-    instance_nudge(i); /* its idle time begins, or it is looked at */
     admission_serve(m, i->pool);
-    pthread_cond_broadcast(&m->changed);
+    if (is_minded(m, i))
+        instance_nudge(i);
     manager_unlock(m);
 }

@@ -259,10 +259,13 @@ static enum life probing(struct instance *i)
 /* How long it may stay as it is; 0: its idle time is over. */
 static int64_t idle_left_ms(const struct instance *i)
 {
-    if (i->entry.pinned || !i->entry.idle_s || i->in_flight || i->pool->waiting)
+    int64_t idle_ms = i->entry.idle_s * 1000;
+    if (i->entry.pinned || !idle_ms)
         return IDLE_LOOK_MS;
+    if (i->in_flight || i->pool->waiting) /* at the end of a call nobody is told */
+        return idle_ms < IDLE_LOOK_MS ? idle_ms : IDLE_LOOK_MS;
     int64_t since = i->used_ms > i->ready_ms ? i->used_ms : i->ready_ms;
-    int64_t left = since + i->entry.idle_s * 1000 - clock_steady_ms();
+    int64_t left = since + idle_ms - clock_steady_ms();
     return left < 0 ? 0 : left;
 }
 

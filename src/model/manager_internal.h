@@ -30,7 +30,8 @@ struct waiter {
     char conversation[CONVERSATION_NAME]; /* "": a side call */
     int64_t since_ms;
     int64_t granted_us;
-    struct instance *instance; /* granted; NULL: not yet */
+    pthread_cond_t granted;    /* while it waits */
+    struct instance *instance; /* NULL: not yet */
     size_t slot;
     bool is_new;               /* the slot does not hold this conversation, */
     char before[CONVERSATION_NAME]; /* ... but this one, which may go on; "": none */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -12,7 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { ROOM = 4096 };
+enum { ROOM = 4096, GATHER_MS = 200 };
 
 struct entry {
     struct gateway_call call; /* whose texts are these: */
@@ -118,6 +119,14 @@ static void commit_uses(struct call_log *l, const struct entry *entries, size_t 
     batch_free(b);
 }
 
+/* A commit for each call would take more from the calls than they cost.  With the lock held. */
+static void gather(struct call_log *l)
+{
+    struct timespec until = clock_steady_in(GATHER_MS);
+    while (!l->closing && l->count < ROOM / 2 && pthread_cond_timedwait(&l->wake, &l->lock, &until) == 0)
+        ;
+}
+
 static void *keep(void *ctx)
 {
     struct call_log *l = ctx;
@@ -126,6 +135,7 @@ static void *keep(void *ctx)
     while (l->count || !l->closing) {
         if (!l->count) {
             pthread_cond_wait(&l->wake, &l->lock);
+            gather(l);
             continue;
         }
         struct entry *full = l->entries;
@@ -152,7 +162,7 @@ int call_log_new(struct call_log **ret, struct store *s, struct keyring *keys, s
     l->keys = keys;
     l->entries = xcalloc(ROOM, sizeof *l->entries);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->wake, NULL);
+    clock_cond_init(&l->wake);
     if (pthread_create(&l->thread, NULL, keep, l) != 0) {
         free(l->entries);
         free(l);
@@ -181,7 +191,8 @@ void call_log_add(struct call_log *l, const struct gateway_call *c)
         n->call.asked = copy(n->asked, sizeof n->asked, c->asked);
         n->call.key = copy(n->key, sizeof n->key, c->key);
         n->call.model = copy(n->model, sizeof n->model, c->model);
-        pthread_cond_signal(&l->wake);
+        if (l->count == 1 || l->count == ROOM / 2)
+            pthread_cond_signal(&l->wake);
     }
     pthread_mutex_unlock(&l->lock);
 }

@@ -71,7 +71,7 @@ class Queue(upstream.Gateway):
         holder.close()
         self.wait_until(lambda: self.figure('model_slots{model="small",is="busy"}') == 0)
         self.assertEqual(self.completes()[0], 200)
-        self.assertEqual(self.figure('calls_cancelled_total{model="small"}'), 2)
+        self.wait_until(lambda: self.figure('calls_cancelled_total{model="small"}') == 2)
 
     def test_calls_that_wait_are_served_in_order_when_the_slot_is_free(self):
         self.serve()
@@ -332,6 +332,7 @@ class Figures(upstream.Gateway):
             self.assertEqual(self.completes(words, key=key)[0], 200)
         self.assertEqual(self.completes(model='no"ne\n', key=key)[0], 404)
         self.assertEqual(self.completes()[0], 401)
+        self.wait_until(lambda: 'tandem_calls_total{model="small"} 2\n' in self.ask("/metrics", key=key))
         families = read_figures(self.ask("/metrics", key=key))
         for family, (kind, samples) in families.items():
             if kind == "histogram":

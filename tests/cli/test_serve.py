@@ -43,6 +43,7 @@ class Serve(serving.Serving):
     def test_health_and_figures(self):
         self.assertEqual((self.ask("/healthz"), self.ask("/readyz")), ("ok\n", "ready\n"))
         self.ask("/v1/chat/completions", self.chat("say hello"))
+        self.wait_until(lambda: self.figure('calls_total{model="small"}'))  # behind the answer
         figures = self.ask("/metrics")
         self.assertIn('tandem_calls_total{model="small"} 1\n', figures)
         self.assertIn('tandem_model_state{model="small",state="ready"} 1\n', figures)
