@@ -82,7 +82,7 @@ class Queue(upstream.Gateway):
             threads.append(threading.Thread(target=lambda n=n: got.append((n, self.completes(f"hello {n}")[0]))))
             threads[-1].start()
             self.wait_until(lambda n=n: self.waiting() == n + 1)
-        self.write_script({"text": "Hello"})
+        self.write_script({"text": "Hello", "rules": [{"on": "/v1/chat/completions", "after_ms": 200}]})
         holder.close()
         for thread in threads:
             thread.join()
@@ -252,7 +252,7 @@ class Limits(upstream.Gateway):
         self.assertIn(b" 200 OK", mine[0].recv(4096))
 
     def test_ten_thousand_idle_connections_leave_room_for_others(self):
-        self.serve("--set", "http_connections=200", "--set", "http_connections_per_address=100")
+        self.serve("--set", "http_connections=200", "--set", "http_connections_per_address=100", "--set", "http_head_s=600")
         resident = self.figure("process_resident_bytes")
         kept, refused = [], 0
         for n in range(10000):
