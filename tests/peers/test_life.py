@@ -127,10 +127,8 @@ class Faults(managed.Managed):
         connection, answer = server.open("/v1/chat/completions", {
             "model": "m", "stream": True, "ignore_eos": True, "max_tokens": 2000, "messages": [{"role": "user", "content": "Hello"}]})
         with contextlib.closing(connection):
-            for _ in range(6):
-                answer.readline()
+            said = b"".join(answer.readline() for _ in range(6))
             os.kill(server.child("m"), signal.SIGKILL)
-            said = b""
             with contextlib.suppress(ValueError, managed.http.client.HTTPException):
                 while piece := answer.readline():
                     said += piece
@@ -165,7 +163,7 @@ class Faults(managed.Managed):
         self.entries({"routes": [{"id": "developer", "primary": "m", "min_context": 60000}]})
         self.good("model", "unload", "m")
         self.wait_until(lambda: not server.children())
-        status, answer = server.chat("developer", "Hello")
+        status, answer = server.chat("m", "Hello")
         self.assertGreaterEqual(status, 500, answer)
         self.assertIn("there is not enough memory", answer["error"]["message"])
 
