@@ -11,7 +11,7 @@ static const struct option options[] = {
     { 0 },
 };
 
-enum { SHOWN_COMMITS = 20, SHOWN_FILES = 40 };
+enum { SHOWN_COMMITS = 20, SHOWN_FILES = 40, MAX_LOOKS = 5 };
 
 static void print_text(FILE *out, const char *text)
 {
@@ -84,22 +84,14 @@ static int ask(struct session *s, const struct release *w, bool *ret_go, struct 
     return r;
 }
 
-static int release(struct session *s, struct err *e)
+/* What is there now, shown and released. */
+static int look_and_make(struct session *s, struct team *eyes, const char *id, struct err *e)
 {
     struct invocation *in = s->in;
-    struct project p;
     struct release w;
-    struct team *eyes;
     struct office_note note;
-    const char *id;
     bool go;
-    int r = session_project(s, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
-    if (r == 0)
-        r = session_eyes(s, &eyes, e);
-    if (r == 0)
-        session_warn_unprotected(s);
-    if (r == 0)
-        r = team_release_look(eyes, &in->arena, id, option_given(in, "partial"), &w, e);
+    int r = team_release_look(eyes, &in->arena, id, option_given(in, "partial"), &w, e);
     if (r < 0)
         return r;
     if (w.nothing) {
@@ -120,6 +112,26 @@ static int release(struct session *s, struct err *e)
     r = desk_do(s, &office_release, &wish, &note, e);
     if (r == 0)
         fprintf(in->out, "Released.\n%s", note.note);
+    return r;
+}
+
+static int release(struct session *s, struct err *e)
+{
+    struct invocation *in = s->in;
+    struct project p;
+    struct team *eyes;
+    const char *id;
+    int r = session_project(s, in->operands.count ? in->operands.items[0] : NULL, &id, &p, e);
+    if (r == 0)
+        r = session_eyes(s, &eyes, e);
+    if (r < 0)
+        return r;
+    session_warn_unprotected(s);
+    r = look_and_make(s, eyes, id, e);
+    for (int again = 0; r == ERR_CONFLICT && option_given(in, "yes") && again < MAX_LOOKS; again++) {
+        fprintf(in->out, "Somebody else changed it meanwhile; looking again.\n");
+        r = look_and_make(s, eyes, id, e);
+    }
     return r;
 }
 

@@ -385,9 +385,13 @@ static void complaints_without_end_hold_nobody_up_and_only_the_last_are_kept(voi
     check_ok(start(f, "", "import threading\n"
                           "def complain():\n    while True:\n        os.write(2, b'warning\\n' * 10000)\n"
                           "threading.Thread(target=complain, daemon=True).start()\n" ANSWER(SAY("'good'") DONE)), &f->e);
-    for (int i = 0; i < 5; i++)
+    int64_t complaints = 0;
+    for (int i = 0; i < 5 || (i < 5000 && complaints <= 10000); i++) {
         assert_string_equal(ask(f), "good");
-    assert_true(adapter_complaints(f->adapter, &last) > 10000);
+        str_clear(&last);
+        complaints = adapter_complaints(f->adapter, &last);
+    }
+    assert_true(complaints > 10000);
     assert_true(last.len < 1000);
 }
 
