@@ -22,7 +22,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { MAX_HELD = 64, MAX_PAUSE_FACTOR = 64 };
+enum { MAX_PAUSE_FACTOR = 64 };
 
 const struct queue_limits queue_default_limits = { .attempts = 3, .lease_ms = 60000, .pause_ms = 1000 };
 
@@ -47,17 +47,32 @@ struct queue {
     pthread_cond_t wake;
     pthread_t heartbeat;
     bool stop;
-    struct held held[MAX_HELD];
+    struct held *held; /* as many as there ever were workers at once, which is what bounds them */
+    size_t held_count, held_cap;
     struct pause *pauses;
     size_t pause_count, pause_cap;
 };
 
 static struct held *held_find(struct queue *q, const char *id)
 {
-    for (size_t i = 0; i < MAX_HELD; i++)
+    for (size_t i = 0; i < q->held_count; i++)
         if (q->held[i].id && streq(q->held[i].id, id))
             return &q->held[i];
     return NULL;
+}
+
+/* A worker that has a task is a thread, and those are limited where they are made; the table grows
+ * with them, for a task refused here would be nobody's. */
+static void held_add(struct queue *q, const char *id, int64_t version)
+{
+    size_t i = 0;
+    while (i < q->held_count && q->held[i].id)
+        i++;
+    if (i == q->held_count) {
+        XGROW(q->held, q->held_cap, q->held_count);
+        q->held_count++;
+    }
+    q->held[i] = (struct held){ .id = xstrdup(id), .version = version };
 }
 
 /* ---- opening ---- */
@@ -99,7 +114,7 @@ static int take_back(struct queue *q, struct arena *a, struct batch *b, size_t *
 static void beat_once(struct queue *q)
 {
     ARENA_LOCAL(a);
-    for (size_t i = 0; i < MAX_HELD; i++) {
+    for (size_t i = 0; i < q->held_count; i++) {
         struct held *h = &q->held[i];
         if (!h->id || h->finishing)
             continue;
@@ -175,8 +190,9 @@ void queue_free(struct queue *q)
     pthread_cond_broadcast(&q->wake);
     pthread_mutex_unlock(&q->lock);
     pthread_join(q->heartbeat, NULL);
-    for (size_t i = 0; i < MAX_HELD; i++)
+    for (size_t i = 0; i < q->held_count; i++)
         free(q->held[i].id);
+    free(q->held);
     for (size_t i = 0; i < q->pause_count; i++)
         free(q->pauses[i].id);
     free(q->pauses);
@@ -195,12 +211,6 @@ int64_t queue_epoch(const struct queue *q)
 static int lease_one(struct queue *q, const char *id, int64_t version, struct task *t,
                      const char *owner, struct err *e)
 {
-    struct held *slot = NULL;
-    for (size_t i = 0; i < MAX_HELD && !slot; i++)
-        if (!q->held[i].id)
-            slot = &q->held[i];
-    if (!slot)
-        return err_set(e, ERR_LIMIT, "%d tasks are being worked on already", MAX_HELD);
     t->state = TASK_LEASED;
     t->owner = owner;
     t->epoch = q->epoch;
@@ -212,7 +222,7 @@ static int lease_one(struct queue *q, const char *id, int64_t version, struct ta
     int r = store_commit(q->store, b, NULL, e);
     batch_free(b);
     if (r == 0) {
-        *slot = (struct held){ .id = xstrdup(id), .version = version + 1 };
+        held_add(q, id, version + 1);
         failpoint("queue.leased");
     }
     return r;

@@ -138,6 +138,24 @@ static void tasks_come_by_order_and_only_those_that_may_run(void **state)
     assert_int_equal(wait_ms, -1);
 }
 
+/* Of one process, over all its projects. */
+static void any_number_of_workers_has_a_task_each(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 150 };
+    const char *ids[MANY];
+    for (int i = 0; i < MANY; i++)
+        put_task(f, arena_printf(&f->a, "p/%d", i), i);
+    for (int i = 0; i < MANY; i++)
+        ids[i] = leased(f);
+    for (int i = 0; i < MANY; i++) {
+        struct batch *b = batch_new();
+        check_ok(queue_finish(f->queue, ids[i], b, &f->e), &f->e);
+        batch_free(b);
+        assert_int_equal(task_of(f, ids[i], NULL).state, TASK_DONE);
+    }
+}
+
 static void a_result_and_its_task_are_done_together(void **state)
 {
     struct fixture *f = *state;
@@ -378,6 +396,7 @@ int main(void)
 #define with_queue(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         with_queue(tasks_come_by_order_and_only_those_that_may_run),
+        with_queue(any_number_of_workers_has_a_task_each),
         with_queue(a_result_and_its_task_are_done_together),
         with_queue(a_result_that_conflicts_writes_nothing_and_its_task_can_be_done_again),
         with_queue(nobody_finishes_a_task_twice),
