@@ -48,7 +48,7 @@ static int prepare_branches(struct talk *k, struct err *e)
     struct repo *repo = k->site->repo;
     struct oid base = oid_of(k->project.base), tip;
     const char *ref = arena_printf(k->arena, "refs/heads/%s", k->project.branch);
-    int r = site_stack(k->site, k->project.stack, e);
+    int r = site_stack(k->team->house, k->site, k->project.stack, e);
     if (r < 0)
         return r;
     if (!*k->project.base) {
@@ -183,7 +183,7 @@ static int edit_plan(struct talk *k, const char *text, const char *person, struc
         plan.stack = k->project.stack;
     if (!*plan.stack)
         return err_set(e, ERR_INVALID, "plan: stack is missing");
-    if (site_stack(k->site, plan.stack, e) < 0)
+    if (site_stack(k->team->house, k->site, plan.stack, e) < 0)
         return err_set(e, ERR_INVALID, "plan: %s", arena_strdup(k->arena, e->text));
     STR_LOCAL(json);
     json_write(&json, json_keep(k->arena, record_write(&plan_record, &plan)));

@@ -57,9 +57,30 @@ void house_free(struct house *h)
 static void site_free(struct site *site)
 {
     repo_free(site->repo);
-    stack_free(site->stack);
+    for (size_t i = 0; i < site->stack_count; i++)
+        stack_free(site->stacks[i]);
+    free(site->stacks);
     arena_release(&site->arena);
     free(site);
+}
+
+/* With house->lock held, or before the site is in the list. */
+static int open_stack(struct site *site, const char *name, struct err *e)
+{
+    for (size_t i = 0; i < site->stack_count; i++) {
+        if (streq(stack_name(site->stacks[i]), name)) {
+            site->stack = site->stacks[i];
+            return 0;
+        }
+    }
+    struct stack *stack;
+    int r = stack_load(&stack, name, site->overrides.dirs, e);
+    if (r < 0)
+        return r;
+    XGROW(site->stacks, site->stack_cap, site->stack_count);
+    site->stacks[site->stack_count++] = stack;
+    site->stack = stack;
+    return 0;
 }
 
 static int site_open(struct house *h, const char *project, struct site **ret, struct err *e)
@@ -80,7 +101,7 @@ static int site_open(struct house *h, const char *project, struct site **ret, st
     if (r == 0 && h->queue)
         r = repo_unlock(site->repo, e);
     if (r == 0 && *p.stack)
-        r = stack_load(&site->stack, p.stack, site->overrides.dirs, e);
+        r = open_stack(site, p.stack, e);
     if (r < 0) {
         site_free(site);
         return r;
@@ -122,4 +143,12 @@ void house_give_site(struct house *h, struct site *site)
         site_free(site);
     }
     pthread_mutex_unlock(&h->lock);
+}
+
+int site_stack(struct house *h, struct site *site, const char *name, struct err *e)
+{
+    pthread_mutex_lock(&h->lock);
+    int r = open_stack(site, name, e);
+    pthread_mutex_unlock(&h->lock);
+    return r;
 }

@@ -5,7 +5,7 @@
  * also at the same project.  Its git repository is opened when the first comes to it, and is
  * unlocked then, for nobody else in this process can be using it.
  *
- * Threads: any; house->lock guards the list of sites and who uses them.
+ * Threads: any; house->lock guards the list of sites, who uses them, and their lists of stacks.
  */
 #ifndef TANDEM_HOUSE_H
 #define TANDEM_HOUSE_H
@@ -21,7 +21,9 @@ struct site {
     const char *id;
     struct arena arena;
     struct repo *repo;
-    struct stack *stack; /* NULL until the project has one */
+    struct stack *_Atomic stack; /* NULL until the project has one */
+    struct stack **stacks;       /* all that were opened: others may still be reading an earlier one */
+    size_t stack_count, stack_cap;
     struct playbook playbook;
     struct overrides overrides;
     int64_t users;       /* teams that have it */
@@ -41,5 +43,9 @@ struct house {
  * forgotten, and read again by the next. */
 int house_take_site(struct house *h, const char *project, struct site **ret, struct err *e);
 void house_give_site(struct house *h, struct site *site);
+
+/* Opens the project's stack, in the place of another that was to be the project's before: only
+ * until the plan is approved.  The earlier one stays readable as long as the site is there. */
+int site_stack(struct house *h, struct site *site, const char *name, struct err *e);
 
 #endif

@@ -150,9 +150,6 @@ int ticket_note_files(struct step *s, const char *parent, const char *commit, st
 void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project);
 
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e);
-/* Opens the project's stack, in the place of another that was to be the project's before: only
- * until the plan is approved, when at most one worker is at the project. */
-int site_stack(struct site *site, const char *name, struct err *e);
 
 /* The first task of a ticket, functionality ("F-1") or project (""). */
 void task_put(struct batch *b, struct arena *a, const char *project, const char *thing, int64_t number,

@@ -161,7 +161,7 @@ static int plan_request(struct step *s, bool need_stack, const char **ret, struc
 {
     const char *stack_request = "";
     if (!need_stack) {
-        int r = site_stack(s->site, s->project.stack, e);
+        int r = site_stack(s->team->house, s->site, s->project.stack, e);
         if (r < 0)
             return r;
         stack_request = arena_printf(s->arena, "The code is written for the stack \"%s\". What its "

@@ -3,7 +3,7 @@
  * One thread per pair.  All of them take any task that may run (picture.h), so that an
  * Architect's review does not need a thread of its own.
  *
- * Threads: team->lock guards the list of sites and the counters of the run.
+ * Threads: team->lock guards the team's site and the counters of the run.
  */
 #include "team/team.h"
 
@@ -124,19 +124,6 @@ int site_get(struct team *t, const char *project, struct site **ret, struct err 
     if (r == 0)
         *ret = t->site;
     return r;
-}
-
-int site_stack(struct site *site, const char *name, struct err *e)
-{
-    struct stack *stack;
-    if (site->stack && streq(stack_name(site->stack), name))
-        return 0;
-    int r = stack_load(&stack, name, site->overrides.dirs, e);
-    if (r < 0)
-        return r;
-    stack_free(site->stack);
-    site->stack = stack;
-    return 0;
 }
 
 /* ---- workers ---- */
