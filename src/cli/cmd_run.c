@@ -203,7 +203,7 @@ static int move_out(struct work *w, const char *project, const char *dir, struct
     int r = absolute(&w->session.in->arena, dir, &out, e);
     if (r == 0)
         r = check_out(out, e);
-    return r < 0 ? r : desk_do(&w->session, &office_set_out, &(struct office_words){ project, out }, &(struct office_nothing){ 0 }, e);
+    return r < 0 ? r : desk_do(&w->session, &office_set_out, &(struct office_place){ project, out }, &(struct office_nothing){ 0 }, e);
 }
 
 static int run_resume(struct invocation *in, struct err *e)

@@ -88,54 +88,62 @@ static const char *elsewhere(struct work *w, const char *project)
     return arena_printf(&w->session.in->arena, "use tandem resume %s on a terminal", project);
 }
 
-static int under_approval(struct work *w, const char *project, bool for_editing, const char **ret, struct err *e)
+static int approve(struct work *w, const char *project, const char *shown, struct err *e)
 {
-    struct team *eyes;
-    int r = session_eyes(&w->session, &eyes, e);
-    return r < 0 ? r : team_under_approval(eyes, &w->session.in->arena, project, for_editing, ret, e);
+    return desk_do(&w->session, &office_approve, &(struct office_approval){ project, shown }, &(struct office_nothing){ 0 }, e);
 }
 
-static bool is_gate(const struct project *p)
-{
-    return p->state == PROJECT_SPEC_APPROVAL || p->state == PROJECT_PLAN_APPROVAL;
-}
-
-static int approve(struct work *w, const char *project, struct err *e)
-{
-    struct project now;
-    int r = desk_do(&w->session, &office_approve, &(struct office_project){ project }, &(struct office_nothing){ 0 }, e);
-    if (r == ERR_REFUSED && session_project(&w->session, project, &project, &now, NULL) == 0 && !is_gate(&now))
-        r = 0; /* somebody else was quicker */
-    return r;
-}
-
-static int change(struct work *w, const char *project, struct err *e)
+static int change(struct work *w, const char *project, const char *shown, struct err *e)
 {
     STR_LOCAL(wish);
     int r = term_ask_line(&w->session.term, "What should be different?", elsewhere(w, project), &wish, e);
     if (r == 0 && wish.len)
-        r = desk_do(&w->session, &office_change, &(struct office_words){ project, wish.data }, &(struct office_nothing){ 0 }, e);
+        r = desk_do(&w->session, &office_change, &(struct office_revision){ project, shown, wish.data }, &(struct office_nothing){ 0 }, e);
     return r;
 }
 
+/* The lines that came and went. */
+static void add_changes(struct str *out, const char *before, const char *now)
+{
+    STR_LOCAL(diff);
+    diff_unified(&diff, "before", before, strlen(before), "now", now, strlen(now));
+    int lines = 0;
+    for (const char *at = diff.data; *at;) {
+        size_t len = strcspn(at, "\n");
+        bool is_header = lines++ < 2; /* --- and +++ */
+        if (!is_header && (*at == '+' || *at == '-'))
+            str_addf(out, "%c %.*s\n", *at, (int)len - 1, at + 1);
+        at += len + (at[len] == '\n');
+    }
+}
+
+/* What nobody will take any more is at least shown, so that it can be written again. */
+static void give_back(struct work *w, const char *before, const char *edited)
+{
+    STR_LOCAL(changes);
+    add_changes(&changes, before, edited);
+    fprintf(w->out, "\nWhat you changed:\n%s", changes.data);
+}
+
 /* A text that is not taken is opened again as the person left it, until it is or they give up. */
-static int edit(struct work *w, const char *project, bool is_spec, struct err *e)
+static int edit(struct work *w, const char *project, const struct gate *gate, struct err *e)
 {
     static const struct choice again[] = { { 'e', "edit again" }, { 'd', "drop the changes" } };
-    const char *before;
-    int r = under_approval(w, project, true, &before, e);
+    int r = 0;
     STR_LOCAL(draft);
-    if (r == 0)
-        str_add(&draft, before);
+    str_add(&draft, gate->editable);
     for (char answer = 'e'; r == 0 && answer == 'e';) {
         STR_LOCAL(edited);
-        r = term_edit(&w->session.term, is_spec ? "spec.md" : "plan.yaml", draft.data, draft.len, &edited, e);
-        if (r == ERR_CANCELLED || (r == 0 && streq(edited.data, before))) {
+        r = term_edit(&w->session.term, gate->is_spec ? "spec.md" : "plan.yaml", draft.data, draft.len, &edited, e);
+        if (r == ERR_CANCELLED || (r == 0 && streq(edited.data, gate->editable))) {
             fprintf(w->out, "Left as it was.\n");
             return 0;
         }
         if (r == 0)
-            r = desk_do(&w->session, &office_edit, &(struct office_words){ project, edited.data }, &(struct office_nothing){ 0 }, e);
+            r = desk_do(&w->session, &office_edit, &(struct office_revision){ project, gate->shown, edited.data },
+                        &(struct office_nothing){ 0 }, e);
+        if (r == ERR_CONFLICT || r == ERR_REFUSED)
+            give_back(w, gate->editable, edited.data);
         if (r != ERR_INVALID)
             break;
         str_clear(&draft);
@@ -155,52 +163,49 @@ static size_t count_lines(const char *text)
     return count;
 }
 
-/* The lines that came and went since the person read it last. */
+/* Since the person read it last. */
 static void show_changes(struct work *w, const char *text)
 {
-    STR_LOCAL(diff);
     STR_LOCAL(shown);
-    diff_unified(&diff, "before", w->seen, strlen(w->seen), "now", text, strlen(text));
-    int lines = 0;
-    for (const char *at = diff.data; *at;) {
-        size_t len = strcspn(at, "\n");
-        bool is_header = lines++ < 2; /* --- and +++ */
-        if (!is_header && (*at == '+' || *at == '-'))
-            str_addf(&shown, "%c %.*s\n", *at, (int)len - 1, at + 1);
-        at += len + (at[len] == '\n');
-    }
+    add_changes(&shown, w->seen, text);
     if (shown.len && count_lines(shown.data) <= count_lines(text) / 2) /* else it is no help */
         fprintf(w->out, "Changed since you read it:\n%s\n", shown.data);
 }
 
 /* Whether other words say the same, only the person can tell. */
-static void show_doubt(struct work *w, const char *project, int64_t spec_number)
+static void show_doubt(struct work *w, const char *project, const char *shown)
 {
     struct arena *a = &w->session.in->arena;
     struct spec spec;
-    const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)spec_number);
-    if (store_get(w->session.store, a, &spec_type, id, &spec, NULL, NULL) == 0 && *spec.doubt)
+    if (store_get(w->session.store, a, &spec_type, arena_printf(a, "%s/%s", project, shown), &spec, NULL, NULL) == 0 && *spec.doubt)
         fprintf(w->out, "Of what you asked for these words do not occur: %s. Look whether it says them in other words.\n\n", spec.doubt);
 }
 
-/* *ret_stop: the person wants to stop here. */
-static int ask_person(struct work *w, const char *project, const struct project *p, bool *ret_stop, struct err *e)
+static void show_gate(struct work *w, const char *project, const struct gate *gate)
 {
-    bool is_spec = p->state == PROJECT_SPEC_APPROVAL;
+    fprintf(w->out, "\n%s\n", gate->text);
+    if (w->seen && w->seen_spec == gate->is_spec)
+        show_changes(w, gate->text);
+    if (gate->is_spec)
+        show_doubt(w, project, gate->shown);
+    fflush(w->out);
+    w->seen = gate->text;
+    w->seen_spec = gate->is_spec;
+}
+
+/* *ret_stop: the person wants to stop here. */
+static int ask_person(struct work *w, const char *project, bool *ret_stop, struct err *e)
+{
     static const struct choice choices[] = { { 'a', "accept" }, { 'e', "edit" }, { 'c', "change" }, { 's', "stop" } };
-    const char *text;
-    int r = under_approval(w, project, false, &text, e);
+    struct team *eyes;
+    struct gate gate;
+    int r = session_eyes(&w->session, &eyes, e);
+    if (r == 0)
+        r = team_gate(eyes, &w->session.in->arena, project, &gate, e);
     if (r < 0)
         return r;
-    const char *what = is_spec ? "specification" : "plan";
-    fprintf(w->out, "\n%s\n", text);
-    if (w->seen && w->seen_spec == is_spec)
-        show_changes(w, text);
-    if (is_spec)
-        show_doubt(w, project, p->spec);
-    fflush(w->out);
-    w->seen = text;
-    w->seen_spec = is_spec;
+    show_gate(w, project, &gate);
+    const char *what = gate.is_spec ? "specification" : "plan";
     char answer;
     r = term_ask(&w->session.term, arena_printf(&w->session.in->arena, "This is the %s.", what), choices, 4,
                  arena_printf(&w->session.in->arena, "the %s waits for approval: run `tandem resume %s` on a terminal, or "
@@ -208,23 +213,35 @@ static int ask_person(struct work *w, const char *project, const struct project 
     if (r < 0)
         return r;
     switch (answer) {
-    case 'a': return approve(w, project, e);
-    case 'e': return edit(w, project, is_spec, e);
-    case 'c': return change(w, project, e);
+    case 'a': return approve(w, project, gate.shown, e);
+    case 'e': return edit(w, project, &gate, e);
+    case 'c': return change(w, project, gate.shown, e);
     default: *ret_stop = true; return 0;
     }
 }
 
-static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct err *e)
+static bool is_gate(struct work *w, const char *project)
 {
     struct project p;
-    const char *id;
-    int r = session_project(&w->session, project, &id, &p, e);
-    if (r < 0)
-        return r;
-    if (w->accept)
-        return approve(w, project, e);
-    return ask_person(w, project, &p, ret_stop, e);
+    return session_project(&w->session, project, &project, &p, NULL) == 0 &&
+           (p.state == PROJECT_SPEC_APPROVAL || p.state == PROJECT_PLAN_APPROVAL);
+}
+
+/* Others may answer too.  Who comes too late goes on with what they said, or is asked about the
+ * next thing that waits; `--yes` accepts whatever that is. */
+static int pass_gate(struct work *w, const char *project, bool *ret_stop, struct err *e)
+{
+    for (;;) {
+        int r = w->accept ? approve(w, project, "", e) : ask_person(w, project, ret_stop, e);
+        if (r == ERR_REFUSED && !is_gate(w, project)) {
+            if (!w->accept)
+                fprintf(w->out, "Somebody else was quicker: %s.\n", e->text);
+            return 0;
+        }
+        if (r != ERR_CONFLICT || w->accept)
+            return r;
+        fprintf(w->out, "\nNot taken: %s. This is what waits now:\n", e->text);
+    }
 }
 
 /* ---- the loop ---- */

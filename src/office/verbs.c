@@ -64,35 +64,35 @@ const struct office_verb office_create = {
 static int approve(struct office_call *c, const void *wish, void *answer, struct err *e)
 {
     (void)answer;
-    const struct office_project *w = wish;
-    return team_approve(c->team, w->project, c->caller->person, e);
+    const struct office_approval *w = wish;
+    return team_approve(c->team, w->project, w->shown, c->caller->person, e);
 }
 
 const struct office_verb office_approve = {
-    "approve", &office_project_record, &office_nothing_record, approve, .tries_again = true, .doc = "accepts the spec or plan under approval",
+    "approve", &office_approval_record, &office_nothing_record, approve, .tries_again = true, .doc = "accepts the spec or plan under approval",
 };
 
 static int change(struct office_call *c, const void *wish, void *answer, struct err *e)
 {
     (void)answer;
-    const struct office_words *w = wish;
-    return team_change(c->team, w->project, w->text, c->caller->person, e);
+    const struct office_revision *w = wish;
+    return team_change(c->team, w->project, w->shown, w->text, c->caller->person, e);
 }
 
 const struct office_verb office_change = {
-    "change", &office_words_record, &office_nothing_record, change, .tries_again = true,
+    "change", &office_revision_record, &office_nothing_record, change, .tries_again = true,
     .doc = "sends the spec or plan under approval back, with what should be different",
 };
 
 static int edit(struct office_call *c, const void *wish, void *answer, struct err *e)
 {
     (void)answer;
-    const struct office_words *w = wish;
-    return team_edit(c->team, w->project, w->text, c->caller->person, e);
+    const struct office_revision *w = wish;
+    return team_edit(c->team, w->project, w->shown, w->text, c->caller->person, e);
 }
 
 const struct office_verb office_edit = {
-    "edit", &office_words_record, &office_nothing_record, edit, .tries_again = true, .doc = "the spec or plan under approval as the person wrote it",
+    "edit", &office_revision_record, &office_nothing_record, edit, .tries_again = true, .doc = "the spec or plan under approval as the person wrote it",
 };
 
 static int retry(struct office_call *c, const void *wish, void *answer, struct err *e)
@@ -120,12 +120,12 @@ const struct office_verb office_set_models = {
 static int set_out(struct office_call *c, const void *wish, void *answer, struct err *e)
 {
     (void)answer;
-    const struct office_words *w = wish;
-    return team_set_out(c->team, w->project, w->text, c->caller->person, e);
+    const struct office_place *w = wish;
+    return team_set_out(c->team, w->project, w->dir, c->caller->person, e);
 }
 
 const struct office_verb office_set_out = {
-    "set-out", &office_words_record, &office_nothing_record, set_out, .tries_again = true, .doc = "another place for the clone of the result",
+    "set-out", &office_place_record, &office_nothing_record, set_out, .tries_again = true, .doc = "another place for the clone of the result",
 };
 
 static int hand_over(struct office_call *c, const void *wish, void *answer, struct err *e)

@@ -29,11 +29,24 @@ static const struct field created_fields[] = {
 };
 const struct record office_created_record = RECORD("created", struct office_created, created_fields);
 
-static const struct field words_fields[] = {
-    PROJECT(struct office_words),
-    FIELD(struct office_words, text, FIELD_TEXT, .required = true, .max = MAX_TEXT),
+#define SHOWN(type) FIELD(type, shown, FIELD_TEXT, .max = MAX_ID, .doc = "which one the person saw: spec-3, or the digest of a plan; " \
+                                                                        "empty: whatever waits now")
+static const struct field approval_fields[] = { PROJECT(struct office_approval), SHOWN(struct office_approval) };
+const struct record office_approval_record = RECORD("approval", struct office_approval, approval_fields);
+
+static const struct field revision_fields[] = {
+    PROJECT(struct office_revision),
+    SHOWN(struct office_revision),
+    FIELD(struct office_revision, text, FIELD_TEXT, .required = true, .max = MAX_TEXT,
+          .doc = "what should be different, or the whole of it as the person edited it"),
 };
-const struct record office_words_record = RECORD("words", struct office_words, words_fields);
+const struct record office_revision_record = RECORD("revision", struct office_revision, revision_fields);
+
+static const struct field place_fields[] = {
+    PROJECT(struct office_place),
+    FIELD(struct office_place, dir, FIELD_TEXT, .required = true, .max = MAX_PATH, .doc = "an absolute path"),
+};
+const struct record office_place_record = RECORD("place", struct office_place, place_fields);
 
 static const struct field retry_fields[] = {
     PROJECT(struct office_retry),

@@ -19,8 +19,18 @@ struct office_created {
 };
 extern const struct record office_created_record;
 
-struct office_words { const char *project, *text; }; /* a wish; an edited spec or plan; a directory */
-extern const struct record office_words_record;
+/* An answer to the spec or plan that waits for approval.  `shown` is the one the person saw, as
+ * struct gate (team.h) has it: ERR_CONFLICT when another one waits now; "": whatever waits. */
+struct office_approval { const char *project, *shown; };
+extern const struct record office_approval_record;
+struct office_revision {
+    const char *project, *shown;
+    const char *text; /* what should be different, or the whole of it as the person edited it */
+};
+extern const struct record office_revision_record;
+
+struct office_place { const char *project, *dir; };
+extern const struct record office_place_record;
 
 struct office_retry { const char *project, *thing, *hint; };
 extern const struct record office_retry_record;

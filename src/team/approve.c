@@ -108,43 +108,58 @@ static int approve_plan(struct talk *k, const char *person, struct err *e)
     return talk_end(k, person, "plan.approved", "plan", k->project.plan, e);
 }
 
-static int not_at_gate(const struct talk *k, struct err *e)
+/* ---- the gate ---- */
+
+/* Which spec or plan waits. */
+static int look_at_gate(const struct talk *k, struct gate *ret, struct err *e)
 {
-    return err_set(e, ERR_REFUSED, "nothing of %s waits for approval (it is in %s)", k->id,
-                   project_state_names[k->project.state]);
+    const struct project *p = &k->project;
+    *ret = (struct gate){ .is_spec = p->state == PROJECT_SPEC_APPROVAL };
+    if (!ret->is_spec && p->state != PROJECT_PLAN_APPROVAL)
+        return err_set(e, ERR_REFUSED, "nothing of %s waits for approval (it is in %s)", k->id, project_state_names[p->state]);
+    ret->shown = ret->is_spec ? arena_printf(k->arena, "spec-%lld", (long long)p->spec) : p->plan;
+    return 0;
 }
 
-int team_approve(struct team *t, const char *project, const char *person, struct err *e)
+/* A person's answer begins: to what they were shown, if they say which that was. */
+static int answer_begin(struct team *t, struct arena *a, const char *project, const char *shown, struct talk *ret, bool *ret_is_spec,
+                        struct err *e)
+{
+    struct gate gate;
+    int r = talk_begin(t, a, project, ret, e);
+    if (r == 0)
+        r = look_at_gate(ret, &gate, e);
+    if (r == 0 && *shown && !streq(shown, gate.shown))
+        r = err_set(e, ERR_CONFLICT, "what waits for approval of %s by now is %s %s", project,
+                    starts_with(shown, "spec-") == gate.is_spec ? "another" : "the", gate.is_spec ? "specification" : "plan");
+    if (r == 0)
+        *ret_is_spec = gate.is_spec;
+    return r;
+}
+
+int team_approve(struct team *t, const char *project, const char *shown, const char *person, struct err *e)
 {
     ARENA_LOCAL(a);
     struct talk k;
-    int r = talk_begin(t, &a, project, &k, e);
+    bool is_spec;
+    int r = answer_begin(t, &a, project, shown, &k, &is_spec, e);
     if (r == 0)
-        r = k.project.state == PROJECT_SPEC_APPROVAL   ? approve_spec(&k, person, e)
-            : k.project.state == PROJECT_PLAN_APPROVAL ? approve_plan(&k, person, e)
-                                                       : not_at_gate(&k, e);
+        r = is_spec ? approve_spec(&k, person, e) : approve_plan(&k, person, e);
     batch_free(k.batch);
     return r;
 }
 
-int team_change(struct team *t, const char *project, const char *wish, const char *person, struct err *e)
+int team_change(struct team *t, const char *project, const char *shown, const char *wish, const char *person, struct err *e)
 {
     ARENA_LOCAL(a);
     struct talk k;
-    int r = talk_begin(t, &a, project, &k, e);
-    if (r < 0)
-        return r;
-    k.project.wish = wish;
-    if (k.project.state == PROJECT_SPEC_APPROVAL) {
-        k.project.state = PROJECT_SPEC;
-        talk_put_task(&k, "write-spec");
-        r = talk_end(&k, person, "spec.change-asked", "wish", wish, e);
-    } else if (k.project.state == PROJECT_PLAN_APPROVAL) {
-        k.project.state = PROJECT_PLAN;
-        talk_put_task(&k, "plan");
-        r = talk_end(&k, person, "plan.change-asked", "wish", wish, e);
-    } else {
-        r = not_at_gate(&k, e);
+    bool is_spec;
+    int r = answer_begin(t, &a, project, shown, &k, &is_spec, e);
+    if (r == 0) {
+        k.project.wish = wish;
+        k.project.state = is_spec ? PROJECT_SPEC : PROJECT_PLAN;
+        talk_put_task(&k, is_spec ? "write-spec" : "plan");
+        r = talk_end(&k, person, is_spec ? "spec.change-asked" : "plan.change-asked", "wish", wish, e);
     }
     batch_free(k.batch);
     return r;
@@ -194,48 +209,43 @@ static int edit_plan(struct talk *k, const char *text, const char *person, struc
     return talk_end(k, person, "plan.edited", "plan", k->project.plan, e);
 }
 
-int team_edit(struct team *t, const char *project, const char *text, const char *person, struct err *e)
+int team_edit(struct team *t, const char *project, const char *shown, const char *text, const char *person, struct err *e)
 {
     ARENA_LOCAL(a);
     struct talk k;
-    int r = talk_begin(t, &a, project, &k, e);
+    bool is_spec;
+    int r = answer_begin(t, &a, project, shown, &k, &is_spec, e);
     if (r == 0)
-        r = k.project.state == PROJECT_SPEC_APPROVAL   ? edit_spec(&k, text, person, e)
-            : k.project.state == PROJECT_PLAN_APPROVAL ? edit_plan(&k, text, person, e)
-                                                       : not_at_gate(&k, e);
+        r = is_spec ? edit_spec(&k, text, person, e) : edit_plan(&k, text, person, e);
     batch_free(k.batch);
     return r;
 }
 
-int team_under_approval(struct team *t, struct arena *a, const char *project, bool for_editing, const char **ret,
-                        struct err *e)
+int team_gate(struct team *t, struct arena *a, const char *project, struct gate *ret, struct err *e)
 {
     struct talk k;
-    int r = talk_begin(t, a, project, &k, e);
-    if (r < 0)
-        return r;
-    batch_free(k.batch);
-    if (k.project.state == PROJECT_SPEC_APPROVAL) {
-        struct spec spec;
-        const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
-        r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
-        if (r == 0)
-            *ret = spec.text;
-        return r;
-    }
-    if (k.project.state != PROJECT_PLAN_APPROVAL)
-        return not_at_gate(&k, e);
-    struct plan plan;
-    r = read_plan(&k, &plan, e);
-    if (r < 0)
-        return r;
+    struct gate gate;
     struct spec spec;
+    struct plan plan;
     struct clauses clauses;
-    const char *id = arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec);
-    r = store_get(t->store, a, &spec_type, id, &spec, NULL, e);
+    int r = talk_begin(t, a, project, &k, e);
+    batch_free(k.batch);
     if (r == 0)
-        r = spec_clauses(a, spec.text, &clauses, e);
+        r = look_at_gate(&k, &gate, e);
     if (r == 0)
-        *ret = for_editing ? plan_for_editing(a, &plan, &clauses) : plan_text(a, &plan, &clauses);
+        r = store_get(t->store, a, &spec_type, arena_printf(a, "%s/spec-%lld", project, (long long)k.project.spec), &spec, NULL, e);
+    if (r == 0 && gate.is_spec) {
+        gate.text = gate.editable = spec.text;
+    } else if (r == 0) {
+        r = read_plan(&k, &plan, e);
+        if (r == 0)
+            r = spec_clauses(a, spec.text, &clauses, e);
+        if (r < 0)
+            return r;
+        gate.text = plan_text(a, &plan, &clauses);
+        gate.editable = plan_for_editing(a, &plan, &clauses);
+    }
+    if (r == 0)
+        *ret = gate;
     return r;
 }

@@ -149,15 +149,24 @@ int project_work(struct store *s, const char *project, struct project_work *ret,
 void team_stop(struct team *t);
 
 /* ---- what people say ---- */
-int team_approve(struct team *t, const char *project, const char *person, struct err *e);
-/* What should be different in the spec or plan under approval. */
-int team_change(struct team *t, const char *project, const char *wish, const char *person, struct err *e);
-/* A spec or plan (JSON) as the person edited it; checked like a model's. */
-int team_edit(struct team *t, const char *project, const char *text, const char *person, struct err *e);
-/* The text under approval: the spec's Markdown, or the plan, for reading or (as JSON, which
- * team_edit takes back) for editing. */
-int team_under_approval(struct team *t, struct arena *a, const char *project, bool for_editing,
-                        const char **ret, struct err *e);
+
+/* What waits for a person's approval. */
+struct gate {
+    bool is_spec;         /* else it is a plan */
+    const char *shown;    /* which of them all: "spec-3", or the digest of a plan */
+    const char *text;     /* the spec's Markdown, or the plan, for reading */
+    const char *editable; /* the same as team_edit takes it back */
+};
+/* ERR_REFUSED: nothing waits. */
+int team_gate(struct team *t, struct arena *a, const char *project, struct gate *ret, struct err *e);
+
+/* These three answer to what waits.  `shown` is what the person saw, "": whatever waits now; when
+ * it is another one now, ERR_CONFLICT, and nothing was taken.  ERR_REFUSED: nothing waits. */
+int team_approve(struct team *t, const char *project, const char *shown, const char *person, struct err *e);
+/* What should be different. */
+int team_change(struct team *t, const char *project, const char *shown, const char *wish, const char *person, struct err *e);
+/* The spec or plan as the person edited it; checked like a model's. */
+int team_edit(struct team *t, const char *project, const char *shown, const char *text, const char *person, struct err *e);
 
 /* Starts a blocked ticket ("T-3"), functionality ("F-1") or project ("") again where it
  * stands; `hint` may be NULL. */

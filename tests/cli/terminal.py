@@ -11,8 +11,8 @@ class AtTerminal(home.Home):
     def at_terminal(self, words, answers, editor="exit 1", **environment):
         """Runs `tandem WORDS`; each time it asks something, the next of `answers` is typed.
 
-        A question is a line that ends with one of `QUESTIONS`; an answer that is no text but a
-        signal is what Ctrl-C or the like sends.  `editor` is the body of a
+        A question is a line that ends with one of `QUESTIONS`; a function is called for its answer;
+        what is no text but a signal is what Ctrl-C or the like sends.  `editor` is the body of a
         shell script.  Returns the exit status and all that was shown.
         """
         script = self.room / "editor"
@@ -35,6 +35,8 @@ class AtTerminal(home.Home):
             out += piece.decode()
             if answers and out.rstrip(" >").endswith(self.QUESTIONS):
                 answer = answers.pop(0)
+                if callable(answer):
+                    answer = answer()
                 if isinstance(answer, str):
                     os.write(main, answer.encode() + b"\n")
                 else:

@@ -216,7 +216,7 @@ void begin_project(struct team_fixture *f, int64_t pairs, const char *spec, cons
                               .repo = files ? make_source(f, files) : NULL, .coverage_target = 0, .dev = f->dev };
     check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
     run_team(f, TEAM_GATE);
-    check_ok(team_approve(f->team, f->id, "Ada", &f->e), &f->e);
+    check_ok(team_approve(f->team, f->id, "", "Ada", &f->e), &f->e);
 }
 
 static void say_why_blocked(struct team_fixture *f)

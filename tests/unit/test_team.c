@@ -261,10 +261,10 @@ static void the_stack_that_a_person_edits_into_the_plan_is_used(void **state)
     open_team(f);
     check_ok(team_create(f->team, &f->s.arena, &w, &f->id, &f->e), &f->e);
     run_team(f, TEAM_GATE);
-    check_err(team_edit(f->team, f->id, arena_printf(&f->s.arena, "{\"stack\": \"cobol\", %s", plan + 1), "Ada", &f->e), ERR_INVALID,
+    check_err(team_edit(f->team, f->id, "", arena_printf(&f->s.arena, "{\"stack\": \"cobol\", %s", plan + 1), "Ada", &f->e), ERR_INVALID,
               &f->e, "cobol");
-    check_ok(team_edit(f->team, f->id, arena_printf(&f->s.arena, "{\"stack\": \"c\", %s", plan + 1), "Ada", &f->e), &f->e);
-    check_ok(team_approve(f->team, f->id, "Ada", &f->e), &f->e);
+    check_ok(team_edit(f->team, f->id, "", arena_printf(&f->s.arena, "{\"stack\": \"c\", %s", plan + 1), "Ada", &f->e), &f->e);
+    check_ok(team_approve(f->team, f->id, "", "Ada", &f->e), &f->e);
     check_ok(store_get(f->store, &f->s.arena, &project_type, f->id, &p, NULL, &f->e), &f->e);
     assert_string_equal(p.stack, "c");
     assert_non_null(file_on(f, "main", "Makefile"));
