@@ -137,7 +137,7 @@ static bool on_body(const char *bytes, size_t len, void *ctx)
  * first person's words end. */
 struct question {
     json_t *body;
-    const char *model;
+    const char *model; /* the arena's: the body's is replaced on the way */
     struct forward_part *parts;
     size_t part_count;
 };
@@ -186,7 +186,7 @@ static int read_question(struct http_exchange *x, struct question *q, struct err
         r = json_parse(a, rest.data, rest.len, &q->body, e);
     if (r < 0)
         return err_prefix(e, "the body");
-    q->model = json_text_of(q->body, "model", "");
+    q->model = arena_strdup(a, json_text_of(q->body, "model", ""));
     return *q->model ? 0 : err_set(e, ERR_INVALID, "the body must be an object with the member \"model\": one of /v1/models, or a role");
 }
 

@@ -64,6 +64,7 @@ class Serve(serving.Serving):
         self.ask("/v1/chat/completions", self.chat("say hello"))
         self.stop()
         self.assertIn("model.asked", self.good("log", "--all"))
+        self.assertRegex(self.good("model", "log"), r" developer +small +gateway /v1/chat/completions ")
 
     def test_a_second_server_on_the_home_is_refused(self):
         self.refused(1, "a server runs on", "serve", "--listen", "none")
