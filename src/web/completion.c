@@ -2,7 +2,8 @@
  *
  * Generic, so that members we do not know are kept: a text is joined to the text before it
  * only in a choice's delta (and its tool calls' functions), where the protocol says that it is
- * a piece.
+ * a piece.  Texts grow beside the value and are put into it at the end: to copy what there is for
+ * each piece would take the square of an answer's length.
  */
 #include "web/completion.h"
 
@@ -10,7 +11,9 @@
 #include "base/json.h"
 #include "base/str.h"
 
-enum { MAX_CHOICES = 64, MAX_CALLS = 256 };
+#include <stdlib.h>
+
+enum { MAX_CHOICES = 64, MAX_CALLS = 256, MAX_TEXTS = 1024 };
 
 /* Members of a delta that name something, and are no pieces of text. */
 static bool is_name(const char *key)
@@ -23,17 +26,67 @@ static void put(json_t *object, const char *key, json_t *value)
     json_put(object, key, json_incref(value));
 }
 
-static void join_text(json_t *into, const char *key, const json_t *piece)
+/* A member of an object whose text goes on. */
+struct growing_text {
+    json_t *object;
+    char *key;
+    struct str text;
+};
+
+static bool is_text_of(const struct growing_text *t, const json_t *object, const char *key)
 {
-    const json_t *before = json_object_get(into, key);
-    STR_LOCAL(text);
-    if (json_is_string(before))
-        str_add_bytes(&text, json_string_value(before), json_string_length(before));
-    str_add_bytes(&text, json_string_value(piece), json_string_length(piece));
-    json_put(into, key, json_text(text.data, text.len));
+    return t->object == object && streq(t->key, key);
 }
 
-static void join(json_t *into, const json_t *from);
+/* It begins with what the member is.  Mostly it is the one of the piece before.  NULL: there are too many. */
+static struct str *text_in(struct completion *c, json_t *object, const char *key)
+{
+    for (size_t i = 0; i < c->text_count; i++) {
+        size_t at = (c->last_text + i) % c->text_count;
+        if (is_text_of(&c->texts[at], object, key)) {
+            c->last_text = at;
+            return &c->texts[at].text;
+        }
+    }
+    if (c->text_count == MAX_TEXTS)
+        return NULL;
+    if (c->text_count == c->text_cap) {
+        c->text_cap = 2 * c->text_cap + 4;
+        c->texts = xreallocarray(c->texts, c->text_cap, sizeof *c->texts);
+    }
+    const json_t *before = json_object_get(object, key);
+    struct growing_text *t = &c->texts[c->last_text = c->text_count++];
+    *t = (struct growing_text){ json_incref(object), xstrdup(key), STR_INIT };
+    if (json_is_string(before))
+        str_add_bytes(&t->text, json_string_value(before), json_string_length(before));
+    else
+        json_put_text(object, key, "");
+    return &t->text;
+}
+
+static void join_text(struct completion *c, json_t *into, const char *key, const json_t *piece)
+{
+    struct str *text = text_in(c, into, key);
+    if (text)
+        str_add_bytes(text, json_string_value(piece), json_string_length(piece));
+}
+
+/* Nothing is put back where the object was replaced meanwhile: then it is nobody's any more. */
+static void put_texts(struct completion *c)
+{
+    for (size_t i = 0; i < c->text_count; i++) {
+        struct growing_text *t = &c->texts[i];
+        json_put(t->object, t->key, json_text(t->text.data, t->text.len));
+        json_decref(t->object);
+        str_release(&t->text);
+        free(t->key);
+    }
+    free(c->texts);
+    c->texts = NULL;
+    c->text_count = c->text_cap = c->last_text = 0;
+}
+
+static void join(struct completion *c, json_t *into, const json_t *from);
 
 /* The element of `list` with this index (a member of its own), made when there is none. */
 static json_t *element(json_t *list, int64_t index, size_t most)
@@ -59,29 +112,29 @@ static json_t *list_in(json_t *object, const char *key)
     return json_object_get(object, key);
 }
 
-static void join_calls(json_t *into, const json_t *calls)
+static void join_calls(struct completion *c, json_t *into, const json_t *calls)
 {
     size_t i;
     json_t *call;
     json_array_foreach((json_t *)(uintptr_t)calls, i, call) {
         json_t *place = element(list_in(into, "tool_calls"), json_int_of(call, "index", 0), MAX_CALLS);
         if (place)
-            join(place, call);
+            join(c, place, call);
     }
 }
 
 /* A delta, or an object within it. */
-static void join(json_t *into, const json_t *from)
+static void join(struct completion *c, json_t *into, const json_t *from)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
         if (streq(key, "tool_calls")) {
-            join_calls(into, value);
+            join_calls(c, into, value);
         } else if (json_is_string(value) && !is_name(key)) {
-            join_text(into, key, value);
+            join_text(c, into, key, value);
         } else if (json_is_object(value) && json_is_object(json_object_get(into, key))) {
-            join(json_object_get(into, key), value);
+            join(c, json_object_get(into, key), value);
         } else if (json_is_object(value)) {
             json_put(into, key, json_deep_copy(value));
         } else if (!json_is_null(value) || !json_object_get(into, key)) {
@@ -99,7 +152,7 @@ static void extend_lists(json_t *into, const json_t *from)
             out_of_memory();
 }
 
-static void add_choice(json_t *into, const json_t *choice)
+static void add_choice(struct completion *c, json_t *into, const json_t *choice)
 {
     const char *key;
     json_t *value;
@@ -107,9 +160,9 @@ static void add_choice(json_t *into, const json_t *choice)
         if (streq(key, "delta")) {
             if (!json_is_object(json_object_get(into, "message")))
                 json_put(into, "message", json_object());
-            join(json_object_get(into, "message"), value);
+            join(c, json_object_get(into, "message"), value);
         } else if (streq(key, "text") && json_is_string(value)) {
-            join_text(into, key, value);
+            join_text(c, into, key, value);
         } else if (streq(key, "logprobs") && json_is_object(value)) {
             if (!json_is_object(json_object_get(into, key)))
                 json_put(into, key, json_object());
@@ -134,7 +187,7 @@ void completion_add(struct completion *c, const json_t *chunk)
     json_array_foreach(json_object_get(chunk, "choices"), i, choice) {
         json_t *place = element(choices, json_int_of(choice, "index", 0), MAX_CHOICES);
         if (place)
-            add_choice(place, choice);
+            add_choice(c, place, choice);
     }
 }
 
@@ -155,6 +208,7 @@ json_t *completion_take(struct completion *c)
 {
     size_t i;
     json_t *value = c->value, *choice;
+    put_texts(c);
     c->value = NULL;
     if (!value)
         return NULL;
@@ -168,6 +222,7 @@ json_t *completion_take(struct completion *c)
 
 void completion_release(struct completion *c)
 {
+    put_texts(c);
     json_decref(c->value);
     c->value = NULL;
 }

@@ -14,11 +14,14 @@
 /* Starts with { 0 }. */
 struct completion {
     json_t *value; /* an object; NULL before the first chunk */
+    struct growing_text *texts; /* not in it yet */
+    size_t text_count, text_cap, last_text;
 };
 
 /* Takes one chunk ("chat.completion.chunk" or "text_completion").  Texts of a choice's delta are
  * joined, tool calls by their index, lists (log probabilities) appended; anything else is as the
- * last chunk has it.  At most 64 choices and 256 tool calls; others are left out. */
+ * last chunk has it.  At most 64 choices, 256 tool calls of each and 1,024 texts; others
+ * are left out. */
 void completion_add(struct completion *c, const json_t *chunk);
 /* Hands the completion over, its object and choices as those of an answer in one piece; NULL when
  * there was no chunk. */

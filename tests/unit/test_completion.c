@@ -72,6 +72,35 @@ static void a_plain_text_and_its_probabilities_are_joined_too(void **state)
                  "\"object\":\"text_completion\"}");
 }
 
+/* To copy what there is for each piece would be 800 GB here. */
+static void a_very_long_answer_is_joined_in_linear_time(void **state)
+{
+    enum { PIECES = 40000, LEN = 1000 };
+    (void)state;
+    struct completion c = { 0 };
+    STR_LOCAL(chunk);
+    str_add(&chunk, "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
+    for (int i = 0; i < LEN; i++)
+        str_add_char(&chunk, 'x');
+    str_add(&chunk, "\"}}]}");
+    for (int i = 0; i < PIECES; i++)
+        add(&c, chunk.data);
+    json_t *value = completion_take(&c);
+    const json_t *message = json_object_get(json_array_get(json_object_get(value, "choices"), 0), "message");
+    assert_int_equal(json_string_length(json_object_get(message, "content")), (size_t)PIECES * LEN);
+    json_decref(value);
+}
+
+static void a_text_whose_object_is_replaced_is_forgotten(void **state)
+{
+    (void)state;
+    struct completion c = { 0 };
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\"}}]}}]}");
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"}\"}}]}}]}");
+    add(&c, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":7}]}}]}");
+    check_is(&c, "{\"choices\":[{\"index\":0,\"message\":{\"content\":null,\"role\":\"assistant\",\"tool_calls\":[{\"function\":7}]}}]}");
+}
+
 static void what_makes_no_sense_does_no_harm(void **state)
 {
     (void)state;
@@ -97,6 +126,8 @@ int main(void)
         cmocka_unit_test(several_choices_are_kept_apart),
         cmocka_unit_test(calls_of_tools_are_joined_by_their_index),
         cmocka_unit_test(a_plain_text_and_its_probabilities_are_joined_too),
+        cmocka_unit_test(a_very_long_answer_is_joined_in_linear_time),
+        cmocka_unit_test(a_text_whose_object_is_replaced_is_forgotten),
         cmocka_unit_test(what_makes_no_sense_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
