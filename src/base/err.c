@@ -97,13 +97,14 @@ const char *err_name(int code)
     case ERR_UNAVAILABLE: return "unavailable";
     case ERR_REFUSED: return "refused";
     case ERR_SETUP: return "setup";
+    case ERR_GONE: return "gone";
     default: return "failed";
     }
 }
 
 int err_of_name(const char *name)
 {
-    for (int code = ERR_FAILED; code >= ERR_SETUP; code--)
+    for (int code = ERR_FAILED; code >= ERR_GONE; code--)
         if (streq(err_name(code), name))
             return code;
     return ERR_FAILED;

@@ -30,6 +30,7 @@ enum err_code {
     ERR_UNAVAILABLE = -14, /* a tool, server or feature is missing or not answering */
     ERR_REFUSED = -15,     /* a rule forbids it */
     ERR_SETUP = -16,       /* no further try can succeed until a person starts it otherwise */
+    ERR_GONE = -17,        /* who was asked has ended, perhaps before doing it: ask whoever is there next */
 };
 
 struct err {

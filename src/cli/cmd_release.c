@@ -85,13 +85,16 @@ static int ask(struct session *s, const struct release *w, bool *ret_go, struct 
 }
 
 /* What is there now, shown and released. */
-static int look_and_make(struct session *s, struct team *eyes, const char *id, struct err *e)
+static int look_and_make(struct session *s, const char *id, struct err *e)
 {
     struct invocation *in = s->in;
+    struct team *eyes;
     struct release w;
     struct office_note note;
     bool go;
-    int r = team_release_look(eyes, &in->arena, id, option_given(in, "partial"), &w, e);
+    int r = session_eyes(s, &eyes, e);
+    if (r == 0)
+        r = team_release_look(eyes, &in->arena, id, option_given(in, "partial"), &w, e);
     if (r < 0)
         return r;
     if (w.nothing) {
@@ -127,10 +130,10 @@ static int release(struct session *s, struct err *e)
     if (r < 0)
         return r;
     session_warn_unprotected(s);
-    r = look_and_make(s, eyes, id, e);
+    r = look_and_make(s, id, e);
     for (int again = 0; r == ERR_CONFLICT && option_given(in, "yes") && again < MAX_LOOKS; again++) {
         fprintf(in->out, "Somebody else changed it meanwhile; looking again.\n");
-        r = look_and_make(s, eyes, id, e);
+        r = look_and_make(s, id, e);
     }
     return r;
 }

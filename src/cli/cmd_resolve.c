@@ -21,7 +21,6 @@ enum { MAX_IN_EDITOR = 3, MAX_ROUNDS = 20, SHOWN_FILES = 10 };
 
 struct resolving {
     struct session session;
-    struct team *eyes;
     struct resolve merge;
     const char *dir; /* absolute; what --dir says, or where it was opened, or the default */
 };
@@ -140,12 +139,16 @@ static int edit_all(struct resolving *w, struct office_file *files, struct err *
 static int load_files(struct resolving *w, struct office_file **ret, struct err *e)
 {
     struct arena *a = &w->session.in->arena;
+    struct team *eyes;
+    int r = session_eyes(&w->session, &eyes, e);
+    if (r < 0)
+        return r;
     *ret = ARENA_ARRAY(a, struct office_file, w->merge.conflicts.count);
     for (size_t i = 0; i < w->merge.conflicts.count; i++) {
         struct office_file *f = &(*ret)[i];
         size_t len;
         f->path = w->merge.conflicts.items[i];
-        int r = team_resolve_file(w->eyes, a, &w->merge, f->path, &f->text, &len, e);
+        r = team_resolve_file(eyes, a, &w->merge, f->path, &f->text, &len, e);
         if (r < 0)
             return r;
     }
@@ -198,14 +201,15 @@ static int resolve(struct resolving *w, struct err *e)
 {
     struct invocation *in = w->session.in;
     struct project p;
+    struct team *eyes;
     const char *id, *fault;
     int r = session_project(&w->session, option_value(in, "project"), &id, &p, e);
     if (r == 0)
-        r = session_eyes(&w->session, &w->eyes, e);
+        r = session_eyes(&w->session, &eyes, e);
     if (r == 0)
         session_warn_unprotected(&w->session);
     if (r == 0)
-        r = team_resolve_look(w->eyes, &in->arena, id, in->operands.items[0], &w->merge, e);
+        r = team_resolve_look(eyes, &in->arena, id, in->operands.items[0], &w->merge, e);
     if (r == 0)
         r = find_dir(w, e);
     if (r < 0)

@@ -5,7 +5,6 @@
 #include "cli/hosting.h"
 #include "cli/server.h"
 #include "http/server.h"
-#include "os/runtime.h"
 #include "web/call_log.h"
 #include "web/gateway.h"
 #include "web/health.h"
@@ -105,7 +104,6 @@ static int fill_tables(struct serving *s, struct err *e)
 static int start(struct serving *s, struct err *e)
 {
     struct invocation *in = s->session.in;
-    const char *dir;
     const struct settings *set = &in->settings;
     struct http_limits limits;
     int r = fill_tables(s, e);
@@ -114,13 +112,9 @@ static int start(struct serving *s, struct err *e)
     limits_from_settings(set, &limits);
     struct http_options o = { .tables = s->tables, .table_count = HOSTING_TABLES + 1, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
     r = http_server_new(&o, &s->server, e);
-    if (r == 0)
-        r = runtime_dir(&in->arena, s->session.home, true, &dir, e);
-    if (r < 0)
-        return r;
     s->health.server = s->server;
-    s->socket = arena_printf(&in->arena, "%s/tandem.sock", dir);
-    r = http_server_listen_unix(s->server, s->socket, e);
+    if (r == 0)
+        r = hosting_listen(&s->session, s->server, &s->socket, e);
     if (r == 0)
         r = open_tcp(s, option_given(in, "listen") ? option_value(in, "listen") : in->settings.listen, e);
     return r < 0 ? r : http_server_start(s->server, e);
@@ -185,6 +179,8 @@ static int run(struct invocation *in, struct err *e)
         say_where(&s);
     while (r == 0 && !atomic_load(&session_interrupted))
         usleep(LOOK_US);
+    if (s.session.office)
+        office_shut(s.session.office);
     if (s.server)
         http_server_stop(s.server, GRACE_MS);
     http_server_free(s.server);

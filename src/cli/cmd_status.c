@@ -123,6 +123,7 @@ static int as_json(struct session *s, const char *const *ids, const struct proje
         if (r < 0)
             return r;
         json_t *o = record_write(project_type.record, &projects[i]), *ts = json_array(), *fs = json_array();
+        json_object_del(o, "heard"); /* of no use to anybody outside */
         json_put_text(o, "id", ids[i]);
         for (size_t k = 0; k < tickets.count; k++)
             json_array_append_new(ts, record_write(ticket_type.record, (struct ticket *)tickets.docs + k));

@@ -7,9 +7,11 @@
 #include "http/sse.h"
 #include "web/office_api.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
-enum { LOOK_MS = 50, MAX_EVENT = 4 << 20 };
+enum { LOOK_MS = 50, MAX_EVENT = 4 << 20, MAX_HOLDERS = 20 };
 
 static const char api_key_name[] = "TANDEM_API_KEY";
 
@@ -62,37 +64,50 @@ void desk_warn_settings(struct session *s)
     }
 }
 
-static json_t *envelope(struct session *s, const struct record *record, const void *wish)
+/* `word`: an id of the wish; "": it may be fulfilled as often as it is said. */
+static json_t *envelope(struct session *s, const char *word, const struct record *record, const void *wish)
 {
     const char *key = getenv(api_key_name);
-    struct office_envelope sent = { .person = caller_of(s).person, .settings = settings_said(s), .api_key = key ? key : "",
+    struct office_envelope sent = { .person = caller_of(s).person, .settings = settings_said(s), .api_key = key ? key : "", .word = word,
                                     .wish = json_keep(&s->in->arena, record_write(record, wish)) };
     return record_write(&office_envelope_record, &sent);
 }
 
-static int ask(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e)
+static int do_there(struct session *s, const struct office_verb *v, const char *word, const void *wish, void *answer, struct err *e)
 {
     json_t *value;
     const char *path = arena_printf(&s->in->arena, "/tandem/projects/%s", v->name);
-    int r = server_ask(s, "POST", path, envelope(s, v->wish, wish), &value, e);
+    int r = server_ask(s, "POST", path, envelope(s, word, v->wish, wish), &value, e);
     return r < 0 ? r : record_read(v->answer, &s->in->arena, value, answer, e);
+}
+
+static int do_here(struct session *s, const struct office_verb *v, const char *word, const void *wish, void *answer, struct err *e)
+{
+    struct office_caller c = caller_of(s);
+    c.word = word;
+    int r = session_office(s, e);
+    return r < 0 ? r : office_do(s->office, v, &c, &s->in->arena, wish, answer, e);
+}
+
+static const char *new_word(struct arena *a)
+{
+    uint64_t random[2];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        abort(); /* so few bytes it gives at once, or never */
+    return arena_printf(a, "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
 }
 
 int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e)
 {
-    int r = s->server ? ask(s, v, wish, answer, e) : 0;
-    if (r == ERR_UNAVAILABLE) /* it has ended since: then the home is free */
+    const char *word = new_word(&s->in->arena);
+    int r = 0;
+    for (int holders = 0; r == 0 && holders < MAX_HOLDERS; holders++) {
+        r = (s->server ? do_there : do_here)(s, v, word, wish, answer, e);
+        if (r != ERR_GONE)
+            return r;
         r = session_open_again(s, e);
-    else if (s->server)
-        return r;
-    if (r == 0 && s->server)
-        return ask(s, v, wish, answer, e);
-    if (r == 0)
-        r = session_office(s, e);
-    if (r < 0)
-        return r;
-    struct office_caller c = caller_of(s);
-    return office_do(s->office, v, &c, &s->in->arena, wish, answer, e);
+    }
+    return r < 0 ? r : err_set(e, ERR_GONE, "%d processes that had the home ended before they did it; nothing is lost", MAX_HOLDERS);
 }
 
 /* ---- a sitting at a server ---- */
@@ -102,7 +117,7 @@ struct watching {
     const struct desk_watcher *watcher;
     struct office_ended *ret;
     struct sse_reader reader;
-    bool ended;
+    bool ended, broken;
     struct err err; /* what ended it; code 0: nothing */
 };
 
@@ -126,6 +141,7 @@ static bool on_event(const struct sse_event *event, void *ctx)
     json_t *value;
     if (json_parse(&a, event->data, event->len, &value, NULL) < 0)
         return true;
+    *w->watcher->goes_on = true;
     if (streq(event->type, "ended"))
         w->ended = record_read(&office_ended_record, &w->session->in->arena, value, w->ret, &w->err) == 0;
     else if (streq(event->type, "joined"))
@@ -140,7 +156,8 @@ static bool on_event(const struct sse_event *event, void *ctx)
 static bool on_body(const char *bytes, size_t len, void *ctx)
 {
     struct watching *w = ctx;
-    return sse_feed(&w->reader, bytes, len) == SSE_MORE;
+    w->broken = sse_feed(&w->reader, bytes, len) != SSE_MORE;
+    return !w->broken;
 }
 
 static int sit_there(struct session *s, const struct office_sitting *wish, const struct desk_watcher *watcher,
@@ -148,7 +165,7 @@ static int sit_there(struct session *s, const struct office_sitting *wish, const
 {
     struct watching w = { .session = s, .watcher = watcher, .ret = ret };
     sse_init(&w.reader, MAX_EVENT, on_event, &w);
-    int r = server_stream(s, "/tandem/sittings", envelope(s, &office_sitting_record, wish), on_body, &w, e);
+    int r = server_stream(s, "/tandem/sittings", envelope(s, "", &office_sitting_record, wish), on_body, &w, e);
     sse_release(&w.reader);
     if (w.ended && w.err.code < 0) {
         *e = w.err;
@@ -160,7 +177,9 @@ static int sit_there(struct session *s, const struct office_sitting *wish, const
         *ret = (struct office_ended){ .end = TEAM_STOPPED, .notes = "" };
         return 0;
     }
-    return r < 0 && r != ERR_FAILED ? r : err_set(e, ERR_UNAVAILABLE, "the server of this home has ended; nothing is lost");
+    if (w.broken)
+        return err_set(e, ERR_FAILED, "the process that has the home sent what makes no sense; is it another version of Tandem?");
+    return r < 0 ? r : err_set(e, ERR_GONE, "the process that had the home has ended; nothing is lost");
 }
 
 /* ---- a sitting here ---- */

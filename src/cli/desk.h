@@ -9,16 +9,19 @@
 /* Says which settings of this invocation do not count, for they are those of the server's process. */
 void desk_warn_settings(struct session *s);
 
-/* The answer's texts live in the invocation's arena. */
+/* Said to whoever has the home, and to the next one when that ends before it has answered; it is fulfilled
+ * once all the same.  Nothing of the session (store, office, eyes) may be kept across it.  The answer's texts
+ * live in the invocation's arena. */
 int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e);
 
 struct desk_watcher {
     struct team_watcher team;
     void (*joined)(void *ctx); /* others are at it already */
+    bool *goes_on;             /* set when anything happened */
     void *ctx;
 };
 /* A sitting until its end, or until the person interrupts it (TEAM_STOPPED).  The watcher is called
- * from other threads.  ERR_UNAVAILABLE: the server has ended meanwhile; session_open_again. */
+ * from other threads.  ERR_GONE: who had the home has ended meanwhile; session_open_again. */
 int desk_sit(struct session *s, const struct office_sitting *w, const struct desk_watcher *watcher, struct office_ended *ret,
              struct err *e);
 

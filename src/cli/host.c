@@ -38,7 +38,7 @@ bool home_has_routes(struct invocation *in)
 static int open_manager(struct session *s, struct err *e)
 {
     const struct settings *set = &s->in->settings;
-    struct arena *a = &s->in->arena;
+    struct arena *a = &s->hosted;
     const char *dir;
     if (s->manager)
         return 0;

@@ -4,9 +4,13 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/server.h"
 #include "os/runtime.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { GRACE_MS = 200 };
 
@@ -43,7 +47,7 @@ int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_t
     p->gateway = (struct gateway){ .office = s->office, .store = s->store, .keys = p->keys, .on_call = on_call, .ctx = p,
                                    .wait_ms = set->queue_wait_s * 1000 };
     p->home = (struct home_api){ .office = s->office, .store = s->store, .keys = p->keys, .vectors_kept = set->vectors_kept };
-    p->office = (struct office_api){ s->office, set };
+    p->office = (struct office_api){ s->office, set, home_identity(&s->in->arena, s->home) };
     tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &p->gateway, gateway_allow };
     tables[1] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &p->home, allow_owner };
     tables[2] = (struct http_table){ office_routes, office_route_count, HTTP_ERRORS_JSON, &p->office, allow_owner };
@@ -56,17 +60,37 @@ void hosting_parts_close(struct hosting_parts *p)
     keyring_free(p->keys);
 }
 
-static int open_socket(struct session *s, struct hosting *h, struct err *e)
+/* The directory for sockets depends on the environment, which another shell may not share. */
+static void leave_link(struct session *s, const char *socket)
+{
+    const char *link = server_link(s), *new = arena_printf(&s->in->arena, "%s.new", link);
+    unlink(new);
+    if (symlink(socket, new) < 0 || rename(new, link) < 0)
+        log_info("no link to the socket at %s: %s", link, strerror(errno));
+}
+
+int hosting_listen(struct session *s, struct http_server *server, const char **ret_socket, struct err *e)
 {
     const char *dir;
+    int r = runtime_dir(&s->in->arena, s->home, true, &dir, e);
+    if (r < 0)
+        return r;
+    *ret_socket = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
+    r = http_server_listen_unix(server, *ret_socket, e);
+    if (r == 0)
+        leave_link(s, *ret_socket);
+    return r;
+}
+
+static int open_socket(struct session *s, struct hosting *h, struct err *e)
+{
+    const char *socket;
     struct http_options o = { .tables = h->tables, .table_count = HOSTING_TABLES };
     int r = hosting_parts_open(&h->parts, s, h->tables, e);
     if (r == 0)
         r = http_server_new(&o, &h->server, e);
     if (r == 0)
-        r = runtime_dir(&s->in->arena, s->home, true, &dir, e);
-    if (r == 0)
-        r = http_server_listen_unix(h->server, arena_printf(&s->in->arena, "%s/tandem.sock", dir), e);
+        r = hosting_listen(s, h->server, &socket, e);
     return r < 0 ? r : http_server_start(h->server, e);
 }
 
@@ -77,7 +101,7 @@ void session_host(struct session *s)
         return;
     struct hosting *h = xcalloc(1, sizeof *h);
     if (open_socket(s, h, &e) < 0) {
-        log_info("nobody else can speak to this home while this command works: %s", e.text);
+        fprintf(stderr, "tandem: warning: nobody else can speak to this home while this command works: %s\n", e.text);
         hosting_close(h);
         return;
     }

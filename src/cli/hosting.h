@@ -24,10 +24,12 @@ struct hosting_parts {
  * then.  Close it in any case, after the server. */
 int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_table *tables, struct err *e);
 void hosting_parts_close(struct hosting_parts *p);
+/* Opens the home's socket, and says in the home where it is. */
+int hosting_listen(struct session *s, struct http_server *server, const char **ret_socket, struct err *e);
 
 struct hosting;
-/* Opens the home's socket, for a session that has taken the lock; once.  Where that cannot be done,
- * a line of the log says why, and the command works alone. */
+/* Lets others in, for a session that has taken the lock and has an office; once.  Where that cannot be
+ * done, the person is told why, and the command works alone. */
 void session_host(struct session *s);
 /* Who is at work through it is broken off, and looks for the home again. */
 void hosting_close(struct hosting *h);

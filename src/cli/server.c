@@ -1,4 +1,4 @@
-/* server.c - the commands' side of web/home_api.h. */
+/* server.c - the commands' side of web/home_api.h and web/office_api.h. */
 #include "cli/server.h"
 
 #include "base/err.h"
@@ -7,34 +7,54 @@
 #include "http/client.h"
 #include "os/runtime.h"
 
+#include <limits.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 2000, MAX_ANSWER = 16 << 20 };
+enum { CONNECT_MS = 2000, MAX_ANSWER = 16 << 20, SILENCE_MS = 35000 };
 
-static bool answers(struct session *s, const char *path)
+static bool answers(struct session *s, const char *socket, const char *path, struct str *body)
+{
+    struct http_result h;
+    struct http_request q = { .method = "GET", .url = arena_printf(&s->in->arena, "http://localhost%s", path), .unix_socket = socket,
+                              .connect_ms = CONNECT_MS, .total_ms = CONNECT_MS, .once = true };
+    return access(socket, F_OK) == 0 && http_ask(&q, &h, body, NULL) == 0 && h.status == 200;
+}
+
+/* A home that was copied has the link of the one it was copied from. */
+static bool serves_this_home(struct session *s, const char *socket)
 {
     STR_LOCAL(body);
-    struct http_result h;
-    struct http_request q = { .method = "GET", .url = arena_printf(&s->in->arena, "http://localhost%s", path), .unix_socket = s->server,
-                              .connect_ms = CONNECT_MS, .total_ms = CONNECT_MS };
-    return access(s->server, F_OK) == 0 && http_ask(&q, &h, &body, NULL) == 0 && h.status == 200;
+    json_t *about;
+    return answers(s, socket, "/tandem/home", &body) && json_parse(&s->in->arena, body.data, body.len, &about, NULL) == 0 &&
+           streq(json_text_of(about, "id", ""), home_identity(&s->in->arena, s->home));
+}
+
+const char *server_link(struct session *s)
+{
+    return arena_printf(&s->in->arena, "%s/tandem.sock", s->home);
 }
 
 bool server_runs(struct session *s)
 {
+    char linked[PATH_MAX];
     const char *dir;
-    if (runtime_dir(&s->in->arena, s->home, false, &dir, NULL) < 0)
-        return false;
-    s->server = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
-    if (answers(s, "/tandem/settings"))
-        return true;
+    ssize_t len = readlink(server_link(s), linked, sizeof linked - 1);
     s->server = NULL;
-    return false;
+    if (runtime_dir(&s->in->arena, s->home, false, &dir, NULL) == 0)
+        s->server = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
+    if (s->server && !serves_this_home(s, s->server))
+        s->server = NULL;
+    if (!s->server && len > 0)
+        s->server = arena_strndup(&s->in->arena, linked, (size_t)len);
+    if (s->server && len > 0 && !serves_this_home(s, s->server))
+        s->server = NULL;
+    return s->server;
 }
 
 bool server_is_for_good(struct session *s)
 {
-    return answers(s, "/healthz");
+    STR_LOCAL(body);
+    return answers(s, s->server, "/healthz", &body);
 }
 
 /* Without a word of ours: what http/server.h makes of errors, backwards. */
@@ -74,9 +94,12 @@ static int request(struct session *s, struct http_request *q, const char *path, 
     q->body_len = sent.len;
     q->connect_ms = CONNECT_MS;
     q->cancel = &session_interrupted;
+    q->once = true;
     int r = http_ask(q, &h, answer, e);
-    if (r < 0)
-        return r == ERR_CANCELLED ? err_set(e, r, "stopped") : r;
+    if (r == ERR_CANCELLED)
+        return err_set(e, r, "stopped");
+    if (r < 0) /* whatever it was: it has not answered */
+        return r == ERR_LIMIT || r == ERR_INVALID ? r : err_set(e, ERR_GONE, "the process that had the home has ended; nothing is lost");
     if (h.status / 100 == 2)
         return 0;
     json_parse(&s->in->arena, answer->data, answer->len, &value, NULL);
@@ -96,6 +119,6 @@ int server_stream(struct session *s, const char *path, json_t *body, bool (*on_b
                   void *ctx, struct err *e)
 {
     STR_LOCAL(refusal);
-    struct http_request q = { .method = "POST", .max_body = SIZE_MAX, .on_body = on_body, .ctx = ctx };
+    struct http_request q = { .method = "POST", .max_body = SIZE_MAX, .stall_ms = SILENCE_MS, .on_body = on_body, .ctx = ctx };
     return request(s, &q, path, body, &refusal, e);
 }

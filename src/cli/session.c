@@ -100,18 +100,37 @@ int session_open(struct session *s, struct invocation *in, struct err *e)
     return r;
 }
 
-/* How long a process that has the home and answers nobody is waited for: a command that is done in
- * a moment, a server that begins or ends. */
-enum { PATIENCE_MS = 3000, PAUSE_US = 20000 };
+/* A command that is done in a moment, a server that begins or ends is not worth a word; one that was
+ * stopped (Ctrl-Z) is. */
+enum { QUIET_MS = 3000, PATIENCE_MS = 600000, PAUSE_US = 20000 };
+
+static void say_waiting(const struct session *s, bool *told, int64_t since_ms)
+{
+    enum { DIGITS = 31 };
+    if (*told || clock_steady_ms() - since_ms < QUIET_MS)
+        return;
+    STR_LOCAL(pid);
+    file_read_path(arena_printf(&s->in->arena, "%s/lock", s->home), DIGITS, &pid, NULL);
+    fprintf(stderr, "tandem: process %.*s has the home %s and does not answer; waiting for it. Ctrl-C stops that.\n",
+            (int)strspn(pid.data, "0123456789"), pid.data, s->home);
+    *told = true;
+}
 
 int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
 {
-    int64_t until = clock_steady_ms() + PATIENCE_MS;
-    int r = session_open(s, in, e);
-    while (r == ERR_BUSY && !server_runs(s) && clock_steady_ms() < until) {
+    int64_t since = clock_steady_ms();
+    bool told = false;
+    struct err own;
+    int r = session_open(s, in, &own);
+    while (r == ERR_BUSY && !server_runs(s) && clock_steady_ms() - since < PATIENCE_MS && !atomic_load(&session_interrupted)) {
+        say_waiting(s, &told, since);
         usleep(PAUSE_US);
-        r = session_open(s, in, e);
+        r = session_open(s, in, &own);
     }
+    if (r < 0 && e)
+        *e = own;
+    if (r == ERR_BUSY && atomic_load(&session_interrupted))
+        return err_set(e, ERR_CANCELLED, "stopped");
     if (r != ERR_BUSY || !s->server)
         return r;
     const char *server = s->server;
@@ -125,6 +144,7 @@ int session_open_shared(struct session *s, struct invocation *in, struct err *e)
 {
     struct err why;
     int r = session_open_or_ask(s, in, e);
+    s->is_shared = true;
     if (r < 0 || s->server)
         return r;
     if (session_office(s, &why) == 0)
@@ -138,8 +158,9 @@ int session_open_again(struct session *s, struct err *e)
 {
     struct invocation *in = s->in;
     const char *person = s->person;
+    bool is_shared = s->is_shared;
     session_close(s);
-    int r = session_open_or_ask(s, in, e);
+    int r = is_shared ? session_open_shared(s, in, e) : session_open_or_ask(s, in, e);
     s->person = person;
     return r;
 }
@@ -181,10 +202,13 @@ void session_close(struct session *s)
 {
     team_free(s->eyes);
     house_free(s->house);
+    if (s->office)
+        office_shut(s->office);
     hosting_close(s->hosting);
     office_close(s->office);
     manager_free(s->manager);
     store_free(s->store);
+    arena_release(&s->hosted);
     s->eyes = NULL;
     s->house = NULL;
     s->hosting = NULL;
@@ -193,6 +217,8 @@ void session_close(struct session *s)
     s->store = NULL;
 }
 
+enum { MAX_HOLDERS = 20 };
+
 int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
                  int (*body)(struct session *s, struct err *e), struct err *e)
 {
@@ -200,6 +226,11 @@ int session_with(struct invocation *in, int (*opens)(struct session *s, struct i
     int r = opens(&s, in, e);
     if (r == 0)
         r = body(&s, e);
+    for (int holders = 0; r == ERR_GONE && holders < MAX_HOLDERS; holders++) {
+        r = session_open_again(&s, e);
+        if (r == 0)
+            r = body(&s, e);
+    }
     session_close(&s);
     return r;
 }

@@ -24,7 +24,8 @@ struct session {
     struct team *eyes;                /* NULL until session_eyes */
     struct manager *manager;          /* NULL until session_manager (host.c) */
     const char *server;               /* its socket, when a server has the home; NULL */
-    bool may_write;
+    bool may_write, is_shared;        /* by session_open_shared */
+    struct arena hosted;              /* for the manager, which another thread may ask for */
     const char *person;               /* once session_project was called: see there */
 };
 
@@ -44,19 +45,21 @@ extern const char *const drift_choices[];
 
 int session_look(struct session *s, struct invocation *in, struct err *e);
 int session_open(struct session *s, struct invocation *in, struct err *e);
-/* A whole command: opens the home by one of these, does `body`, and closes it. */
+/* A whole command: opens the home by one of these, does `body`, and closes it.  Once more with whoever has the
+ * home next when `body` says ERR_GONE. */
 int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
                  int (*body)(struct session *s, struct err *e), struct err *e);
 /* Whether roles can be served without --model. */
 bool home_has_routes(struct invocation *in);
 /* Opens the home to change it, or, when a server (or a command that is at work) has it, to look at
- * it with s->server set.  A process that only passes by is waited for; ERR_BUSY says which one does
- * not go. */
+ * it with s->server set.  A process that has it and answers nobody is waited for as long as it lives, ten
+ * minutes at most, and the person is told for whom; ERR_BUSY then. */
 int session_open_or_ask(struct session *s, struct invocation *in, struct err *e);
 /* The same for a command that may take long: others can speak to the home meanwhile, where there is a
  * sandbox for projects. */
 int session_open_shared(struct session *s, struct invocation *in, struct err *e);
-/* The same home once more, when the server that had it has ended. */
+/* The same home once more, in the same way, when the process that had it has ended: ERR_GONE.  Nothing of the
+ * session may be kept across it: the store is another one, the office, `eyes`. */
 int session_open_again(struct session *s, struct err *e);
 /* The office of the home, in this process; once.  Only where s->server is NULL. */
 int session_office(struct session *s, struct err *e);

@@ -7,7 +7,6 @@
 #include "base/diff.h"
 #include "base/str.h"
 #include "cli/desk.h"
-#include "cli/hosting.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
@@ -32,7 +31,7 @@ static const char *model_word(struct arena *a, const char *word)
     return arena_printf(a, "%.*sreplay:%s%s%s", (int)(found - word), word, real, name ? "#" : "", name ? name : "");
 }
 
-enum { MAX_SERVERS = 20 };
+enum { MAX_HOLDERS = 20 };
 
 const char *const drift_choices[] = { "warn", "fail", NULL };
 
@@ -42,7 +41,7 @@ int work_open(struct work *w, struct invocation *in, struct err *e)
     w->accept = option_given(in, "yes");
     w->out = option_given(in, "json") ? output_open(stderr) : in->out;
     session_catch_signals();
-    int r = session_open_or_ask(&w->session, in, e);
+    int r = session_open_shared(&w->session, in, e);
     enum progress_style style = option_given(in, "json")        ? PROGRESS_JSON
                                 : w->session.term.is_terminal ? PROGRESS_LIVE
                                                               : PROGRESS_PLAIN;
@@ -313,20 +312,18 @@ static int sit(struct work *w, const char *project, int64_t after_seq, bool goes
     const char *drift = option_value(s->in, "drift"), *record = option_value(s->in, "record");
     struct office_sitting wish = { .project = project, .models = w->models, .goes_on = goes_on,
                                    .drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN, .record = record ? record : "" };
-    struct desk_watcher watcher = { progress_watcher(w->progress), say_joined, w };
+    bool goes_on_there = false;
+    struct desk_watcher watcher = { progress_watcher(w->progress), say_joined, &goes_on_there, w };
     struct office_ended ended = { .end = TEAM_STOPPED, .notes = "" };
-    int r = s->server ? 0 : session_office(s, e);
-    if (r == 0 && !s->server)
-        session_host(s);
-    for (int tries = 0; r == 0 && tries < MAX_SERVERS; tries++) {
+    int r = 0;
+    for (int holders = 0; r == 0 && holders < MAX_HOLDERS; holders = goes_on_there ? 0 : holders + 1) {
+        goes_on_there = false;
         progress_begin(w->progress, project, after_seq);
         r = desk_sit(s, &wish, &watcher, &ended, e);
         progress_end(w->progress, ended.end != TEAM_GATE);
-        if (r != ERR_UNAVAILABLE || !s->server)
+        if (r != ERR_GONE)
             break;
         r = session_open_again(s, e);
-        if (r == 0 && !s->server)
-            session_host(s);
     }
     if (*ended.notes)
         fprintf(stderr, "tandem: warning: %s", ended.notes);

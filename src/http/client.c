@@ -354,6 +354,8 @@ static void set_up(struct transfer *t, struct curl_slist *headers)
         curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, q->unix_socket);
     if (q->ca_file)
         curl->easy_setopt(easy, CURLOPT_CAINFO, q->ca_file);
+    if (q->once)
+        curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     set_method(t);
 }
 

@@ -28,6 +28,7 @@ struct http_request {
     const void *body;
     size_t body_len;
     const char *bearer;         /* API key, never logged; NULL: none */
+    bool once;                  /* never sent a second time, as is done by itself when a kept connection turns out broken */
     const char *ca_file;        /* a company's CA; NULL: the system's */
     int64_t connect_ms;         /* 0: 5 s */
     int64_t first_byte_ms;      /* of the body, from the start of the request; 0: none */

@@ -118,7 +118,7 @@ struct http_route {
     const char *pattern;
     /* Returns 0 after answering, or a negative ERR_* with a sentence in `e`, which becomes an
      * error answer: NOT_FOUND 404, INVALID 400, REFUSED 403, EXISTS and CONFLICT 409, BUSY
-     * and LIMIT 429, UNAVAILABLE 503, TIMEOUT 504, others 500. */
+     * and LIMIT 429, UNAVAILABLE and GONE 503, TIMEOUT 504, others 500. */
     int (*handle)(struct http_exchange *x, void *ctx, struct err *e);
     const char *permission; /* for http_table.allow; NULL: everybody */
     size_t max_body;        /* 413 beyond; 0: takes no body */

@@ -182,8 +182,9 @@ static bool answer_cancelled(struct exchange *x)
     const char *why = reason == HTTP_DEADLINE ? "it took longer than this route may take"
                       : reason == HTTP_STOPPING ? "the server is being stopped"
                                                 : "the client has left";
+    int code = reason == HTTP_DEADLINE ? ERR_TIMEOUT : reason == HTTP_STOPPING ? ERR_GONE : ERR_CANCELLED;
     size_t len;
-    struct MHD_Response *r = error_response(x, status, NULL, reason == HTTP_DEADLINE ? "timeout" : "cancelled", why, &len);
+    struct MHD_Response *r = error_response(x, status, NULL, err_name(code), why, &len);
     return exchange_answer(x, status, r, len);
 }
 
@@ -206,6 +207,7 @@ static int status_of(int code)
     case ERR_CONFLICT: return 409;
     case ERR_BUSY:
     case ERR_LIMIT: return 429;
+    case ERR_GONE:
     case ERR_UNAVAILABLE: return 503;
     case ERR_TIMEOUT: return 504;
     default: return 500;

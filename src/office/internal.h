@@ -17,13 +17,14 @@ struct office {
     struct manager *manager;  /* NULL: not yet asked for */
     struct sitting_at *sittings;
     struct office_hand *hands;
+    atomic_bool shut;
 };
 
-/* A project of which a word is being fulfilled: one at a time, for many of them change files and
- * branches outside of the home. */
+/* What a word is being fulfilled for: one at a time for a project, for many of them change files and
+ * branches outside of the home; and each word once, also when there is no project yet. */
 struct office_hand {
     struct office_hand *next;
-    const char *project;
+    const char *of; /* a project or a word */
 };
 
 /* How often somebody who waits looks whether to go on. */
@@ -36,6 +37,7 @@ struct office_call {
     struct settings settings; /* with the caller's */
     struct team *team;        /* by hand: without models */
     struct arena *arena;
+    const char *heard;        /* the project that was told this word before; NULL: it is new */
 };
 
 /* Those of the office with the caller's.  ERR_INVALID. */

@@ -120,12 +120,22 @@ struct team_options office_team_options(const struct settings *set)
     return o;
 }
 
+void office_shut(struct office *o)
+{
+    atomic_store(&o->shut, true);
+}
+
+bool office_is_shut(const struct office *o)
+{
+    return atomic_load(&o->shut);
+}
+
 /* ---- verbs ---- */
 
-static bool is_in_hand(struct office *o, const char *project)
+static bool is_in_hand(struct office *o, const char *of)
 {
     struct office_hand *h = o->hands;
-    while (h && !streq(h->project, project))
+    while (h && !streq(h->of, of))
         h = h->next;
     return h;
 }
@@ -134,11 +144,11 @@ static int take_in_hand(struct office *o, struct office_hand *h, const atomic_bo
 {
     int r = 0;
     pthread_mutex_lock(&o->lock);
-    while (r == 0 && is_in_hand(o, h->project)) {
+    while (r == 0 && is_in_hand(o, h->of)) {
         struct timespec until = clock_steady_in(OFFICE_LOOK_MS);
         pthread_cond_timedwait(&o->changed, &o->lock, &until);
         if (cancel && atomic_load(cancel))
-            r = err_set(e, ERR_CANCELLED, "stopped while somebody else spoke to %s", h->project);
+            r = err_set(e, ERR_CANCELLED, "stopped while somebody else spoke to %s", h->of);
     }
     if (r == 0) {
         h->next = o->hands;
@@ -166,6 +176,18 @@ static const char *project_of(const struct office_verb *v, const void *wish)
     return f ? *(const char *const *)((const char *)wish + f->offset) : "";
 }
 
+static int act(struct office_call *call, const struct office_verb *v, const void *wish, void *answer, struct err *e)
+{
+    int tries = v->tries_again ? MAX_TRIES : 1;
+    int r = team_heard(call->team, call->arena, project_of(v, wish), &call->heard, e);
+    if (r < 0)
+        return r;
+    do
+        r = v->act(call, wish, answer, e);
+    while (r == ERR_CONFLICT && --tries > 0);
+    return r;
+}
+
 int office_do(struct office *o, const struct office_verb *v, const struct office_caller *c, struct arena *a, const void *wish,
               void *answer, struct err *e)
 {
@@ -175,17 +197,17 @@ int office_do(struct office *o, const struct office_verb *v, const struct office
         return r;
     struct team_options options = office_team_options(&call.settings);
     options.cancel = c->cancel;
-    struct office_hand hand = { .project = project_of(v, wish) };
-    r = take_in_hand(o, &hand, c->cancel, e);
+    options.word = c->word;
+    const char *project = project_of(v, wish);
+    struct office_hand hand = { .of = *project || !c->word ? project : c->word };
+    if (*hand.of)
+        r = take_in_hand(o, &hand, c->cancel, e);
     if (r < 0)
         return r;
     call.team = team_new(o->house, &options);
-    for (int i = 0; i < MAX_TRIES; i++) {
-        r = v->act(&call, wish, answer, e);
-        if (r != ERR_CONFLICT || !v->tries_again)
-            break;
-    }
+    r = act(&call, v, wish, answer, e);
     team_free(call.team);
-    let_go(o, &hand);
+    if (*hand.of)
+        let_go(o, &hand);
     return r;
 }

@@ -32,7 +32,11 @@ struct office_options {
     void *ctx;
 };
 int office_open(struct office **ret, const struct office_options *o, struct err *e);
-/* Stops what is at work and waits for it; no verb may be under way.  NULL is allowed. */
+/* From now on nobody sits down (ERR_GONE); those who sit should leave, and look for the home's next
+ * holder.  Words under way are still fulfilled. */
+void office_shut(struct office *o);
+bool office_is_shut(const struct office *o);
+/* When everybody has left and no verb is under way.  NULL is allowed. */
 void office_close(struct office *o);
 struct house *office_house(struct office *o);
 
@@ -41,6 +45,7 @@ struct office_caller {
     const char *person;
     struct texts settings;     /* "name=value": what this person says of them, for what is asked here */
     const char *api_key;       /* theirs, for models that are named by their address; NULL */
+    const char *word;          /* an id of this wish alone: it may be said again when its answer was lost; NULL */
     const atomic_bool *cancel; /* may be NULL */
 };
 
@@ -60,7 +65,7 @@ extern const struct office_verb office_create, office_approve, office_change, of
 /* All of them, NULL-terminated. */
 extern const struct office_verb *const office_verbs[];
 
-/* The answer's texts live in the arena. */
+/* The answer's texts live in the arena.  A word that was fulfilled before (team_heard) is not again. */
 int office_do(struct office *o, const struct office_verb *v, const struct office_caller *c, struct arena *a, const void *wish,
               void *answer, struct err *e);
 

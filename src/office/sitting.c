@@ -143,13 +143,13 @@ static struct sitting_at *find(struct office *o, const char *project)
  * that is being stopped is waited for. */
 static int find_open(struct office *o, const char *project, const atomic_bool *cancel, struct sitting_at **ret, struct err *e)
 {
-    while ((*ret = find(o, project)) && (*ret)->stopping) {
+    while (!office_is_shut(o) && (*ret = find(o, project)) && (*ret)->stopping) {
         if (cancel && atomic_load(cancel))
             return err_set(e, ERR_CANCELLED, "stopped while the work on %s came to its end", project);
         struct timespec until = clock_steady_in(OFFICE_LOOK_MS);
         pthread_cond_timedwait(&o->changed, &o->lock, &until);
     }
-    return 0;
+    return office_is_shut(o) ? err_set(e, ERR_GONE, "the process that has the home is about to end") : 0;
 }
 
 static void seat_add(struct sitting_at *s, struct office_seat *seat)

@@ -50,6 +50,10 @@ static int create(struct office_call *c, const void *wish, void *answer, struct 
     w.ctx = &asking;
     if (!w.idea && !w.spec)
         return err_set(e, ERR_INVALID, "neither an idea nor a specification is given");
+    if (c->heard) {
+        *made = (struct office_created){ c->heard, "" };
+        return 0;
+    }
     int r = team_create(c->team, c->arena, &w, &made->project, e);
     made->note = asking.note;
     return r;
@@ -65,7 +69,7 @@ static int approve(struct office_call *c, const void *wish, void *answer, struct
 {
     (void)answer;
     const struct office_approval *w = wish;
-    return team_approve(c->team, w->project, w->shown, c->caller->person, e);
+    return c->heard ? 0 : team_approve(c->team, w->project, w->shown, c->caller->person, e);
 }
 
 const struct office_verb office_approve = {
@@ -76,7 +80,7 @@ static int change(struct office_call *c, const void *wish, void *answer, struct 
 {
     (void)answer;
     const struct office_revision *w = wish;
-    return team_change(c->team, w->project, w->shown, w->text, c->caller->person, e);
+    return c->heard ? 0 : team_change(c->team, w->project, w->shown, w->text, c->caller->person, e);
 }
 
 const struct office_verb office_change = {
@@ -88,7 +92,7 @@ static int edit(struct office_call *c, const void *wish, void *answer, struct er
 {
     (void)answer;
     const struct office_revision *w = wish;
-    return team_edit(c->team, w->project, w->shown, w->text, c->caller->person, e);
+    return c->heard ? 0 : team_edit(c->team, w->project, w->shown, w->text, c->caller->person, e);
 }
 
 const struct office_verb office_edit = {
@@ -99,7 +103,7 @@ static int retry(struct office_call *c, const void *wish, void *answer, struct e
 {
     (void)answer;
     const struct office_retry *w = wish;
-    return team_retry(c->team, w->project, w->thing, or_null(w->hint), c->caller->person, e);
+    return c->heard ? 0 : team_retry(c->team, w->project, w->thing, or_null(w->hint), c->caller->person, e);
 }
 
 const struct office_verb office_retry = {

@@ -51,3 +51,9 @@ int runtime_dir(struct arena *a, const char *home, bool create, const char **ret
         *ret = dir;
     return r;
 }
+
+const char *home_identity(struct arena *a, const char *home)
+{
+    struct stat st;
+    return stat(home, &st) == 0 ? arena_printf(a, "%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) : "";
+}

@@ -19,4 +19,7 @@ struct err;
  * that nobody else can enter, not a link.  ERR_REFUSED says what is wrong with it. */
 int runtime_dir(struct arena *a, const char *home, bool create, const char **ret, struct err *e);
 
+/* What a home is, whatever path leads to it: device and inode of its directory; "" when it is not there. */
+const char *home_identity(struct arena *a, const char *home);
+
 #endif

@@ -47,6 +47,7 @@ static const struct field project_fields[] = {
     TEXT(project, wish, .doc = "what the person wants changed before approval"),
     TEXT(project, person, .doc = "who started it"),
     TEXTS(project, models, .doc = "as given to --model"),
+    TEXTS(project, heard, .doc = "ids of the last words that were fulfilled, so that none is twice"),
     INT(project, coverage_target, .doc = "percent of lines"),
     INT(project, pairs, .doc = "Developer/Tester pairs at work at once"),
     INT(project, steps),

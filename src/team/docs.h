@@ -49,6 +49,7 @@ struct project {
     const char *wish;     /* what the person wants changed in the spec or plan under approval */
     const char *person;   /* who started it: "Name <email>" */
     struct texts models;  /* as given to --model, for resume */
+    struct texts heard;   /* ids of the last words of people to it (team_options.word) */
     int64_t coverage_target;
     int64_t pairs;
     int64_t steps;        /* tasks made so far on the project itself */

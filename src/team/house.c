@@ -152,3 +152,29 @@ int site_stack(struct house *h, struct site *site, const char *name, struct err 
     pthread_mutex_unlock(&h->lock);
     return r;
 }
+
+/* ---- names ---- */
+
+bool house_take_name(struct house *h, struct house_name *name)
+{
+    pthread_mutex_lock(&h->lock);
+    const struct house_name *n = h->names;
+    while (n && !streq(n->id, name->id))
+        n = n->next;
+    if (!n) {
+        name->next = h->names;
+        h->names = name;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return !n;
+}
+
+void house_give_name(struct house *h, struct house_name *name)
+{
+    pthread_mutex_lock(&h->lock);
+    struct house_name **at = &h->names;
+    while (*at != name)
+        at = &(*at)->next;
+    *at = name->next;
+    pthread_mutex_unlock(&h->lock);
+}

@@ -5,7 +5,7 @@
  * also at the same project.  Its git repository is opened when the first comes to it, and is
  * unlocked then, for nobody else in this process can be using it.
  *
- * Threads: any; house->lock guards the list of sites, who uses them, and their lists of stacks.
+ * Threads: any; house->lock guards the lists of sites and names, who uses a site, and its stacks.
  */
 #ifndef TANDEM_HOUSE_H
 #define TANDEM_HOUSE_H
@@ -37,7 +37,17 @@ struct house {
     struct sandbox *sandbox;
     pthread_mutex_t lock;
     struct site *sites;
+    struct house_name *names;
 };
+
+/* An id that is being given to a new project; nobody else is given it meanwhile. */
+struct house_name {
+    const char *id;
+    struct house_name *next;
+};
+/* False: somebody else has it. */
+bool house_take_name(struct house *h, struct house_name *name);
+void house_give_name(struct house *h, struct house_name *name);
 
 /* A site counts its users: give it back as often as it was taken.  When the last has left, it is
  * forgotten, and read again by the next. */

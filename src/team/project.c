@@ -5,7 +5,7 @@
  */
 #include "base/clock.h"
 #include "os/files.h"
-#include "team/step.h"
+#include "team/talk.h"
 #include "team/tree_limit.h"
 #include "team/words.h"
 
@@ -13,18 +13,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A free id from a name: "units", "units-2", ... */
-static int free_id(struct team *t, struct arena *a, const char *name, const char **ret, struct err *e)
+/* A free id from a name: "units", "units-2", ...; it is taken until house_give_name. */
+static int free_id(struct team *t, struct arena *a, const char *name, struct house_name *ret, struct err *e)
 {
     const char *stem = branch_safe(a, name);
     for (int n = 1; n <= 1000; n++) {
-        const char *id = n == 1 ? stem : arena_printf(a, "%s-%d", stem, n);
         struct project p;
-        int r = store_get(t->store, a, &project_type, id, &p, NULL, e);
-        if (r == ERR_NOT_FOUND) {
-            *ret = id;
+        ret->id = n == 1 ? stem : arena_printf(a, "%s-%d", stem, n);
+        if (!house_take_name(t->house, ret))
+            continue;
+        int r = store_get(t->store, a, &project_type, ret->id, &p, NULL, e);
+        if (r == ERR_NOT_FOUND)
             return 0;
-        }
+        house_give_name(t->house, ret);
         if (r < 0)
             return r;
     }
@@ -139,11 +140,35 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
     if (r < 0)
         return r;
     struct batch *b = batch_new();
+    talk_hear(t, a, p);
     put_first_documents(a, b, id, p, w->spec, &playbook);
     if (dirty)
         batch_event(b, &(struct event){ .project = id, .actor = role_names[ROLE_ENGINE], .kind = "repository.dirty" });
     r = store_commit(t->store, b, NULL, e);
     batch_free(b);
+    return r;
+}
+
+static int check_stack(struct team *t, struct arena *a, const char *id, const char *name, struct err *e)
+{
+    struct stack *stack = NULL;
+    struct overrides overrides = team_overrides(a, t->home, id);
+    int r = stack_load(&stack, name, overrides.dirs, e);
+    stack_free(stack);
+    return r == ERR_NOT_FOUND ? err_recode(e, ERR_USAGE) : r;
+}
+
+static int create_as(struct team *t, struct arena *a, const char *id, const struct project_wish *w, struct project *p, struct err *e)
+{
+    struct repo *repo = NULL;
+    int r = *p->stack ? check_stack(t, a, id, p->stack, e) : 0;
+    if (r == 0 && !w->repo && !*p->out)
+        p->out = arena_printf(a, "%s/out/%s", t->home, id);
+    if (r == 0)
+        r = make_repo(t, a, id, p->branch, &repo, e);
+    if (r == 0)
+        r = create_in(t, a, id, repo, w, p, e);
+    repo_free(repo);
     return r;
 }
 
@@ -161,24 +186,13 @@ int team_create(struct team *t, struct arena *a, const struct project_wish *wish
         .handed_commit = "", .plan = "", .blocked = "", .wish = "", .coverage_target = w->coverage_target, .pairs = w->pairs, .models = w->models,
         .person = *who.name && *who.email ? arena_printf(a, "%s <%s>", who.name, who.email) : "", .created_ms = clock_wall_ms(),
     };
-    const char *id = "";
-    struct repo *repo = NULL;
-    r = free_id(t, a, title, &id, e);
-    if (r == 0 && *p.stack) {
-        struct stack *check = NULL;
-        struct overrides overrides = team_overrides(a, t->home, id);
-        r = stack_load(&check, p.stack, overrides.dirs, e);
-        stack_free(check);
-        r = r == ERR_NOT_FOUND ? err_recode(e, ERR_USAGE) : r;
-    }
-    if (r == 0 && !w->repo && !*p.out)
-        p.out = arena_printf(a, "%s/out/%s", t->home, id);
+    struct house_name name;
+    r = free_id(t, a, title, &name, e);
+    if (r < 0)
+        return r;
+    r = create_as(t, a, name.id, w, &p, e);
+    house_give_name(t->house, &name);
     if (r == 0)
-        r = make_repo(t, a, id, p.branch, &repo, e);
-    if (r == 0)
-        r = create_in(t, a, id, repo, w, &p, e);
-    repo_free(repo);
-    if (r == 0)
-        *ret_id = id;
+        *ret_id = name.id;
     return r;
 }

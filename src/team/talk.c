@@ -12,12 +12,50 @@ int talk_begin(struct team *t, struct arena *a, const char *project, struct talk
     return r;
 }
 
+/* ---- words that were heard ---- */
+
+enum { REMEMBERED = 16 };
+
+void talk_hear(const struct team *t, struct arena *a, struct project *p)
+{
+    struct texts kept = { NULL, 0 };
+    if (!t->options.word)
+        return;
+    size_t skipped = p->heard.count < REMEMBERED ? 0 : p->heard.count - REMEMBERED + 1;
+    for (size_t i = skipped; i < p->heard.count; i++)
+        texts_add(&kept, a, p->heard.items[i]);
+    texts_add(&kept, a, arena_strdup(a, t->options.word));
+    p->heard = kept;
+}
+
+int team_heard(struct team *t, struct arena *a, const char *project, const char **ret_id, struct err *e)
+{
+    struct store_found found = { .count = 0 };
+    struct project one, *all = &one;
+    int r = 0;
+    *ret_id = NULL;
+    if (!t->options.word)
+        return 0;
+    if (*project)
+        r = store_get(t->store, a, &project_type, project, &one, NULL, NULL);
+    else if ((r = store_find(t->store, a, &project_type, NULL, &found, e)) == 0)
+        all = found.docs;
+    size_t count = *project ? r == 0 : found.count;
+    for (size_t i = 0; i < count && !*ret_id; i++)
+        if (texts_has(&all[i].heard, t->options.word))
+            *ret_id = *project ? project : found.ids[i];
+    return *project ? 0 : r;
+}
+
+/* ---- saying ---- */
+
 int talk_end(struct talk *k, const char *person, const char *kind, const char *payload_key, const char *payload,
                     struct err *e)
 {
     json_t *object = json_object();
     if (payload_key)
         json_put_text(object, payload_key, payload);
+    talk_hear(k->team, k->arena, &k->project);
     batch_update(k->batch, &project_type, k->id, k->version, &k->project);
     batch_event(k->batch, &(struct event){ .project = k->id, .ticket = k->thing, .actor = *person ? person : "person", .kind = kind,
                                            .payload_json = json_keep(k->arena, object) });

@@ -20,6 +20,8 @@ struct talk {
 int talk_begin(struct team *t, struct arena *a, const char *project, struct talk *ret, struct err *e);
 /* Commits the project, the batch and the event; `payload_key` may be NULL. */
 int talk_end(struct talk *k, const char *person, const char *kind, const char *payload_key, const char *payload, struct err *e);
+/* The project remembers the word that the team is made for. */
+void talk_hear(const struct team *t, struct arena *a, struct project *p);
 /* Queues the project's stage that does this step. */
 void talk_put_task(struct talk *k, const char *step);
 

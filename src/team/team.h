@@ -86,11 +86,17 @@ struct team_options {
     bool edits[ROLE_COUNT];           /* its prompt says that files can be changed by search/replace blocks */
     struct team_limits limits;
     struct team_watcher watcher;
+    const char *word;                 /* id of the person's word that it is made for; NULL: none.  See team_heard */
     const atomic_bool *cancel;        /* stops it; NULL: team_stop does */
 };
 
 struct team *team_new(struct house *h, const struct team_options *o);
 void team_free(struct team *t);
+
+/* Whether the word this team is made for was fulfilled before: its answer may have been lost on the
+ * way, and it comes again.  Creating, approving, changing, editing and retrying are remembered, the
+ * last sixteen of a project.  `project` "": it is looked for in all.  *ret_id: which heard it, NULL: none. */
+int team_heard(struct team *t, struct arena *a, const char *project, const char **ret_id, struct err *e);
 
 /* ---- projects ---- */
 enum existing_dev { DEV_ASK, DEV_CONTINUE, DEV_REPLACE };

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/setting.h"
@@ -11,13 +12,15 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, LOOK_MS = 50, MAX_PERSON = 400 };
+enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, LOOK_MS = 50, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
 
 static const struct field envelope_fields[] = {
     FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON),
     FIELD(struct office_envelope, settings, FIELD_TEXTS, .max = SETTING_MAX, .doc = "name=value, for this wish"),
     FIELD(struct office_envelope, api_key, FIELD_TEXT, .max = 4096),
+    FIELD(struct office_envelope, word, FIELD_TEXT, .max = MAX_WORD, .doc = "an id of this wish alone, by which it is known when it is said again"),
     FIELD(struct office_envelope, wish, FIELD_JSON, .required = true),
 };
 const struct record office_envelope_record = RECORD("envelope", struct office_envelope, envelope_fields);
@@ -46,7 +49,7 @@ static int read_envelope(struct http_exchange *x, const struct record *wish_reco
         r = record_read(wish_record, x->arena, in.wish, wish, e);
     if (r == 0)
         *ret = (struct office_caller){ .person = in.person, .settings = in.settings, .api_key = *in.api_key ? in.api_key : NULL,
-                                       .cancel = x->cancel };
+                                       .word = *in.word ? in.word : NULL, .cancel = x->cancel };
     return r;
 }
 
@@ -81,6 +84,7 @@ static int fulfil(struct http_exchange *x, void *ctx, struct err *e)
 struct outbox {
     pthread_mutex_t lock;
     struct str events; /* whole server-sent events */
+    int64_t sent_ms;   /* steady; of the handler alone */
 };
 
 static void put(struct outbox *o, const char *type, const struct pulse *p, bool begun, const char *text, size_t len)
@@ -110,6 +114,7 @@ static void on_moved(const struct pulse *p, bool begun, void *ctx)
     put(ctx, "moved", p, begun, "", 0);
 }
 
+/* A comment now and then shows a client that waits that we are there. */
 static int send_all(struct outbox *o, struct http_stream *stream, struct err *e)
 {
     STR_LOCAL(sent);
@@ -117,6 +122,10 @@ static int send_all(struct outbox *o, struct http_stream *stream, struct err *e)
     sent = o->events;
     str_init(&o->events);
     pthread_mutex_unlock(&o->lock);
+    if (!sent.len && clock_steady_ms() - o->sent_ms >= HEARTBEAT_MS)
+        str_add(&sent, ":\n\n");
+    if (sent.len)
+        o->sent_ms = clock_steady_ms();
     return sent.len ? http_stream_write(stream, sent.data, sent.len, e) : 0;
 }
 
@@ -138,14 +147,14 @@ static void send_end(struct http_exchange *x, struct http_stream *stream, int co
 }
 
 /* Until its end, or until the client or the server leaves. */
-static void watch(struct http_exchange *x, struct outbox *o, struct office_seat *seat)
+static void watch(struct office *office, struct http_exchange *x, struct outbox *o, struct office_seat *seat)
 {
     struct err why;
     struct office_ended ended;
     struct http_stream *stream = http_stream_begin(x, 200, "text/event-stream");
     bool over = false;
     int r = office_joined(seat) ? http_stream_event(stream, "joined", "{}", 2, NULL) : 0;
-    for (; r == 0 && !over && !atomic_load(x->cancel);) {
+    for (; r == 0 && !over && !atomic_load(x->cancel) && !office_is_shut(office);) {
         over = office_wait(seat, LOOK_MS);
         r = send_all(o, stream, NULL);
     }
@@ -169,7 +178,7 @@ static int sit(struct http_exchange *x, void *ctx, struct err *e)
     if (r == 0)
         r = office_sit(api->office, &wish, &caller, &watcher, &seat, e);
     if (r == 0)
-        watch(x, &outbox, seat);
+        watch(api->office, x, &outbox, seat);
     pthread_mutex_destroy(&outbox.lock);
     str_release(&outbox.events);
     return r;
@@ -193,9 +202,21 @@ static int show_settings(struct http_exchange *x, void *ctx, struct err *e)
     return 0;
 }
 
+static int show_home(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)e;
+    struct office_api *api = ctx;
+    json_t *home = json_keep(x->arena, json_object());
+    json_put_text(home, "id", api->home_id);
+    json_put_int(home, "pid", getpid());
+    http_answer_json(x, 200, home);
+    return 0;
+}
+
 const struct http_route office_routes[] = {
     { "POST", "/tandem/projects/{verb}", fulfil, .permission = "home", .max_body = MAX_BODY, .doc = "says something to a project" },
     { "POST", "/tandem/sittings", sit, .permission = "home", .max_body = 1 << 20, .doc = "works on a project, and shows how" },
+    { "GET", "/tandem/home", show_home, .permission = "home", .quick = true, .doc = "which home this is" },
     { "GET", "/tandem/settings", show_settings, .permission = "home", .doc = "what the server began with" },
 };
 const size_t office_route_count = sizeof office_routes / sizeof *office_routes;

@@ -1,6 +1,6 @@
 /* web/office_api.h - the office of a home behind its socket.
  *
- *     POST /tandem/projects/{verb}   {"person", "settings", "api_key", "wish": {...}} -> the answer
+ *     POST /tandem/projects/{verb}   {"person", "settings", "api_key", "word", "wish": {...}} -> the answer
  *     POST /tandem/sittings          the same; a stream of server-sent events:
  *         joined  {}: others were at it already
  *         moved   {"project", "ticket", "role", "step", "attempt", "begun"}
@@ -8,10 +8,12 @@
  *         ended   how the sitting ended
  *         failed  {"error": {"code", "message"}}
  *     GET  /tandem/settings          {"name": "value", ...}: what this process began with
+ *     GET  /tandem/home              {"id", "pid"}: which home this is (home_identity), and whose it is
  *
  * The verbs are those of office.h, wishes and answers the records of wishes.h.  Who closes the
  * stream leaves the sitting.  When the server ends, the stream breaks off without "ended" or
- * "failed": what was at work is as after any stop, and may be begun again elsewhere.
+ * "failed", and a wish that was not fulfilled is answered with the code "gone": what was at work is
+ * as after any stop, and whoever has the home next may be asked the same, with the same "word".
  *
  * Threads: handlers run on the server's workers.
  */
@@ -24,6 +26,7 @@
 struct office_api {
     struct office *office;
     const struct settings *settings;
+    const char *home_id;
 };
 
 /* The table's context is a struct office_api. */
@@ -35,7 +38,7 @@ extern const size_t office_route_count;
 struct office_envelope {
     const char *person;
     struct texts settings;
-    const char *api_key;
+    const char *api_key, *word;
     json_t *wish;
 };
 extern const struct record office_envelope_record;

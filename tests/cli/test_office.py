@@ -1,13 +1,16 @@
 """Projects at work in one process and people in others: run, resume, retry, resolve and release beside a server,
 and beside each other."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 import greet
 import home
@@ -58,6 +61,13 @@ class Beside(greet.Made):
         server.send_signal(signal.SIGINT)
         self.assertEqual(server.communicate(timeout=20)[1], "")
         self.assertEqual(server.returncode, 0)
+
+    def until(self, holds):
+        for _ in range(400):
+            if holds():
+                return
+            time.sleep(0.05)
+        self.fail("it did not come to that within 20 seconds")
 
     def write_spec(self):
         (self.room / "spec.md").write_text(greet.SPEC)
@@ -128,6 +138,7 @@ class AtServer(Beside):
         self.assertTrue(gate.asked.wait(timeout=60))
         process.send_signal(signal.SIGINT)
         self.assertIn("nothing is lost", self.end(process, 1))
+        self.until(lambda: "work.stopped" in self.kinds())
         gate.open.set()
         self.assertIn("2 of 2 done", self.good("resume", "greet", timeout=100))
         kinds = self.kinds()
@@ -181,6 +192,41 @@ class AtServer(Beside):
         self.assertIn("warning: the server of this home has model_queue=256; 7 (--set) counts when it starts again", done.stderr)
         self.assertEqual(fake.keys, {"Bearer sesame"})
 
+    def test_who_begins_while_a_server_ends_waits_for_it(self):
+        server = self.serve()
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        server.send_signal(signal.SIGINT)
+        self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", *REPLAY))
+        self.assertEqual(server.wait(timeout=20), 0)
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(run))
+
+    def test_a_wish_whose_answer_is_lost_is_fulfilled_once(self):
+        """The server dies after it has stored what was wished, and before it says so."""
+        for wish in ("create", "approve", "retry"):
+            with self.subTest(wish=wish):
+                self.write_spec()
+                bad = greet.files(greet_py="def hello(name):\n    return 'Good day'\n")
+                fake = self.model(("developer", "> hello('Ann')", [bad] * 2 + [greet.files(greet_py=greet.HELLO)]))
+                run = self.run_words(fake, "--name", wish, "--set", "attempts=1")
+                if wish == "approve":
+                    run.remove("--yes")
+                if wish != "create":
+                    self.tandem(*run, timeout=100)
+                dying = self.start("serve", "--listen", "none", TANDEM_FAILPOINT="store.committed:2")
+                self.assertIn("Tandem serves", dying.stdout.readline())
+                done = self.tandem(*{"create": run, "approve": ["resume", wish, "--yes"], "retry": ["retry", "T-1", "--project", wish]}[wish],
+                                   timeout=100)
+                self.assertNotEqual(dying.wait(timeout=20), 0)
+                self.assertIn(done.returncode, (0, 3), done.stderr)
+                events = [json.loads(line) for line in self.good("log", "--json", "--project", wish).splitlines()]
+                kinds = [event["kind"] for event in events]
+                told = {"create": "project.created", "approve": "plan.approved", "retry": "ticket.retried"}[wish]
+                self.assertEqual(kinds.count(told), 1, kinds)
+        self.assertEqual(sorted(p["id"] for p in json.loads(self.good("status", "--json"))), ["approve", "create", "retry"])
+
     def test_a_server_that_is_killed_is_not_missed(self):
         server = self.serve()
         fake, gate = self.held()
@@ -203,6 +249,49 @@ class Socket(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
         self.sock.connect(self.path)
+
+
+class Loading(Beside):
+    """A run whose model is being loaded, which is waited for."""
+
+    def loading(self, name):
+        self.write_spec()
+        fake = self.model()
+        fake.loading.set()
+        run = self.start(*self.run_words(fake, "--name", name))
+        self.assertTrue(fake.waited_for.wait(timeout=60))
+        return run, fake
+
+    def test_it_keeps_nobody_out(self):
+        for at_server in (False, True):
+            with self.subTest(at_server=at_server):
+                server = self.serve() if at_server else None
+                slow, fake = self.loading(f"slow-{at_server}")
+                self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", "--out", f"out-{at_server}", *REPLAY))
+                fake.loading.clear()
+                self.assertIn("2 of 2 done", self.end(slow))
+                if server:
+                    self.stop(server)
+
+    def test_two_of_one_name_do_not_meet(self):
+        self.serve()
+        (first, one), (second, two) = self.loading("same"), self.loading("same")
+        one.loading.clear()
+        two.loading.clear()
+        self.assertIn("2 of 2 done", self.end(first))
+        self.assertIn("2 of 2 done", self.end(second))
+        self.assertEqual(sorted(p["id"] for p in json.loads(self.good("status", "--json"))), ["same", "same-2"])
+
+    def test_it_goes_on_when_the_one_who_had_the_home_ends(self):
+        fake, gate = self.held()
+        first = self.start(*self.run_words(fake, "--name", "first"))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        second, slow = self.loading("second")
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(first))
+        slow.loading.clear()
+        self.assertIn("2 of 2 done", self.end(second))
+        self.assertEqual(self.good("log", "--json", "--project", "second").count("project.created"), 1)
 
 
 class WrongWishes(Beside):
@@ -282,6 +371,55 @@ class BesideEachOther(Beside):
         self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", *REPLAY))
         gate.open.set()
         self.assertEqual(self.end(asking), "Here you are.\n")
+
+    def test_all_who_are_left_go_on_when_the_one_who_has_the_home_is_killed(self):
+        fakes = [self.held() for _ in range(4)]
+        runs = []
+        for n, (fake, gate) in enumerate(fakes):
+            runs.append(self.start(*self.run_words(fake, "--name", f"of-{n}")))
+            self.assertTrue(gate.asked.wait(timeout=60))
+        runs[0].kill()
+        for _, gate in fakes:
+            gate.open.set()
+        for run in runs[1:]:
+            self.assertIn("2 of 2 done", self.end(run))
+        self.assertIn("Everything holds", self.good("verify"))
+
+    def test_one_that_is_stopped_is_waited_for_with_a_word(self):
+        fake, gate = self.held()
+        first = self.start(*self.run_words(fake, "--name", "first"))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        first.send_signal(signal.SIGSTOP)
+        second = self.start("run", CRASH / "spec.md", "--yes", *REPLAY)
+        said = second.stderr.readline()
+        self.assertIn(f"process {first.pid} has the home {self.home} and does not answer; waiting for it", said)
+        first.send_signal(signal.SIGCONT)
+        self.assertIn("2 of 2 done", self.end(second))
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(first))
+
+    def test_another_environment_finds_the_same_home(self):
+        runtime = self.room / "runtime"
+        runtime.mkdir(mode=0o700)
+        fake, gate = self.held()
+        first = self.start(*self.run_words(fake, "--name", "first"), XDG_RUNTIME_DIR=str(runtime))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        self.assertIn("2 of 2 done", self.good("run", CRASH / "spec.md", "--yes", *REPLAY))
+        gate.open.set()
+        self.end(first)
+
+    def test_a_copy_of_a_home_is_another_one(self):
+        """Also while it is busy, and its link still leads to the one it was copied from."""
+        server = self.serve()
+        copy = self.room / "copy"
+        shutil.copytree(self.home, copy, symlinks=True)
+        with open(copy / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waiting = self.start("run", CRASH / "spec.md", "--yes", *REPLAY, TANDEM_HOME=str(copy))
+            self.assertIn("waiting for it", waiting.stderr.readline())
+        self.assertIn("2 of 2 done", self.end(waiting))
+        self.assertIn("There is no project", self.good("status"))
+        self.stop(server)
 
     def test_commands_one_after_the_other_wait_for_each_other(self):
         """None of them is turned away, whoever has the home for a moment."""
