@@ -132,7 +132,7 @@ struct transfer {
     bool has_retry_after;
     size_t header_len, body_len;
     int64_t start_us, last_byte_us;
-    char where[280]; /* the origin or the socket, for people */
+    char where[280]; /* for people */
     char curl_words[CURL_ERROR_SIZE];
 };
 
@@ -504,13 +504,15 @@ int http_ask(const struct http_request *q, struct http_result *ret, struct str *
         return r;
     if (body)
         str_clear(body);
+    char address[280]; /* the origin or the socket: connections to it are used again */
     if (q->unix_socket)
-        snprintf(t.where, sizeof t.where, "%s", q->unix_socket);
+        snprintf(address, sizeof address, "%s", q->unix_socket);
     else
-        http_origin(q->url, t.where, sizeof t.where);
+        http_origin(q->url, address, sizeof address);
+    snprintf(t.where, sizeof t.where, "%s", q->called ? q->called : address);
     t.result.first_byte_us = -1;
     t.start_us = clock_steady_us();
-    t.handle = handle_take(t.curl, t.where);
+    t.handle = handle_take(t.curl, address);
 
     struct curl_slist *headers = request_headers(&t);
     set_up(&t, headers);

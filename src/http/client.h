@@ -24,6 +24,7 @@ struct http_request {
     const char *method;         /* "GET", "POST" */
     const char *url;            /* http, https; or http://localhost/... with unix_socket */
     const char *unix_socket;    /* NULL: TCP */
+    const char *called;         /* the server in sentences; NULL: its address */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     const void *body;
     size_t body_len;

@@ -33,6 +33,7 @@ struct model_options {
     const char *api_key_env;  /* name of the environment variable that holds the key; NULL: TANDEM_API_KEY */
     const char *api_key_file; /* the key is its first line; NULL: none */
     const char *ca_file;
+    const char *called;       /* its server in sentences; NULL: the address */
     int64_t context_tokens;   /* 0: asked of the server, else 8192; an Ollama is told */
     int64_t keep_s;           /* an Ollama keeps its model loaded so long after a call; -1: for ever */
     int64_t connect_ms;

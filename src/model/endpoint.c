@@ -442,9 +442,11 @@ int endpoint_open(struct model **ret, const struct model_options *o, struct err 
     m->options = *o;
     m->options.name = copy(&m->arena, o->name);
     m->options.ca_file = copy(&m->arena, o->ca_file);
+    m->options.called = copy(&m->arena, o->called);
     m->options.api_key_env = copy(&m->arena, o->api_key_env);
     m->options.api_key_file = copy(&m->arena, o->api_key_file);
     read_url(m, o->url);
+    m->origin = m->options.called ? m->options.called : m->origin;
     int r = read_key(m, e);
     m->options.api_key = NULL; /* the caller's */
     if (r < 0) {

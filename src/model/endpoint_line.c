@@ -28,6 +28,7 @@ int endpoint_http(struct endpoint *m, const struct http_request *q, struct http_
 {
     struct line line = { m, q };
     struct http_request request = *q;
+    request.called = m->options.called;
     request.on_body = q->on_body ? feed : NULL;
     request.on_tick = tick;
     request.ctx = &line;

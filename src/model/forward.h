@@ -34,6 +34,12 @@ struct forward_request {
     const atomic_bool *cancel; /* may be NULL */
     /* The body of a good answer as it comes; false: enough, the request ends. */
     bool (*on_body)(const char *bytes, size_t len, void *ctx);
+    /* Has the last word on a good answer that has ended (code 0), or on one that broke off: returns what
+     * became of it.  NULL: what the server's connection says. */
+    int (*judge)(int code, void *ctx, struct err *e);
+    /* The server failed under an answer of which something has come: takes that back, so that it can be
+     * asked again; false: it has been shown to somebody.  NULL: it always has. */
+    bool (*start_over)(void *ctx);
     void *ctx;
 };
 struct forward_result {

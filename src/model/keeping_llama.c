@@ -252,7 +252,7 @@ static int request(struct instance *i, const char *path, const char *body, int64
     ARENA_LOCAL(a);
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     struct http_request q = {
-        .method = body ? "POST" : "GET", .url = arena_printf(&a, "http://localhost%s", path), .unix_socket = path_in(&a, i, "sock"),
+        .method = body ? "POST" : "GET", .url = arena_printf(&a, "http://localhost%s", path), .unix_socket = path_in(&a, i, "sock"), .called = i->entry.id,
         .headers = body ? headers : NULL, .body = body, .body_len = body ? strlen(body) : 0, .connect_ms = ASK_MS,
         .total_ms = total_ms, .cancel = cancel,
     };
@@ -335,7 +335,7 @@ static int llama_probe(struct instance *i, struct model **ret, struct err *e)
     const char *name;
     int64_t context;
     o.url = arena_printf(&a, "unix:%s", path_in(&a, i, "sock"));
-    o.name = i->entry.id;
+    o.name = o.called = i->entry.id;
     o.api_key_file = o.api_key_env = NULL;
     int r = model_open(&model, &o, e);
     if (r < 0)

@@ -156,6 +156,13 @@ static int forward_there(struct model *model, const struct forward_request *q, i
     return r < 0 ? r : model->backend->forward(model, &whole, slot, ret, refusal, e);
 }
 
+/* As `judge` sees the end of an answer; nobody asks it about refusals. */
+static int judge(const struct forward_request *q, int r, const struct forward_result *f, struct err *e)
+{
+    const struct passing *p = q->ctx;
+    return p->q->judge && (r < 0 || f->status / 100 == 2) ? p->q->judge(r, p->q->ctx, e) : r;
+}
+
 static int forward_once(struct managed *m, struct pool *p, const struct forward_request *q, struct forward_result *ret,
                         struct str *refusal, struct err *e)
 {
@@ -171,9 +178,19 @@ static int forward_once(struct managed *m, struct pool *p, const struct forward_
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
     r = model->backend->forward ? forward_there(model, q, (int)w.slot + 1, ret, refusal, e)
                                 : err_set(e, ERR_INVALID, "%s cannot be asked by other programs", p->model);
+    r = judge(q, r, ret, e);
     ret->version = w.instance->entry.version;
     admission_end(m->manager, &w, r < 0 && is_the_server_s_fault(r));
     return r;
+}
+
+/* Before anything has come every failure of the server's is worth another one; later those that end it,
+ * not those that took minutes. */
+static bool can_ask_again(const struct passing *p, int code)
+{
+    if (!p->begun)
+        return is_the_server_s_fault(code);
+    return (code == ERR_UNAVAILABLE || code == ERR_FAILED) && p->q->start_over && p->q->start_over(p->q->ctx);
 }
 
 static int managed_forward(struct model *model, const struct forward_request *q, int slot, struct forward_result *ret,
@@ -196,8 +213,9 @@ static int managed_forward(struct model *model, const struct forward_request *q,
     for (int life = 0; life < MAX_LIVES; life++) {
         str_clear(refusal);
         r = forward_once(m, p, &request, ret, refusal, e);
-        if (r == 0 || !is_the_server_s_fault(r) || passing.begun || is_cancelled(q->cancel))
+        if (r == 0 || is_cancelled(q->cancel) || life + 1 == MAX_LIVES || !can_ask_again(&passing, r))
             break;
+        passing.begun = false;
     }
     snprintf(ret->model, sizeof ret->model, "%s", p->model);
     return r;

@@ -1,9 +1,8 @@
 /* gateway.c - calls of other programs, passed on to the models.
  *
  * Every completion is asked for as a stream, whatever the caller wants: a model stops within
- * milliseconds when a stream is closed, and a caller who leaves closes it.  Events are passed
- * on one by one, so that the figures at the end (usage) can be asked for and kept from those
- * who did not.
+ * milliseconds when a stream is closed, and a caller who leaves closes it.  How the answer gets back is
+ * relay.h's.
  */
 #include "web/gateway.h"
 
@@ -14,121 +13,44 @@
 #include "base/json.h"
 #include "base/json_text.h"
 #include "base/str.h"
-#include "http/sse.h"
 #include "model/forward.h"
 #include "model/manager.h"
 #include "model/registry.h"
-#include "web/completion.h"
+#include "web/relay.h"
 
 enum {
     MAX_BODY = 1 << 30, /* the server's own limit is lower */
-    MAX_EVENT = 8 << 20,
-    MAX_DOCUMENT = 64 << 20,
-    SECOND_MS = 1000,
     BYTES_PER_TOKEN = 4,
     PREFIX_END = 4096,
 };
 
+/* A call on its way. */
 struct passing {
-    struct http_exchange *x;
+    struct relay relay;
     const struct gateway *gateway;
-    bool counts;                 /* it has had a slot and was not refused there */
-    bool settled;                /* with the keyring */
     struct gateway_call call;
-    int64_t begun_us;
-    int64_t event_count;
-    bool wants_stream, wants_usage;
-    bool is_events;              /* else a document: collected whole */
-    struct sse_reader events;
-    struct completion completion;
-    struct http_stream *stream;  /* NULL: nothing was sent yet */
-    struct str events_out;       /* of one piece from the model's server, sent together */
-    bool done;                   /* the last event has come, and the stream is ended */
-    struct str document;
+    bool counts;  /* it has had a slot and was not refused there */
+    bool settled; /* with the keyring */
 };
-
-/* ---- the answer as it comes ---- */
-
-static void note_usage(struct gateway_call *c, const json_t *chunk)
-{
-    const json_t *usage = json_object_get(chunk, "usage");
-    c->prompt_tokens = json_int_of(usage, "prompt_tokens", c->prompt_tokens);
-    c->completion_tokens = json_int_of(usage, "completion_tokens", c->completion_tokens);
-    c->cached_tokens = json_int_of(json_object_get(usage, "prompt_tokens_details"), "cached_tokens", c->cached_tokens);
-}
-
-/* A chunk that holds nothing but the figures. */
-static bool is_figures(const json_t *chunk)
-{
-    return json_is_object(json_object_get(chunk, "usage")) && json_array_size(json_object_get(chunk, "choices")) == 0;
-}
-
-static bool on_event(const struct sse_event *event, void *ctx)
-{
-    struct passing *p = ctx;
-    if (p->done)
-        return true; /* nothing comes after the end */
-    p->event_count++;
-    p->counts = true;
-    if (p->call.first_token_us < 0)
-        p->call.first_token_us = clock_steady_us() - p->begun_us;
-    bool is_end = event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0;
-    p->done = p->done || is_end;
-    ARENA_LOCAL(a);
-    json_t *chunk = NULL;
-    if (!is_end && (!p->wants_stream || memmem(event->data, event->len, "\"usage\"", 7)) &&
-        json_parse(&a, event->data, event->len, &chunk, NULL) == 0)
-        note_usage(&p->call, chunk);
-    if (chunk && !p->wants_stream)
-        completion_add(&p->completion, chunk);
-    if (p->wants_stream && (!chunk || p->wants_usage || !is_figures(chunk)))
-        http_event_write(&p->events_out, event->data, event->len);
-    return true;
-}
 
 /* What the call is counted as against the tokens of a key.  A caller who leaves early hears no
  * figures, and must not get its tokens for nothing: then they are estimated. */
 static int64_t tokens_used(const struct passing *p)
 {
-    const struct gateway_call *c = &p->call;
-    if (!p->counts)
+    const struct relay *r = &p->relay;
+    if (!p->counts && !r->event_count)
         return 0;
-    int64_t read = c->prompt_tokens >= 0 ? c->prompt_tokens : (int64_t)p->x->body_len / BYTES_PER_TOKEN;
-    return read + (c->completion_tokens >= 0 ? c->completion_tokens : p->event_count);
+    int64_t read = r->prompt_tokens >= 0 ? r->prompt_tokens : (int64_t)r->x->body_len / BYTES_PER_TOKEN;
+    return read + (r->completion_tokens >= 0 ? r->completion_tokens : r->event_count);
 }
 
 /* The key's call is over before the caller sees the end, who may begin another one at once. */
-static void settle(struct passing *p)
-{
-    if (!p->settled)
-        keyring_end(p->gateway->keys, p->x, tokens_used(p));
-    p->settled = true;
-}
-
-/* What a piece brought leaves as one. */
-static bool send_events(struct passing *p)
-{
-    if (!p->events_out.len)
-        return true;
-    if (!p->stream)
-        p->stream = http_stream_begin(p->x, 200, "text/event-stream");
-    if (p->done)
-        settle(p);
-    int r = p->done ? http_stream_finish(p->stream, p->events_out.data, p->events_out.len, NULL)
-                    : http_stream_write(p->stream, p->events_out.data, p->events_out.len, NULL);
-    str_clear(&p->events_out);
-    return r == 0;
-}
-
-static bool on_body(const char *bytes, size_t len, void *ctx)
+static void settle(void *ctx)
 {
     struct passing *p = ctx;
-    if (p->is_events)
-        return sse_feed(&p->events, bytes, len) == SSE_MORE && send_events(p);
-    if (p->document.len + len > MAX_DOCUMENT)
-        return false;
-    str_add_bytes(&p->document, bytes, len);
-    return true;
+    if (!p->settled)
+        keyring_end(p->gateway->keys, p->relay.x, tokens_used(p));
+    p->settled = true;
 }
 
 /* ---- the request ---- */
@@ -235,86 +157,23 @@ static const char *conversation_of(struct arena *a, const struct question *q)
     return arena_printf(a, "gateway/%.32s", d.hex);
 }
 
-static void ask_for_a_stream(struct passing *p, json_t *body)
+static void tell(struct passing *p, int code, const struct forward_result *f)
 {
-    json_t *options = json_object_get(body, "stream_options");
-    p->is_events = true;
-    p->wants_stream = json_is_true(json_object_get(body, "stream"));
-    p->wants_usage = json_is_true(json_object_get(options, "include_usage"));
-    json_put_bool(body, "stream", true);
-    if (!json_is_object(options)) {
-        json_put(body, "stream_options", json_object());
-        options = json_object_get(body, "stream_options");
-    }
-    json_put_bool(options, "include_usage", true);
-}
-
-/* ---- answering ---- */
-
-static void say_when(struct http_exchange *x, int64_t ms)
-{
-    char seconds[24];
-    snprintf(seconds, sizeof seconds, "%lld", ms < SECOND_MS ? 1 : (long long)(ms + SECOND_MS - 1) / SECOND_MS);
-    http_answer_header(x, "Retry-After", seconds);
-}
-
-static void answer_refused(struct http_exchange *x, const struct forward_result *f, const struct str *refusal)
-{
-    if (f->retry_after_ms >= 0)
-        say_when(x, f->retry_after_ms);
-    http_answer(x, f->status, *f->content_type ? f->content_type : "application/json", refusal->data, refusal->len);
-}
-
-static int answer_whole(struct passing *p, const struct forward_result *f, struct err *e)
-{
-    if (!p->is_events) {
-        http_answer(p->x, f->status, *f->content_type ? f->content_type : "application/json", p->document.data, p->document.len);
-        return 0;
-    }
-    json_t *value = completion_take(&p->completion);
-    if (!value)
-        return err_set(e, ERR_UNAVAILABLE, "%s ended without an answer", f->model);
-    http_answer_json(p->x, 200, value);
-    json_decref(value);
-    return 0;
-}
-
-/* The model's end came too early for a stream under way: it is broken off, which the client sees. */
-static int finish(struct passing *p, int r, const struct forward_result *f, const struct str *refusal, struct err *e)
-{
-    p->call.status = p->done ? 200 : r < 0 ? 0 : f->status;
-    p->counts = p->counts || (f->version && (!f->status || f->status / 100 == 2));
-    if (r == 0 && p->is_events && sse_end(&p->events) == SSE_MORE)
-        send_events(p);
-    settle(p);
-    if (p->stream && (r < 0 || p->done))
-        return 0;
-    if (r == ERR_BUSY)
-        say_when(p->x, f->retry_after_ms);
-    if (r < 0)
-        return r;
-    if (f->status / 100 != 2) {
-        answer_refused(p->x, f, refusal);
-        return 0;
-    }
-    if (!p->wants_stream)
-        return answer_whole(p, f, e);
-    if (!p->stream)
-        return err_set(e, ERR_UNAVAILABLE, "%s ended without an answer", f->model);
-    http_stream_end(p->stream);
-    return 0;
-}
-
-static void tell(const struct gateway *g, struct passing *p, const struct forward_result *f)
-{
-    p->call.key = keyring_name(p->x);
-    p->call.model = f->model;
-    p->call.version = f->version;
-    p->call.queue_us = f->queue_us;
-    p->call.total_us = clock_steady_us() - p->begun_us;
-    p->call.cancelled = !p->done && atomic_load(p->x->cancel);
-    if (g->on_call)
-        g->on_call(&p->call, g->ctx);
+    const struct relay *r = &p->relay;
+    struct gateway_call *c = &p->call;
+    c->key = keyring_name(r->x);
+    c->model = f->model;
+    c->version = f->version;
+    c->status = r->whole ? 200 : code < 0 ? 0 : f->status;
+    c->prompt_tokens = r->prompt_tokens;
+    c->cached_tokens = r->cached_tokens;
+    c->completion_tokens = r->completion_tokens;
+    c->queue_us = f->queue_us;
+    c->first_token_us = r->first_token_us;
+    c->total_us = clock_steady_us() - r->begun_us;
+    c->cancelled = !r->whole && atomic_load(r->x->cancel);
+    if (p->gateway->on_call)
+        p->gateway->on_call(c, p->gateway->ctx);
 }
 
 static int pass_on(struct http_exchange *x, const struct gateway *g, const char *path, bool completes, struct err *e)
@@ -328,27 +187,23 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
         r = keyring_begin(g->keys, x, asked.model, e);
     if (r < 0)
         return r;
-    struct passing p = { .x = x, .gateway = g, .events_out = STR_INIT, .begun_us = clock_steady_us(), .document = STR_INIT,
-                         .call = { .path = x->path, .asked = asked.model, .prompt_tokens = -1, .cached_tokens = -1, .completion_tokens = -1,
-                                   .first_token_us = -1 } };
+    struct passing p = { .gateway = g, .call = { .path = x->path, .asked = asked.model } };
     struct forward_result result = { .retry_after_ms = -1 };
     struct forward_request q = { .path = path, .body = asked.body, .parts = asked.parts,
                                  .part_count = asked.part_count, .conversation = conversation_of(x->arena, &asked), .wait_ms = g->wait_ms,
-                                 .cancel = x->cancel, .on_body = on_body, .ctx = &p };
+                                 .cancel = x->cancel, .on_body = relay_take, .judge = relay_judge, .start_over = relay_start_over,
+                                 .ctx = &p.relay };
     STR_LOCAL(refusal);
-    if (completes) {
-        ask_for_a_stream(&p, asked.body);
-        sse_init(&p.events, MAX_EVENT, on_event, &p);
-    }
+    relay_init(&p.relay, x, asked.body, completes);
+    p.relay.before_end = settle;
+    p.relay.ctx = &p;
     struct model *model = manager_model(manager, asked.model, 0);
-    r = finish(&p, model_forward(model, &q, &result, &refusal, e), &result, &refusal, e);
-    tell(g, &p, &result);
+    int code = model_forward(model, &q, &result, &refusal, e);
+    p.counts = result.version && (!result.status || result.status / 100 == 2);
+    r = relay_finish(&p.relay, code, &result, &refusal, e);
+    tell(&p, code, &result);
     model_free(model);
-    if (completes)
-        sse_release(&p.events);
-    completion_release(&p.completion);
-    str_release(&p.document);
-    str_release(&p.events_out);
+    relay_release(&p.relay);
     return r;
 }
 

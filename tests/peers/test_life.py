@@ -134,7 +134,21 @@ class Faults(managed.Managed):
                     said += piece
         self.assertIn(b'"delta"', said)
         self.assertNotIn(b"[DONE]", said)  # so it cannot be taken for a whole one
+        self.assertIn(b'data: {"error":{"code":"failed","message":"the connection to m broke: ', said)
         self.good_chat(server, "m", "Hello again")
+
+    def test_a_server_killed_in_the_middle_of_an_answer_that_is_wanted_whole_is_asked_again(self):
+        self.model("m", self.slow(), "context=16384")
+        server = self.serve()
+        self.good_chat(server, "m", "Hello")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(server.chat, "m", "Hello", max_tokens=100, ignore_eos=True)
+            first = server.child("m")
+            self.wait_until(lambda: self.is_busy(first), what="it does not begin")
+            os.kill(first, signal.SIGKILL)
+            status, answer = asked.result()
+        self.assertEqual(status, 200, answer)
+        self.assertNotEqual(server.child("m"), first)
 
     def test_three_kills_are_quarantine_until_it_is_loaded_by_hand(self):
         self.model("m")
