@@ -207,8 +207,7 @@ static int run_check(struct invocation *in, struct err *e)
     if (file && !whole)
         return err_set(e, ERR_NOT_FOUND, "there is no file %s", file);
     session_catch_signals();
-    int r = sandbox_open(&sandbox, in->settings.sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
-                         *in->settings.scratch ? in->settings.scratch : NULL, e);
+    int r = sandbox_open(&sandbox, sandbox_mode_of(&in->settings), sandbox_scratch_of(&in->settings), e);
     if (r == 0) {
         r = check_in(in, sandbox, whole ? whole : "", &f, e);
         sandbox_free(sandbox);

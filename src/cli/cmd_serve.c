@@ -1,4 +1,4 @@
-/* cmd_serve.c - tandem serve: the models of the home, for everybody who asks. */
+/* cmd_serve.c - tandem serve: the home, its projects for its owner's commands, its models for everybody who asks. */
 #include "cli/commands.h"
 
 #include "base/str.h"
@@ -124,9 +124,9 @@ static void say_where(const struct serving *s)
 {
     FILE *out = s->session.in->out;
     if (*s->address)
-        fprintf(out, "Tandem serves the models of %s on http://%s/v1 (and on %s). Ctrl-C ends it.\n", s->session.home, s->address, s->socket);
+        fprintf(out, "Tandem serves %s: models on http://%s/v1, projects and models on %s. Ctrl-C ends it.\n", s->session.home, s->address, s->socket);
     else
-        fprintf(out, "Tandem serves the models of %s on %s. Ctrl-C ends it.\n", s->session.home, s->socket);
+        fprintf(out, "Tandem serves the projects and models of %s on %s. Ctrl-C ends it.\n", s->session.home, s->socket);
     if (s->is_open)
         fputs("It listens to other machines, and speaks plain HTTP: keys and prompts can be read on the way. Put a reverse proxy with TLS "
               "before it.\n", out);
@@ -192,10 +192,12 @@ static int run(struct invocation *in, struct err *e)
 
 const struct command command_serve = {
     .name = "serve",
-    .summary = "run the models of the home for the team and for other programs",
+    .summary = "have the home: work on its projects for all commands, run its models for other programs too",
     .operands = "",
     .options = options,
-    .description = "Other programs find an OpenAI-compatible address: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models. "
+    .description = "While it runs, run, resume and all other commands work through it, several projects at once. "
+                   "Without it the first command at work lets the others in.\n\n"
+                   "Other programs find an OpenAI-compatible address: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models. "
                    "The model of a request is one of `tandem model list`, or a role that has a route. /healthz, /readyz and /metrics are "
                    "for those who watch it. Pinned models are loaded at once, others when they are asked for.\n\n"
                    "Without keys, programs on this machine may ask and nobody else (`tandem key`). With keys it may listen on any address; "

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { LOOK_MS = 50, MAX_EVENT = 4 << 20, MAX_HOLDERS = 20 };
+enum { MAX_EVENT = 4 << 20, MAX_HOLDERS = 20 };
 
 static const char api_key_name[] = "TANDEM_API_KEY";
 
@@ -196,7 +196,7 @@ static int sit_here(struct session *s, const struct office_sitting *w, const str
         return r;
     if (office_joined(seat))
         watcher->joined(watcher->ctx);
-    while (!office_wait(seat, LOOK_MS) && !atomic_load(&session_interrupted))
+    while (!office_wait(seat, OFFICE_LOOK_MS) && !atomic_load(&session_interrupted))
         ;
     return office_leave(seat, &s->in->arena, ret, e);
 }

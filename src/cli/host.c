@@ -49,8 +49,7 @@ static int open_manager(struct session *s, struct err *e)
         .store = s->store, .models_dir = *set->models_dir ? set->models_dir : arena_printf(a, "%s/models", s->home),
         .slots_dir = arena_printf(a, "%s/slots", s->home),
         .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server,
-        .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP, .scratch = *set->scratch ? set->scratch : NULL, .chat = model_default_options,
-        .moved = moved,
+        .sandbox = sandbox_mode_of(set), .scratch = sandbox_scratch_of(set), .chat = model_default_options, .moved = moved,
     };
     limits_from_settings(set, &o.limits);
     office_model_options(set, &o.chat);

@@ -177,8 +177,7 @@ int session_office(struct session *s, struct err *e)
 int session_eyes(struct session *s, struct team **ret, struct err *e)
 {
     const struct settings *set = &s->in->settings;
-    struct house_options o = { .home = s->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
-                               .scratch = *set->scratch ? set->scratch : NULL };
+    struct house_options o = { .home = s->home, .sandbox = sandbox_mode_of(set), .scratch = sandbox_scratch_of(set) };
     session_catch_signals();
     int r = s->eyes || s->office ? 0 : house_look(&s->house, s->store, &o, e);
     if (r == 0 && !s->eyes) {
@@ -241,10 +240,9 @@ static int find_project(struct session *s, const char *name, const char **ret_id
 {
     struct arena *a = &s->in->arena;
     if (name) {
-        int r = store_get(s->store, a, &project_type, name, ret, NULL, e);
-        if (r == ERR_NOT_FOUND)
-            return err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; tandem status lists them", name, s->home);
-        *ret_id = name;
+        int r = project_get(s->store, a, s->home, name, ret, e);
+        if (r == 0)
+            *ret_id = name;
         return r;
     }
     struct store_found found;

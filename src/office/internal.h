@@ -27,9 +27,6 @@ struct office_hand {
     const char *of; /* a project or a word */
 };
 
-/* How often somebody who waits looks whether to go on. */
-enum { OFFICE_LOOK_MS = 50 };
-
 /* One wish being fulfilled. */
 struct office_call {
     struct office *office;

@@ -16,8 +16,7 @@ int office_open(struct office **ret, const struct office_options *o, struct err 
     const struct settings *set = o->settings;
     struct office *office = xcalloc(1, sizeof *office);
     struct house_options house = {
-        .home = o->home, .sandbox = set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP,
-        .scratch = *set->scratch ? set->scratch : NULL, .queue = queue_default_limits,
+        .home = o->home, .sandbox = sandbox_mode_of(set), .scratch = sandbox_scratch_of(set), .queue = queue_default_limits,
     };
     house.queue.attempts = set->task_attempts;
     house.queue.lease_ms = set->lease_s * 1000;

@@ -40,6 +40,9 @@ bool office_is_shut(const struct office *o);
 void office_close(struct office *o);
 struct house *office_house(struct office *o);
 
+/* How often somebody who waits looks whether to go on. */
+enum { OFFICE_LOOK_MS = 50 };
+
 /* Who asks. */
 struct office_caller {
     const char *person;

@@ -92,9 +92,8 @@ static int open_models(struct sitting_at *s, const struct office_sitting *w, con
 {
     struct project p;
     struct texts words = w->models;
-    int r = store_get(s->office->options.store, &s->arena, &project_type, s->project, &p, NULL, e);
-    if (r == ERR_NOT_FOUND)
-        return err_set(e, r, "there is no project \"%s\" in %s; `tandem status` lists them", s->project, s->office->options.home);
+    const struct office_options *o = &s->office->options;
+    int r = project_get(o->store, &s->arena, o->home, s->project, &p, e);
     if (r == 0 && !words.count)
         words = p.models;
     if (r == 0)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/failpoint.h"
+#include "base/setting.h"
 #include "os/child.h"
 #include "os/files.h"
 #include "os/init/data.h"
@@ -45,6 +46,16 @@ const struct sandbox_limits sandbox_default_limits = {
 };
 
 /* ---- opening ---- */
+
+enum sandbox_mode sandbox_mode_of(const struct settings *set)
+{
+    return set->sandbox == SETTING_SANDBOX_NONE ? SANDBOX_IF_THERE : SANDBOX_BWRAP;
+}
+
+const char *sandbox_scratch_of(const struct settings *set)
+{
+    return *set->scratch ? set->scratch : NULL;
+}
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U

@@ -22,6 +22,7 @@
 
 struct err;
 struct sandbox;
+struct settings;
 
 enum sandbox_mode {
     SANDBOX_BWRAP,
@@ -51,6 +52,9 @@ extern const struct sandbox_limits sandbox_default_limits;
  * what dead Tandems of the same user left there.  Runs the quick part of the self-test;
  * ERR_UNAVAILABLE says what is missing and what to do. */
 int sandbox_open(struct sandbox **ret, enum sandbox_mode mode, const char *scratch, struct err *e);
+/* Both as the settings say. */
+enum sandbox_mode sandbox_mode_of(const struct settings *set);
+const char *sandbox_scratch_of(const struct settings *set);
 /* $TMPDIR; without it /dev/shm when 8 GiB of memory are available, else /tmp. */
 void sandbox_scratch_choose(char *ret, size_t size);
 /* Removes the scratch directory.  No run may be under way.  NULL is allowed. */

@@ -89,9 +89,7 @@ static int site_open(struct house *h, const char *project, struct site **ret, st
     struct project p;
     site->id = arena_strdup(&site->arena, project);
     site->overrides = team_overrides(&site->arena, h->home, project);
-    int r = store_get(h->store, &site->arena, &project_type, project, &p, NULL, e);
-    if (r == ERR_NOT_FOUND)
-        r = err_set(e, ERR_NOT_FOUND, "there is no project \"%s\" in %s; `tandem status` lists them", project, h->home);
+    int r = project_get(h->store, &site->arena, h->home, project, &p, e);
     if (r == 0 && h->queue)
         r = overrides_check(&site->arena, site->overrides.dirs, e);
     if (r == 0)

@@ -100,6 +100,12 @@ struct team_times team_times(struct team *t)
 
 /* ---- sites ---- */
 
+int project_get(struct store *s, struct arena *a, const char *home, const char *id, struct project *ret, struct err *e)
+{
+    int r = store_get(s, a, &project_type, id, ret, NULL, e);
+    return r == ERR_NOT_FOUND ? err_set(e, r, "there is no project \"%s\" in %s; `tandem status` lists them", id, home) : r;
+}
+
 const char *project_repo_path(struct arena *a, const char *home, const char *project)
 {
     return arena_printf(a, "%s/projects/%s/repo.git", home, project);

@@ -206,6 +206,8 @@ int overrides_examine(struct arena *a, const char *const *dirs, override_seen *s
 /* The first fault of them as an error, ERR_SETUP. */
 int overrides_check(struct arena *a, const char *const *dirs, struct err *e);
 
+/* A project of the home by its id; ERR_NOT_FOUND with a sentence for people. */
+int project_get(struct store *s, struct arena *a, const char *home, const char *id, struct project *ret, struct err *e);
 /* The project's bare repository below `home`. */
 const char *project_repo_path(struct arena *a, const char *home, const char *project);
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, LOOK_MS = 50, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
+enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
 
 static const struct field envelope_fields[] = {
     FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON),
@@ -155,7 +155,7 @@ static void watch(struct office *office, struct http_exchange *x, struct outbox 
     bool over = false;
     int r = office_joined(seat) ? http_stream_event(stream, "joined", "{}", 2, NULL) : 0;
     for (; r == 0 && !over && !atomic_load(x->cancel) && !office_is_shut(office);) {
-        over = office_wait(seat, LOOK_MS);
+        over = office_wait(seat, OFFICE_LOOK_MS);
         r = send_all(o, stream, NULL);
     }
     r = office_leave(seat, x->arena, &ended, &why);
