@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -339,6 +340,40 @@ json_t *record_write(const struct record *r, const void *value)
             json_put(object, r->fields[i].name, member);
     }
     return object;
+}
+
+/* ---- texts that cannot be written ---- */
+
+static int check_text(const char *name, const char *text, struct err *e)
+{
+    size_t bad;
+    if (!text || utf8_valid(text, strlen(text), &bad))
+        return 0;
+    return err_set(e, ERR_INVALID, "%s is not UTF-8 (byte %zu), as all has to be that is stored: \"%.100s\"", name, bad + 1, text);
+}
+
+static int check_field(const struct field *f, const void *value, struct err *e)
+{
+    const struct texts *texts = value;
+    const struct records *records = value;
+    int r = 0;
+    if (f->kind == FIELD_TEXT)
+        return check_text(f->name, *(const char *const *)value, e);
+    if (f->kind == FIELD_RECORD)
+        return record_check_utf8(f->of, value, e);
+    for (size_t i = 0; r == 0 && f->kind == FIELD_TEXTS && i < texts->count; i++)
+        r = check_text(f->name, texts->items[i], e);
+    for (size_t i = 0; r == 0 && f->kind == FIELD_RECORDS && i < records->count; i++)
+        r = record_check_utf8(f->of, (const char *)records->items + i * f->of->size, e);
+    return r;
+}
+
+int record_check_utf8(const struct record *r, const void *value, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < r->field_count; i++)
+        code = check_field(&r->fields[i], at(value, &r->fields[i]), e);
+    return code;
 }
 
 /* ---- the schema ---- */

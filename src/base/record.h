@@ -91,6 +91,10 @@ int record_read(const struct record *r, struct arena *a, const json_t *value, vo
 int record_read_at(const struct record *r, struct arena *a, const json_t *value, void *ret,
                    char *ret_where, size_t size, struct err *e);
 
+/* Whether all its texts are UTF-8: JSON knows no others, and writing repairs them without a word.
+ * ERR_INVALID names the member. */
+int record_check_utf8(const struct record *r, const void *value, struct err *e);
+
 /* A new JSON object; empty optional texts, lists and NULLs are left out. */
 json_t *record_write(const struct record *r, const void *value);
 

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/suggest.h"
+#include "base/utf8.h"
 #include "base/yaml.h"
 
 #include <ctype.h>
@@ -32,9 +33,11 @@ static const char *const log_levels[] = { "debug", "info", "warning", "error", N
 #define CHOICE(member, words, value, text) \
     { .name = #member, .kind = SETTING_CHOICE, .offset = offsetof(struct settings, member), \
       .choices = words, .preset = value, .unit = "", .doc = text, .group = GROUP }
-#define TEXT(member, bytes, value, text) \
-    { .name = #member, .kind = SETTING_TEXT, .offset = offsetof(struct settings, member), \
+#define WORDS(of_kind, member, bytes, value, text) \
+    { .name = #member, .kind = (of_kind), .offset = offsetof(struct settings, member), \
       .max = (bytes), .preset = value, .unit = "", .doc = text, .group = GROUP }
+#define TEXT(member, bytes, value, text) WORDS(SETTING_TEXT, member, bytes, value, text)
+#define PATH(member, value, text) WORDS(SETTING_PATH, member, 4096, value, text)
 
 static const struct setting table[] = {
 #define GROUP "The team"
@@ -61,14 +64,14 @@ static const struct setting table[] = {
     INT(total_s, 1, 604800, "3600", "seconds", "time for a whole answer"),
     INT(patience_s, 0, 604800, "300", "seconds", "how long a busy or loading server is waited for, or one that answered before and is away; else 3 s"),
     INT(ollama_keep_s, -1, 31536000, "1800", "seconds", "how long an Ollama keeps a model loaded after a call; -1: for ever"),
-    TEXT(api_key_file, 4096, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
-    TEXT(ca_file, 4096, "", "PEM file of the company's certificate authority"),
+    PATH(api_key_file, "", "file that holds the API key (or put the key into TANDEM_API_KEY)"),
+    PATH(ca_file, "", "PEM file of the company's certificate authority"),
     TEXT(nearby, 4096, "http://127.0.0.1:8080/v1 ollama: http://127.0.0.1:8000/v1 http://127.0.0.1:1234/v1",
          "where a running model server is looked for when none is given and no route is set; ollama: is where OLLAMA_HOST says"),
 #undef GROUP
 #define GROUP "Running models"
-    TEXT(models_dir, 4096, "", "where model files are kept; empty: models in the home"),
-    TEXT(llama_server, 4096, "llama-server", "llama.cpp's server: a program in /usr/local/bin or /usr/bin, or a path"),
+    PATH(models_dir, "", "where model files are kept; empty: models in the home"),
+    WORDS(SETTING_PROGRAM, llama_server, 4096, "llama-server", "llama.cpp's server: a program in /usr/local/bin or /usr/bin, or a path"),
     INT(model_memory_mib, 0, 16777216, "0", "MiB", "memory for models; 0: three quarters of the machine's"),
     INT(model_vram_mib, 0, 16777216, "0", "MiB", "memory of the GPUs for models; 0: not counted"),
     INT(model_queue, 1, 100000, "256", "calls", "how many may wait for one model"),
@@ -109,7 +112,7 @@ static const struct setting table[] = {
     INT(output_kib, 16, 1048576, "4096", "KiB", "output kept of a test run; more of it ends the run"),
     CHOICE(sandbox, sandboxes, "required", "none: run generated code unprotected where no sandbox can be had"),
     BOOL(network, "false", "let a stack's prepare step use the network"),
-    TEXT(scratch, 4096, "", "directory for test runs, outside every home; empty: TMPDIR, or memory when there is plenty, or /tmp"),
+    PATH(scratch, "", "directory for test runs, outside every home; empty: TMPDIR, or memory when there is plenty, or /tmp"),
 #undef GROUP
 #define GROUP "Input"
     INT(spec_kib, 1, 1024, "256", "KiB", "largest spec"),
@@ -150,6 +153,24 @@ static int choice_index(const struct setting *row, const char *value)
     return -1;
 }
 
+/* NULL: nobody can say where it is. */
+static const char *whole_path(const struct settings *s, const struct setting *row, const char *path)
+{
+    bool is_whole = !*path || *path == '/' || (row->kind == SETTING_PROGRAM && !strchr(path, '/'));
+    while (starts_with(path, "./"))
+        path += 2;
+    return is_whole ? path : s->here ? arena_printf(s->arena, "%s/%s", streq(s->here, "/") ? "" : s->here, path) : NULL;
+}
+
+static bool store_text(struct settings *s, const struct setting *row, const char *value)
+{
+    const char *text = row->kind == SETTING_TEXT ? value : whole_path(s, row, value);
+    if (!text || strlen(text) > (size_t)row->max || !utf8_valid(text, strlen(text), NULL))
+        return false;
+    *(const char **)((char *)s + row->offset) = arena_strdup(s->arena, text);
+    return true;
+}
+
 /* Whether `value` is allowed; then it is stored. */
 static bool store(struct settings *s, const struct setting *row, const char *value)
 {
@@ -173,12 +194,21 @@ static bool store(struct settings *s, const struct setting *row, const char *val
             *(int *)at = choice;
         return true;
     case SETTING_TEXT:
-        if (strlen(value) > (size_t)row->max)
-            return false;
-        *(const char **)at = arena_strdup(s->arena, value);
-        return true;
+    case SETTING_PATH:
+    case SETTING_PROGRAM:
+        return store_text(s, row, value);
     }
     return false;
+}
+
+/* What its range does not tell of a text. */
+static const char *more_allowed(const struct settings *s, const struct setting *row, const char *value)
+{
+    if (row->kind == SETTING_INT || row->kind == SETTING_BOOL || row->kind == SETTING_CHOICE)
+        return "";
+    if (!utf8_valid(value, strlen(value), NULL))
+        return ", in UTF-8";
+    return row->kind != SETTING_TEXT && !whole_path(s, row, value) ? ", from the root (/...)" : "";
 }
 
 void settings_init(struct settings *s, struct arena *a)
@@ -206,8 +236,8 @@ int setting_set(struct settings *s, const char *name, const char *value, const c
     if (!store(s, row, value)) {
         STR_LOCAL(range);
         setting_range(row, &range);
-        return err_set(e, ERR_INVALID, "%s is \"%.60s\" (%s); allowed: %s%s%s", row->name, value,
-                       from, range.data, *row->unit ? " " : "", row->unit);
+        return err_set(e, ERR_INVALID, "%s is \"%.60s\" (%s); allowed: %s%s%s%s", row->name, value,
+                       from, range.data, *row->unit ? " " : "", row->unit, more_allowed(s, row, value));
     }
     s->from[row - table] = arena_strdup(s->arena, from);
     return 0;
@@ -287,8 +317,9 @@ int settings_read_yaml(struct settings *s, const char *file_name, const char *te
     if (!json_is_object(document))
         return err_set(e, ERR_INVALID, "%s: write one setting a line, for example pairs: 4", file_name);
     struct settings fresh = *s;
-    const char *name;
+    const char *name, *slash = strrchr(file_name, '/');
     json_t *value;
+    fresh.here = slash ? arena_strndup(&a, file_name, slash == file_name ? 1 : (size_t)(slash - file_name)) : s->here;
     json_object_foreach(document, name, value) {
         const char *from = arena_printf(&a, "%s:%d", file_name, yaml_line(y, name));
         const char *written = scalar_text(&a, value);
@@ -298,6 +329,7 @@ int settings_read_yaml(struct settings *s, const char *file_name, const char *te
         if (r < 0)
             return r;
     }
+    fresh.here = s->here;
     *s = fresh;
     return 0;
 }
@@ -311,7 +343,11 @@ void setting_format(const struct setting *row, const struct settings *s, struct 
     case SETTING_INT: str_addf(out, "%" PRId64, *(const int64_t *)at); break;
     case SETTING_BOOL: str_add(out, bools[*(const bool *)at]); break;
     case SETTING_CHOICE: str_add(out, row->choices[*(const int *)at]); break;
-    case SETTING_TEXT: str_add(out, *(const char *const *)at); break;
+    case SETTING_TEXT:
+    case SETTING_PATH:
+    case SETTING_PROGRAM:
+        str_add(out, *(const char *const *)at);
+        break;
     }
 }
 
@@ -325,6 +361,10 @@ void setting_range(const struct setting *row, struct str *out)
     case SETTING_CHOICE:
         str_add_words(out, row->choices);
         break;
+    case SETTING_PATH:
+        str_addf(out, "a path of at most %" PRId64 " bytes", row->max);
+        break;
+    case SETTING_PROGRAM:
     case SETTING_TEXT:
         str_addf(out, "a text of at most %" PRId64 " bytes", row->max);
         break;

@@ -9,6 +9,9 @@
  *     the command line               --set pairs=4
  * and remember where they came from, so that a complaint can say it.
  *
+ * A path is made whole when it is read, for settings go to processes that were started elsewhere:
+ * in settings.yaml it is meant from the directory of that file, else from `here`.
+ *
  * Secrets are no settings: an API key is in TANDEM_API_KEY or a file of its own.
  *
  * Threads: a struct settings is written by one thread, and read by any when that is done.
@@ -64,13 +67,16 @@ struct settings {
     /* Where each value came from, by row: "default", "--set", "/x/settings.yaml:3". */
     const char *from[SETTING_MAX];
     struct arena *arena; /* holds texts and origins */
+    const char *here;    /* the current directory of whoever says a value; NULL: paths must be whole */
 };
 
 enum setting_kind {
     SETTING_INT,    /* int64_t */
     SETTING_BOOL,   /* bool: true or false */
     SETTING_CHOICE, /* int: index into choices */
-    SETTING_TEXT,   /* const char *; max: bytes */
+    SETTING_TEXT,   /* const char *, UTF-8; max: bytes */
+    SETTING_PATH,   /* the same: "" or a whole path */
+    SETTING_PROGRAM /* the same: a path, or a name without a slash */
 };
 
 struct setting {
@@ -89,7 +95,7 @@ const struct setting *setting_table(size_t *ret_count);
 /* NULL: there is none of that name. */
 const struct setting *setting_find(const char *name);
 
-/* All defaults.  `a` must outlive `s`. */
+/* All defaults, and no `here`.  `a` must outlive `s`. */
 void settings_init(struct settings *s, struct arena *a);
 
 /* One value; `from` is copied and named in errors:

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli/manual.h"
 #include "cli/output.h"
+#include "cli/place.h"
 #include "cli/text.h"
 #include "os/files.h"
 
@@ -56,9 +57,9 @@ static int find_home(struct invocation *in, bool apart, const char **ret, struct
     if (!home)
         return err_set(e, ERR_NOT_FOUND, "there is no place to keep data: neither TANDEM_HOME nor HOME is set");
     if (*home != '/') {
-        char here[4096];
-        if (!getcwd(here, sizeof here))
-            return err_set_errno(e, ERR_FAILED, errno, "cannot tell the current directory");
+        const char *here = place_here(&in->arena);
+        if (!here)
+            return err_set(e, ERR_FAILED, "the home is \"%.200s\", and the current directory cannot be told", home);
         home = arena_printf(&in->arena, "%s/%s", here, home);
     }
     int r = check_home(home, e);
@@ -109,6 +110,7 @@ static int run_command(struct invocation *in, struct err *e)
     if (r < 0)
         return r;
     settings_init(&in->settings, &in->arena);
+    in->settings.here = place_here(&in->arena);
     if (!in->command->ignores_settings) {
         r = invocation_settings(in, e);
         if (r < 0)

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
+#include "cli/place.h"
 #include "cli/work.h"
 #include "os/files.h"
 #include "os/process.h"
@@ -147,11 +148,13 @@ static int play(struct work *w, const char *dir, const char *name, struct err *e
         fprintf(in->out, "\n%s: %s\n", name, example.summary);
     struct project_wish wish = { .spec = spec, .name = name, .stack = example.stack, .pairs = in->settings.pairs,
                                  .coverage_target = in->settings.coverage_target, .models = w->models };
-    if (!wish.models.count)
-        texts_add(&wish.models, a, arena_printf(a, "replay:%s/%s/recording", dir, name));
-    const char *id;
+    const char *id, *recorded;
     int64_t after = store_last_seq(w->session.store);
-    r = work_create(w, &wish, &id, e);
+    r = place_of_model(a, arena_printf(a, "replay:%s/%s/recording", dir, name), &recorded, e);
+    if (r == 0 && !wish.models.count)
+        texts_add(&wish.models, a, recorded);
+    if (r == 0)
+        r = work_create(w, &wish, &id, e);
     if (r == 0)
         r = work_on(w, id, after, e);
     struct project p;

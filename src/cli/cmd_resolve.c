@@ -2,12 +2,11 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/desk.h"
+#include "cli/place.h"
 #include "cli/text.h"
 #include "team/resolve.h"
 
-#include <errno.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const struct option options[] = {
     { .name = "dir", .letter = 'd', .argument = "DIR", .kind = ARGUMENT_DIR, .doc = "where to open it; ./T-N-conflict without it" },
@@ -29,16 +28,12 @@ static int find_dir(struct resolving *w, struct err *e)
 {
     struct invocation *in = w->session.in;
     const char *given = option_value(in, "dir");
-    char cwd[4096];
     if (!given && *w->merge.dir) {
         w->dir = w->merge.dir;
         return 0;
     }
     const char *name = given ? given : arena_printf(&in->arena, "%s-conflict", w->merge.thing);
-    if (*name != '/' && !getcwd(cwd, sizeof cwd))
-        return err_set_errno(e, ERR_FAILED, errno, "the current directory");
-    w->dir = *name == '/' ? name : arena_printf(&in->arena, "%s/%s", cwd, name);
-    return 0;
+    return place_whole(&in->arena, "--dir", name, &w->dir, e);
 }
 
 /* ---- taking the result ---- */

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/desk.h"
+#include "cli/place.h"
 #include "cli/propose.h"
 #include "cli/wanted.h"
 #include "cli/work.h"
@@ -10,9 +11,6 @@
 #include "team/spec.h"
 #include "team/words.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,30 +29,6 @@ static const struct option run_options[] = {
 };
 
 /* ---- where the result goes ---- */
-
-/* Without "." and ".." and links, so far as it is there: what is last may yet have to be made. */
-static int absolute(struct arena *a, const char *path, const char **ret, struct err *e)
-{
-    char real[PATH_MAX], cwd[PATH_MAX];
-    char *parent = arena_strdup(a, path), *slash;
-    if (realpath(path, real)) {
-        *ret = arena_strdup(a, real);
-        return 0;
-    }
-    while ((slash = strrchr(parent, '/')) && slash > parent && !slash[1]) /* out/ */
-        *slash = '\0';
-    const char *last = slash ? slash + 1 : parent;
-    if (slash)
-        *slash = '\0';
-    if (!streq(last, "..") && realpath(!slash ? "." : *parent ? parent : "/", real)) {
-        *ret = arena_printf(a, "%s/%s", streq(real, "/") ? "" : real, last);
-        return 0;
-    }
-    if (!getcwd(cwd, sizeof cwd))
-        return err_set_errno(e, ERR_FAILED, errno, "the current directory");
-    *ret = *path == '/' ? path : arena_printf(a, "%s/%s", cwd, path);
-    return 0;
-}
 
 /* Absent or empty, so that nothing of the person's is overwritten hours from now. */
 static int check_out(const char *dir, struct err *e)
@@ -96,11 +70,11 @@ static int fill_wish(struct invocation *in, struct project_wish *w, struct err *
     if (option_given(in, "repo")) {
         if (option_given(in, "out"))
             return err_set(e, ERR_USAGE, "--repo and --out exclude each other: the result goes back into the repository");
-        return absolute(a, option_value(in, "repo"), &w->repo, e);
+        return place_whole(a, "--repo", option_value(in, "repo"), &w->repo, e);
     }
     const char *title = w->name ? w->name : w->spec ? spec_title(a, w->spec) : idea_name(a, w->idea);
     const char *out = option_given(in, "out") ? option_value(in, "out") : branch_safe(a, title);
-    r = absolute(a, out, &w->out, e);
+    r = place_whole(a, "--out", out, &w->out, e);
     return r < 0 ? r : check_out(w->out, e);
 }
 
@@ -200,7 +174,7 @@ static const struct option resume_options[] = {
 static int move_out(struct work *w, const char *project, const char *dir, struct err *e)
 {
     const char *out;
-    int r = absolute(&w->session.in->arena, dir, &out, e);
+    int r = place_whole(&w->session.in->arena, "--out", dir, &out, e);
     if (r == 0)
         r = check_out(out, e);
     return r < 0 ? r : desk_do(&w->session, &office_set_out, &(struct office_place){ project, out }, &(struct office_nothing){ 0 }, e);

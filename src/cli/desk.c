@@ -100,7 +100,7 @@ static const char *new_word(struct arena *a)
 int desk_do(struct session *s, const struct office_verb *v, const void *wish, void *answer, struct err *e)
 {
     const char *word = new_word(&s->in->arena);
-    int r = 0;
+    int r = record_check_utf8(v->wish, wish, e);
     for (int holders = 0; r == 0 && holders < MAX_HOLDERS; holders++) {
         r = (s->server ? do_there : do_here)(s, v, word, wish, answer, e);
         if (r != ERR_GONE)

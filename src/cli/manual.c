@@ -122,7 +122,8 @@ void manual_settings(FILE *out, const struct settings *s)
     size_t width = width_of(out), count;
     const struct setting *table = setting_table(&count);
     text_wrap(out, "Later ones win: the defaults, settings.yaml in the home (pairs: 4), the "
-                   "environment (TANDEM_PAIRS=4), the command line (--set pairs=4).\n", 0, width);
+                   "environment (TANDEM_PAIRS=4), the command line (--set pairs=4). A path that does not begin with / "
+                   "is meant from the home in settings.yaml, and from the current directory elsewhere.\n", 0, width);
     for (size_t i = 0; i < count; i++) {
         const struct setting *row = &table[i];
         if (i == 0 || !streq(row->group, table[i - 1].group))

@@ -2,6 +2,7 @@
 #include "cli/models.h"
 
 #include "base/str.h"
+#include "cli/place.h"
 #include "cli/server.h"
 #include "model/gguf.h"
 #include "model/shelf.h"
@@ -70,9 +71,22 @@ struct reading {
     const char *path;
 };
 
+/* They are read where the models run, and that process was started elsewhere. */
+static void make_paths_whole(struct arena *a, const struct registry *change, const char *file)
+{
+    struct backend_entry *all = change->backends.items;
+    for (size_t i = 0; i < change->backends.count; i++) {
+        all[i].key_file = place_beside(a, file, all[i].key_file);
+        all[i].ca_file = place_beside(a, file, all[i].ca_file);
+        if (all[i].kind == BACKEND_LLAMA_SERVER && strchr(all[i].program, '/'))
+            all[i].program = place_beside(a, file, all[i].program);
+    }
+}
+
 static int put_read(const struct registry *change, void *ctx, struct err *e)
 {
     const struct reading *of = ctx;
+    make_paths_whole(&of->session->in->arena, change, of->path);
     int r = models_take_folders_in(of->session, change, of->path, e);
     return r < 0 ? r : models_put(of->session, change, e);
 }

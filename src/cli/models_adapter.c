@@ -2,6 +2,7 @@
 #include "cli/models.h"
 
 #include "base/str.h"
+#include "cli/place.h"
 #include "model/adapter_shelf.h"
 #include "model/shelf.h"
 
@@ -123,14 +124,11 @@ int models_take_folders_in(struct session *s, const struct registry *change, con
 {
     struct arena *a = &s->in->arena;
     struct backend_entry *all = change->backends.items;
-    const char *slash = strrchr(beside, '/');
     for (size_t i = 0; i < change->backends.count; i++) {
         bool was_there;
         if (all[i].kind != BACKEND_ADAPTER || starts_with(all[i].program, ADAPTER_SHELF_PREFIX))
             continue;
-        const char *folder = *all[i].program == '/' || !slash ? all[i].program
-                             : arena_printf(a, "%.*s/%s", (int)(slash - beside), beside, all[i].program);
-        int r = adapter_shelf_put(a, folder, models_dir(s), &all[i].program, &was_there, e);
+        int r = adapter_shelf_put(a, place_beside(a, beside, all[i].program), models_dir(s), &all[i].program, &was_there, e);
         if (r < 0)
             return err_prefix(e, "the backend %s", all[i].id);
     }

@@ -8,36 +8,34 @@
 #include "base/str.h"
 #include "cli/desk.h"
 #include "cli/output.h"
+#include "cli/place.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-/* Recordings are named by their whole path: the server was started elsewhere. */
-static const char *model_word(struct arena *a, const char *word)
-{
-    char real[PATH_MAX], *path, *name;
-    const char *found = strstr(word, "replay:");
-    if (!found)
-        return word;
-    path = arena_strdup(a, found + strlen("replay:"));
-    name = strrchr(path, '#');
-    if (name)
-        *name++ = '\0';
-    if (!realpath(path, real))
-        return word;
-    return arena_printf(a, "%.*sreplay:%s%s%s", (int)(found - word), word, real, name ? "#" : "", name ? name : "");
-}
 
 enum { MAX_HOLDERS = 20 };
 
 const char *const drift_choices[] = { "warn", "fail", NULL };
 
+/* --model and --record, as they are meant here. */
+static int read_models(struct work *w, struct err *e)
+{
+    struct invocation *in = w->session.in;
+    struct texts words = option_values(in, "model");
+    const char *record = option_value(in, "record"), *word;
+    int r = record ? place_whole(&in->arena, "--record", record, &w->record, e) : 0;
+    for (size_t i = 0; r == 0 && i < words.count; i++) {
+        r = place_of_model(&in->arena, words.items[i], &word, e);
+        if (r == 0)
+            texts_add(&w->models, &in->arena, word);
+    }
+    return r;
+}
+
 int work_open(struct work *w, struct invocation *in, struct err *e)
 {
-    *w = (struct work){ .progress = NULL };
+    *w = (struct work){ .record = "" };
     w->accept = option_given(in, "yes");
     w->out = option_given(in, "json") ? output_open(stderr) : in->out;
     session_catch_signals();
@@ -46,9 +44,8 @@ int work_open(struct work *w, struct invocation *in, struct err *e)
                                 : w->session.term.is_terminal ? PROGRESS_LIVE
                                                               : PROGRESS_PLAIN;
     w->progress = progress_new(&w->session, style);
-    struct texts words = option_values(in, "model");
-    for (size_t i = 0; i < words.count; i++)
-        texts_add(&w->models, &in->arena, model_word(&in->arena, words.items[i]));
+    if (r == 0)
+        r = read_models(w, e);
     if (r == 0)
         desk_warn_settings(&w->session);
     return r;
@@ -309,9 +306,9 @@ static void say_joined(void *work)
 static int sit(struct work *w, const char *project, int64_t after_seq, bool goes_on, enum team_end *ret, struct err *e)
 {
     struct session *s = &w->session;
-    const char *drift = option_value(s->in, "drift"), *record = option_value(s->in, "record");
+    const char *drift = option_value(s->in, "drift");
     struct office_sitting wish = { .project = project, .models = w->models, .goes_on = goes_on,
-                                   .drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN, .record = record ? record : "" };
+                                   .drift = drift && streq(drift, "fail") ? DRIFT_FAIL : DRIFT_WARN, .record = w->record };
     bool goes_on_there = false;
     struct desk_watcher watcher = { progress_watcher(w->progress), say_joined, &goes_on_there, w };
     struct office_ended ended = { .end = TEAM_STOPPED, .notes = "" };

@@ -8,6 +8,7 @@
 struct work {
     struct session session;
     struct texts models; /* given now: words of --model that mean the same in another process */
+    const char *record;  /* whole path of --record; "" */
     struct progress *progress;
     FILE *out;   /* for words: with --json standard error, since only events go to standard output */
     bool accept; /* gates are passed without asking (--yes) */

@@ -81,6 +81,9 @@ int office_settings(const struct office *o, const struct office_caller *c, struc
 {
     *ret = *o->options.settings;
     ret->arena = a;
+    ret->here = NULL; /* which directory they are in, only they know */
+    if (c->api_key)
+        ret->api_key_file = "";
     for (size_t i = 0; i < c->settings.count; i++) {
         const char *word = c->settings.items[i], *equals = strchr(word, '=');
         const char *name = arena_strndup(a, word, equals ? (size_t)(equals - word) : strlen(word));

@@ -47,7 +47,9 @@ enum { OFFICE_LOOK_MS = 50 };
 struct office_caller {
     const char *person;
     struct texts settings;     /* "name=value": what this person says of them, for what is asked here */
-    const char *api_key;       /* theirs, for models that are named by their address; NULL */
+    /* Theirs, for models that are named by their address; "": they have none.  NULL: they speak in this
+     * process, whose environment counts.  Another's key goes to no address that somebody names. */
+    const char *api_key;
     const char *word;          /* an id of this wish alone: it may be said again when its answer was lost; NULL */
     const atomic_bool *cancel; /* may be NULL */
 };

@@ -48,7 +48,7 @@ static int read_envelope(struct http_exchange *x, const struct record *wish_reco
     if (r == 0)
         r = record_read(wish_record, x->arena, in.wish, wish, e);
     if (r == 0)
-        *ret = (struct office_caller){ .person = in.person, .settings = in.settings, .api_key = *in.api_key ? in.api_key : NULL,
+        *ret = (struct office_caller){ .person = in.person, .settings = in.settings, .api_key = in.api_key,
                                        .word = *in.word ? in.word : NULL, .cancel = x->cancel };
     return r;
 }

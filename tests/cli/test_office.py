@@ -37,9 +37,9 @@ def hello_test():
 
 
 class Beside(greet.Made):
-    def start(self, *words, **env):
+    def start(self, *words, cwd=None, **env):
         """A command in the background."""
-        process = subprocess.Popen([home.TANDEM, *map(str, words)], cwd=self.room, env=self.environment(**env), text=True,
+        process = subprocess.Popen([home.TANDEM, *map(str, words)], cwd=cwd or self.room, env=self.environment(**env), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)

@@ -48,6 +48,24 @@ static void what_is_written_reads_back_the_same(void **state)
     assert_string_equal(out.data, text);
 }
 
+static void a_text_that_json_cannot_hold_is_found_wherever_it_is(void **state)
+{
+    (void)state;
+    struct err e;
+    struct step steps[] = { { "go", 1 }, { "on", 1 } };
+    const char *after[] = { "T-1", "T-2" };
+    struct plan p = { .title = NULL, .after = { after, 2 }, .steps = { steps, 2 } };
+    check_ok(record_check_utf8(&plan_record, &p, &e), &e);
+    p.title = "r\xe9sum\xe9";
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "title is not UTF-8 (byte 2)");
+    p.title = "r\u00e9sum\u00e9";
+    after[1] = "\xff";
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "after is not UTF-8 (byte 1)");
+    after[1] = "";
+    steps[1].text = "on \xc3";
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "text is not UTF-8 (byte 4)");
+}
+
 static void one_line_keeps_the_ends_of_lines_as_words(void **state)
 {
     (void)state;
@@ -187,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_sorted_and_joined_as_far_as_wanted),
         cmocka_unit_test(what_is_written_reads_back_the_same),
+        cmocka_unit_test(a_text_that_json_cannot_hold_is_found_wherever_it_is),
         cmocka_unit_test(one_line_keeps_the_ends_of_lines_as_words),
         cmocka_unit_test(defaults_are_set_for_what_is_absent),
         cmocka_unit_test(what_is_quiet_is_not_written_while_nobody_says_it),

@@ -105,6 +105,43 @@ static void a_wrong_file_names_its_line(void **state)
     check_ok(settings_read_yaml(&s, "s.yaml", "# only\n", 7, &e), &e);
 }
 
+static void a_path_is_meant_from_where_it_is_said(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    struct settings s;
+    settings_init(&s, &a);
+    check_err(settings_assign(&s, "ca_file=pem", &e), ERR_INVALID, &e, "(--set); allowed: a path of at most 4096 bytes, from the root (/...)");
+    s.here = "/w";
+    const char *yaml = "api_key_file: key\nmodels_dir: /big\nscratch: ''\n", *none = "ca_file: pem\n";
+    check_ok(settings_read_yaml(&s, "/h/settings.yaml", yaml, strlen(yaml), &e), &e);
+    check_ok(settings_assign(&s, "ca_file=./sub/pem", &e), &e);
+    assert_string_equal(s.api_key_file, "/h/key");
+    assert_string_equal(s.models_dir, "/big");
+    assert_string_equal(s.scratch, "");
+    assert_string_equal(s.ca_file, "/w/sub/pem");
+    check_ok(settings_assign(&s, "llama_server=server", &e), &e);
+    assert_string_equal(s.llama_server, "server");
+    check_ok(settings_assign(&s, "llama_server=bin/server", &e), &e);
+    assert_string_equal(s.llama_server, "/w/bin/server");
+    s.here = "/";
+    check_ok(settings_read_yaml(&s, "settings.yaml", none, strlen(none), &e), &e);
+    assert_string_equal(s.ca_file, "/pem");
+    assert_string_equal(s.here, "/");
+}
+
+static void a_text_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    ARENA_LOCAL(a);
+    struct err e;
+    struct settings s;
+    settings_init(&s, &a);
+    check_err(settings_assign(&s, "nearby=\xe9", &e), ERR_INVALID, &e, "bytes, in UTF-8");
+    check_err(settings_assign(&s, "scratch=/\xe9", &e), ERR_INVALID, &e, "bytes, in UTF-8");
+}
+
 static void an_overlong_text_is_refused(void **state)
 {
     (void)state;
@@ -153,6 +190,8 @@ int main(void)
         cmocka_unit_test(later_sources_win_and_are_remembered),
         cmocka_unit_test(a_wrong_value_names_setting_range_and_source),
         cmocka_unit_test(a_wrong_file_names_its_line),
+        cmocka_unit_test(a_path_is_meant_from_where_it_is_said),
+        cmocka_unit_test(a_text_that_is_not_utf8_is_refused),
         cmocka_unit_test(an_overlong_text_is_refused),
         cmocka_unit_test(distance_counts_slips_of_fingers),
         cmocka_unit_test(suggestions_are_near_or_begin_alike),

@@ -1,0 +1,133 @@
+"""A server and a person in another directory, with another environment: what they say is meant as they see it."""
+import os
+import shutil
+import subprocess
+
+import home
+from test_office import CRASH, REPLAY, Beside
+
+NOT_UTF8 = b"r\xe9sum\xe9"
+
+
+class Elsewhere(Beside):
+    """`self.other` is where the server was started."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.room / "elsewhere"
+        self.other.mkdir()
+
+    def serve(self, *words, **env):
+        server = self.start("serve", "--listen", "none", *words, cwd=self.other, **env)
+        self.assertIn("Tandem serves", server.stdout.readline())
+        return server
+
+    def built(self, *words, **more):
+        self.assertIn("2 of 2 done", self.good(*words, timeout=100, **more))
+
+
+class Paths(Elsewhere):
+    def test_a_recording_lies_where_the_person_is(self):
+        self.serve()
+        self.built("run", CRASH / "spec.md", "--yes", "--record", "rec", *REPLAY)
+        self.assertTrue(any((self.room / "rec").iterdir()))
+        self.assertEqual(os.listdir(self.other), [])
+
+    def test_a_setting_that_is_a_path_is_meant_from_where_it_is_said(self):
+        (self.room / "key").write_text("sesame\n")
+        self.home.mkdir()
+        (self.home / "kept").write_text("kept in the home\n")
+        self.serve()
+        self.write_spec()
+        for name, words, env, key in (("set", ["--set", "api_key_file=key"], {}, "sesame"),
+                                      ("said", [], {"TANDEM_API_KEY_FILE": "./key"}, "sesame"),
+                                      ("file", [], {}, "kept in the home")):
+            if name == "file":
+                (self.home / "settings.yaml").write_text("api_key_file: kept\n")
+            with self.subTest(name):
+                fake = self.model()
+                self.built(*self.run_words(fake, "--name", name, *words), env=env)
+                self.assertEqual(fake.keys, {f"Bearer {key}"})
+        self.assertIn(f"api_key_file: {self.room}/there/key", self.good("help", "settings", "--set", "api_key_file=there/key"))
+
+    def test_a_path_in_entries_of_models_is_meant_from_their_file(self):
+        self.serve()
+        fake = self.model(("pm", "hello", "Here."))
+        (self.room / "entries").mkdir()
+        (self.room / "entries" / "key").write_text("sesame\n")
+        (self.room / "entries" / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}', key_file: key}}\n"
+                                                           "models:\n- {id: m, backend: b, name: pm}\n")
+        self.good("model", "import", "entries/models.yaml")
+        self.assertEqual(self.good("model", "ask", "m", "hello"), "Here.\n")
+        self.assertEqual(fake.keys, {"Bearer sesame"})
+
+    def test_the_demo_finds_its_recordings_from_anywhere(self):
+        self.serve()
+        example = self.room / "played" / "Numbers"
+        shutil.copytree(CRASH / "recording", example / "recording")
+        shutil.copy(CRASH / "spec.md", example)
+        (example / "example.yaml").write_text("summary: numbers\nstack: python\n")
+        self.assertIn("2 of 2 done", self.good("demo", "--examples", "played", timeout=100))
+
+
+class Keys(Elsewhere):
+    def test_the_key_of_the_server_goes_nowhere_that_a_person_names(self):
+        (self.room / "own").write_text("own\n")
+        self.serve("--set", f"api_key_file={self.room / 'own'}", TANDEM_API_KEY="own")
+        self.write_spec()
+        fake = self.model()
+        self.built(*self.run_words(fake))
+        self.assertEqual(fake.keys, {None})
+
+    def test_an_ollama_is_that_of_the_person(self):
+        self.serve(OLLAMA_HOST="127.0.0.1:1")
+        self.write_spec()
+        done = self.tandem("run", "spec.md", "--stack", "python", "--model", "ollama:#x", "--set", "patience_s=0", timeout=60,
+                           env={"OLLAMA_HOST": "127.0.0.1:2"})
+        self.assertIn("127.0.0.1:2", done.stderr)
+
+
+class NotUtf8(Elsewhere):
+    def run_in(self, cwd, *words):
+        done = subprocess.run([home.TANDEM, *words], cwd=cwd, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    def check(self):
+        """Nothing is made, and nothing begun."""
+        spec, room = str(CRASH / "spec.md"), os.fsencode(self.room)
+        where = room + b"/" + NOT_UTF8
+        os.mkdir(where + b"-here")
+        before = sorted(os.listdir(room))
+        for cwd, words, said in ((room, [b"run", spec, "--yes", "--out", where], b"--out"),
+                                 (room, [b"run", spec, "--yes", "--out", NOT_UTF8], b"--out"),
+                                 (where + b"-here", ["run", spec, "--yes"], b"--out"),
+                                 (room, ["run", spec, "--yes", "--repo", where], b"--repo"),
+                                 (room, ["run", spec, "--yes", "--record", NOT_UTF8], b"--record"),
+                                 (room, ["run", spec, "--yes", "--name", NOT_UTF8], b"name"),
+                                 (room, ["run", b"A tool named " + NOT_UTF8 + b".", "--yes", "--out", "idea"], b"idea"),
+                                 (room, ["run", spec, "--yes", "--set", b"ca_file=" + NOT_UTF8], b"UTF-8")):
+            with self.subTest(words=words[2:]):
+                status, _, err = self.run_in(cwd, *words, *REPLAY)
+                self.assertIn(status, (1, 2))
+                self.assertIn(said, err)
+                self.assertIn(b"UTF-8", err)
+        self.assertIn("There is no project", self.good("status"))
+        self.assertEqual(sorted(set(os.listdir(room)) - {b"home"}), sorted(set(before) - {b"home"}))
+
+    def test_what_could_not_be_stored_is_refused(self):
+        self.check()
+
+    def test_what_could_not_be_sent_is_refused(self):
+        self.serve()
+        self.check()
+
+    def test_a_hint_is_not_changed_on_its_way(self):
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        status, _, err = self.run_in(self.room, "retry", "T-1", "--hint", NOT_UTF8)
+        self.assertEqual(status, 1)
+        self.assertIn(b"hint is not UTF-8", err)
+
+
+if __name__ == "__main__":
+    home.tap.main()
