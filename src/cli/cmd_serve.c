@@ -192,7 +192,7 @@ static int run(struct invocation *in, struct err *e)
 
 const struct command command_serve = {
     .name = "serve",
-    .summary = "have the home: work on its projects for all commands, run its models for other programs too",
+    .summary = "work on projects and run models for all who ask",
     .operands = "",
     .options = options,
     .description = "While it runs, run, resume and all other commands work through it, several projects at once. "
