@@ -125,11 +125,20 @@ static int move_branch(struct export *x, int common_fd, const struct stat *owner
     struct process_result p;
     struct git_call call = { .git_dir = x->target.common_dir, .args = GIT_ARGS("update-ref", "--stdin"),
                              .input = command.data, .input_len = command.len };
-    int code = git_run(&call, &p, e);
+    foreign_lock_clear(x->r);
+    int code = foreign_lock_note(x->r, x->target.common_dir, x->ref, x->commit, e);
+    if (code < 0)
+        return code;
+    failpoint("repo.export_moving");
+    code = git_run(&call, &p, e);
+    if (code == ERR_FAILED || code == 0) /* else git was killed, and may have left its lock */
+        foreign_lock_forget(x->r);
     if (code == 0) {
         process_result_release(&p);
     } else {
         int looked = tip_now(x, &now, NULL);
+        if (code == ERR_FAILED)
+            foreign_lock_explain(x->target.common_dir, x->ref, e);
         if (looked < 0 || (x->expected && oid_same(&now, x->expected)))
             return err_prefix(e, "cannot move the branch %s in %s", x->branch, x->target.given);
         if (!oid_same(&now, x->commit))

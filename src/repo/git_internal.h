@@ -250,4 +250,13 @@ void foreign_close(struct foreign *f); /* removes the facade; also after a failu
 /* git_lock.c: the same for any git directory; absent: no error. */
 int git_remove_locks(const char *git_dir, struct err *e);
 
+/* Before a branch of a person's repository is moved, and when that has ended or failed. */
+int foreign_lock_note(struct repo *r, const char *git_dir, const char *ref, const struct oid *to, struct err *e);
+void foreign_lock_forget(struct repo *r);
+/* Takes away the lock that a git of ours left there when it was killed, if a note says that one was
+ * at it and nobody else's can be meant. */
+void foreign_lock_clear(struct repo *r);
+/* When a lock of the branch is there: names it, and how to remove it; ERR_BUSY.  Else `e` stays. */
+void foreign_lock_explain(const char *git_dir, const char *ref, struct err *e);
+
 #endif

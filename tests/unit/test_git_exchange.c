@@ -437,6 +437,42 @@ static void a_kill_midway_is_mended_by_doing_it_again(void **state)
 #endif
 }
 
+static void a_lock_goes_when_our_git_left_it_and_is_named_otherwise(void **state)
+{
+    struct fixture *f = *state;
+#ifndef TANDEM_FAILPOINTS
+    (void)f;
+    skip();
+#else
+    static const struct { const char *lock, *note; bool goes; } cases[] = {
+        { "git --git-dir=p.git rev-parse DEV >$L; touch -d '9 seconds ago' $L", "touch -d '10 seconds ago' $N", true },
+        { ": >$L; touch -d '9 seconds ago' $L", "touch -d '10 seconds ago' $N", true },
+        { "git -C app rev-parse main >$L; touch -d '9 seconds ago' $L", "touch -d '10 seconds ago' $N", false }, /* of another move */
+        { ": >$L", "touch -d '10 seconds ago' $N", false },                             /* perhaps being written */
+        { ": >$L; touch -d '9 seconds ago' $L", "touch -d '5 seconds ago' $N", false }, /* was there before */
+        { ": >$L; touch -d '9 seconds ago' $L", "touch -d '9 minutes ago' $N", false }, /* came much later */
+        { ": >$L; touch -d '9 seconds ago' $L", "rm $N", false },                       /* nobody was at it */
+        { "git --git-dir=p.git rev-parse DEV >x; ln -s ../../../../x $L; touch -hd '9 seconds ago' $L x", "touch -d '10 seconds ago' $N", false },
+    };
+    make_app(f);
+    COMMIT(f, "DEV", NULL, "b", "two");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sh(f, "rm -f app/.git/refs/heads/DEV*");
+        fixture_killed_at(f, "repo.export_moving", "export");
+        fixture_reopen(f);
+        check_ok(repo_unlock(f->r, &f->e), &f->e);
+        sh(f, "L=app/.git/refs/heads/DEV.lock N=p.git/tandem-moving; %s; %s", cases[i].lock, cases[i].note);
+        int r = act(f, "export");
+        if (cases[i].goes)
+            check_ok(r, &f->e);
+        else
+            check_err(r, ERR_BUSY, &f->e, "DEV.lock is in the way: another git is at work there, or was killed and left it");
+        assert_string_equal(sh(f, "ls app/.git/refs/heads | grep DEV"), cases[i].goes ? "DEV" : "DEV.lock");
+        assert_string_equal(sh(f, "ls p.git/tandem-moving 2>/dev/null || :"), "");
+    }
+#endif
+}
+
 static void the_persons_identity_is_read_from_their_configuration(void **state)
 {
     struct fixture *f = *state;
@@ -481,6 +517,7 @@ int main(int argc, char **argv)
         with_repo(what_root_writes_into_a_persons_repository_is_theirs),
         with_repo(a_clone_has_the_branch_checked_out_and_no_remote),
         with_repo(a_clone_writes_only_into_an_empty_directory),
+        with_repo(a_lock_goes_when_our_git_left_it_and_is_named_otherwise),
         with_repo(a_kill_midway_is_mended_by_doing_it_again),
         with_repo(the_persons_identity_is_read_from_their_configuration),
     };
