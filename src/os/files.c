@@ -471,15 +471,31 @@ int file_list(int root_fd, struct arena *a, size_t max, struct file_entry **ret,
 
 /* ---- locks ---- */
 
-static int lock_is_held(int fd, const char *path, struct err *e)
+/* 0: it does not say. */
+static int lock_holder(int fd)
 {
     char text[32] = "";
+    long long pid;
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     text[n > 0 ? n : 0] = '\0';
     text[strspn(text, "0123456789")] = '\0';
-    if (!*text)
+    return parse_int(text, 1, INT_MAX, &pid) ? (int)pid : 0;
+}
+
+static int lock_is_held(int fd, const char *path, struct err *e)
+{
+    int pid = lock_holder(fd);
+    if (!pid)
         return err_set(e, ERR_BUSY, "%s: is locked by another process", path);
-    return err_set(e, ERR_BUSY, "%s: is locked by process %s", path, text);
+    return err_set(e, ERR_BUSY, "%s: is locked by process %d", path, pid);
+}
+
+bool lock_has_holder(const char *path)
+{
+    FD_LOCAL(fd);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int pid = fd < 0 ? 0 : lock_holder(fd);
+    return pid && (kill(pid, 0) == 0 || errno == EPERM);
 }
 
 int lock_take(const char *path, int *ret_fd, struct err *e)

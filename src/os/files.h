@@ -69,5 +69,7 @@ int file_read_path(const char *path, size_t max, struct str *out, struct err *e)
 /* An exclusive lock on `path`, held until the descriptor is closed or the process ends.
  * The file then holds our process id.  ERR_BUSY names the holder's. */
 int lock_take(const char *path, int *ret_fd, struct err *e);
+/* Whether the process whose id it holds lives: without a lock, which could keep somebody from taking it. */
+bool lock_has_holder(const char *path);
 
 #endif

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TAIL_CHECKED = 64, MAX_WORDS = 32 };
+enum { TAIL_CHECKED = 64, MAX_WORDS = 32, MAKING_MS = 3000, LOOK_US = 10000 };
 
 /* ---- opening ---- */
 
@@ -41,11 +41,25 @@ static int take_lock(struct store *s, const char *path, struct err *e)
     return 0;
 }
 
+/* Of one that is being made just now there is nothing to read yet; that takes its writer a moment. */
+static int open_reading(struct store *s, const char *path, struct err *e)
+{
+    STR_LOCAL(lock);
+    str_addf(&lock, "%s/lock", path);
+    int64_t until = clock_steady_ms() + MAKING_MS;
+    int code = s->engine->open(&s->db, path, false, s->types, s->type_count, e);
+    while (code == ERR_NOT_FOUND && lock_has_holder(lock.data) && clock_steady_ms() < until) {
+        usleep(LOOK_US);
+        code = s->engine->open(&s->db, path, false, s->types, s->type_count, e);
+    }
+    return code;
+}
+
 static int open_home(struct store *s, const char *path, struct err *e)
 {
-    int code = s->readonly ? 0 : take_lock(s, path, e);
-    if (code == 0)
-        code = s->engine->open(&s->db, path, !s->readonly, s->types, s->type_count, e);
+    int code = s->readonly ? open_reading(s, path, e) : take_lock(s, path, e);
+    if (code == 0 && !s->readonly)
+        code = s->engine->open(&s->db, path, true, s->types, s->type_count, e);
     if (code < 0 || s->readonly)
         return code;
     code = verify_tail(s, TAIL_CHECKED, &s->head, e);

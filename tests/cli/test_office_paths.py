@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import home
 from test_office import CRASH, REPLAY, Beside
@@ -127,6 +128,26 @@ class NotUtf8(Elsewhere):
         status, _, err = self.run_in(self.room, "retry", "T-1", "--hint", NOT_UTF8)
         self.assertEqual(status, 1)
         self.assertIn(b"hint is not UTF-8", err)
+
+
+class Birth(Elsewhere):
+    def test_who_looks_waits_until_the_first_writer_has_made_the_home(self):
+        self.home.mkdir()
+        (self.home / "lock").write_text(f"{os.getpid()}\n")
+        (self.home / "store.db").write_text("")
+        looking = [self.start("status"), self.start("verify", "--json")]
+        time.sleep(0.3)
+        self.good("key", "add", "ann")  # makes it
+        self.assertIn("There is no project", self.end(looking[0]))
+        self.end(looking[1])
+
+    def test_nobody_waits_for_a_writer_that_is_dead(self):
+        self.home.mkdir()
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        (self.home / "lock").write_text(f"{ended.pid}\n")
+        (self.home / "store.db").write_text("")
+        self.refused(1, "its first writer did not finish making it", "status", timeout=2.5)
 
 
 if __name__ == "__main__":
