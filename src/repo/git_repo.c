@@ -99,14 +99,27 @@ int repo_create(const char *path, const char *default_branch, struct err *e)
     return 0;
 }
 
+/* Anything else that goes wrong says nothing of the repository. */
+static bool says_corrupt(const char *why)
+{
+    static const char *const words[] = { "not a git repository", "bad config", "epository extension", "git repo version" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(why, words[i]))
+            return true;
+    return false;
+}
+
 /* The one thing of its configuration that we must know. */
 int repo_read_format(struct repo *r, struct err *e)
 {
     struct process_result p;
     struct git_call call = { .git_dir = r->path, .args = GIT_ARGS("rev-parse", "--show-object-format", "--is-bare-repository") };
-    int code = git_run(&call, &p, e);
+    struct err why;
+    int code = git_run(&call, &p, &why);
+    if (code == ERR_FAILED && says_corrupt(why.text))
+        return err_set(e, ERR_CORRUPT, "%s is not a repository of ours (%s)", r->path, why.text);
     if (code < 0)
-        return err_set(e, ERR_CORRUPT, "%s is not a repository of ours", r->path);
+        return err_set(e, code, "cannot open the repository %s: %s", r->path, why.text);
     r->hex_len = starts_with(p.out.data, "sha256") ? 64 : 40;
     if (!strstr(p.out.data, "\ntrue\n"))
         code = err_set(e, ERR_CORRUPT, "%s is not a bare repository", r->path);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -475,6 +476,30 @@ static void a_repository_is_made_once_and_opened_only_where_one_is(void **state)
     assert_string_equal(scratch_sh(&f->s, "git --git-dir=q.git symbolic-ref HEAD; ls -d q.git*"), "refs/heads/trunk\nq.git");
 }
 
+static void a_repository_is_not_called_broken_when_git_cannot_be_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct repo *r;
+    enum { MANY = 200 };
+    struct rlimit before, few;
+    int taken[MANY], count = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){ .rlim_cur = MANY, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < MANY && (taken[count] = dup(0)) >= 0)
+        count++;
+    close(taken[--count]);
+    int code = repo_open(&r, scratch_path(&f->s, "p.git"), &f->e);
+    while (count)
+        close(taken[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    check_err(code, ERR_FAILED, &f->e, "cannot open the repository");
+    check_ok(repo_open(&r, scratch_path(&f->s, "p.git"), &f->e), &f->e);
+    repo_free(r);
+    scratch_sh(&f->s, "cp -r p.git q.git; echo '[core' >q.git/config");
+    check_err(repo_open(&r, scratch_path(&f->s, "q.git"), &f->e), ERR_CORRUPT, &f->e, "bad config");
+}
+
 static void packing_changes_nothing_that_is_read(void **state)
 {
     struct fixture *f = *state;
@@ -551,6 +576,7 @@ int main(void)
         with_repo(a_long_diff_is_cut_at_a_line_and_says_so),
         with_repo(reading_goes_on_when_the_helper_was_killed),
         with_repo(a_repository_is_made_once_and_opened_only_where_one_is),
+        with_repo(a_repository_is_not_called_broken_when_git_cannot_be_asked),
         with_repo(packing_changes_nothing_that_is_read),
         cmocka_unit_test(a_free_name_stands_beside_all_that_are_taken),
     };
