@@ -151,7 +151,7 @@ class Adapter(home.Home):
         self.assertEqual(self.good("model", "ask", "developer", "Hello"), "toy\n")
         self.assertRegex(self.good("model", "export"), "program: \"?sha256:[0-9a-f]{64}")
         (self.room / "bad.yaml").write_text("backends:\n- {id: other, kind: adapter, program: nowhere}\n")
-        self.refused(1, "the backend other: there is no folder nowhere", "model", "import", "bad.yaml")
+        self.refused(1, f"the backend other: there is no folder {self.room}/nowhere", "model", "import", "bad.yaml")
 
     def test_without_a_sandbox_none_is_run_unless_that_is_said(self):
         on = self.without_bubblewrap()
