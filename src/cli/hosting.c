@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/server.h"
+#include "os/files.h"
 #include "os/runtime.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,12 +61,18 @@ void hosting_parts_close(struct hosting_parts *p)
 }
 
 /* The directory for sockets depends on the environment, which another shell may not share. */
-static void leave_link(struct session *s, const char *socket)
+static void say_place(struct session *s, const char *socket)
 {
-    const char *link = server_link(s), *new = arena_printf(&s->in->arena, "%s.new", link);
-    unlink(new);
-    if (symlink(socket, new) < 0 || rename(new, link) < 0)
-        log_info("no link to the socket at %s: %s", link, strerror(errno));
+    struct err e;
+    const char *line = arena_printf(&s->in->arena, "%s\n", socket);
+    int home;
+    int r = dir_open(s->home, false, &home, &e);
+    if (r == 0) {
+        r = file_write(home, SERVER_PLACE, line, strlen(line), 0600, false, &e);
+        close(home);
+    }
+    if (r < 0)
+        log_info("the home does not say where its socket is: %s", e.text);
 }
 
 int hosting_listen(struct session *s, struct http_server *server, const char **ret_socket, struct err *e)
@@ -78,7 +84,7 @@ int hosting_listen(struct session *s, struct http_server *server, const char **r
     *ret_socket = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
     r = http_server_listen_unix(server, *ret_socket, e);
     if (r == 0)
-        leave_link(s, *ret_socket);
+        say_place(s, *ret_socket);
     return r;
 }
 

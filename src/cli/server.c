@@ -5,12 +5,12 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "http/client.h"
+#include "os/files.h"
 #include "os/runtime.h"
 
-#include <limits.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 2000, MAX_ANSWER = 16 << 20, SILENCE_MS = 35000 };
+enum { CONNECT_MS = 2000, MAX_ANSWER = 16 << 20, SILENCE_MS = 35000, MAX_PLACE = 200 };
 
 static bool answers(struct session *s, const char *socket, const char *path, struct str *body)
 {
@@ -20,7 +20,7 @@ static bool answers(struct session *s, const char *socket, const char *path, str
     return access(socket, F_OK) == 0 && http_ask(&q, &h, body, NULL) == 0 && h.status == 200;
 }
 
-/* A home that was copied has the link of the one it was copied from. */
+/* A home that was copied names the socket of the one it was copied from. */
 static bool serves_this_home(struct session *s, const char *socket)
 {
     STR_LOCAL(body);
@@ -29,25 +29,19 @@ static bool serves_this_home(struct session *s, const char *socket)
            streq(json_text_of(about, "id", ""), home_identity(&s->in->arena, s->home));
 }
 
-const char *server_link(struct session *s)
-{
-    return arena_printf(&s->in->arena, "%s/tandem.sock", s->home);
-}
-
 bool server_runs(struct session *s)
 {
-    char linked[PATH_MAX];
-    const char *dir;
-    ssize_t len = readlink(server_link(s), linked, sizeof linked - 1);
+    struct arena *a = &s->in->arena;
+    const char *dir, *places[2] = { NULL, NULL };
+    STR_LOCAL(said);
     s->server = NULL;
-    if (runtime_dir(&s->in->arena, s->home, false, &dir, NULL) == 0)
-        s->server = arena_printf(&s->in->arena, "%s/tandem.sock", dir);
-    if (s->server && !serves_this_home(s, s->server))
-        s->server = NULL;
-    if (!s->server && len > 0)
-        s->server = arena_strndup(&s->in->arena, linked, (size_t)len);
-    if (s->server && len > 0 && !serves_this_home(s, s->server))
-        s->server = NULL;
+    if (runtime_dir(a, s->home, false, &dir, NULL) == 0)
+        places[0] = arena_printf(a, "%s/tandem.sock", dir);
+    if (file_read_path(arena_printf(a, "%s/" SERVER_PLACE, s->home), MAX_PLACE, &said, NULL) == 0)
+        places[1] = arena_strndup(a, said.data, strcspn(said.data, "\n"));
+    for (size_t i = 0; i < 2 && !s->server; i++)
+        if (places[i] && serves_this_home(s, places[i]))
+            s->server = places[i];
     return s->server;
 }
 

@@ -9,8 +9,8 @@
 
 #include <jansson.h>
 
-/* HOME/tandem.sock: leads to the socket, for those whose environment names another directory for sockets. */
-const char *server_link(struct session *s);
+/* The file of a home that names the socket, for those whose environment names another directory for sockets. */
+#define SERVER_PLACE "socket"
 /* Whether somebody serves the home on its socket; sets s->server then, or to NULL. */
 bool server_runs(struct session *s);
 

@@ -14,10 +14,11 @@ static int open_house(struct house **ret, struct store *s, const struct house_op
     struct house *h = xcalloc(1, sizeof *h);
     h->store = s;
     h->home = xstrdup(o->home);
+    h->sandbox_mode = o->sandbox;
+    h->scratch = o->scratch ? xstrdup(o->scratch) : NULL;
     pthread_mutex_init(&h->lock, NULL);
-    int r = sandbox_open(&h->sandbox, o->sandbox, o->scratch, e);
-    if (r == 0 && works)
-        r = queue_open(&h->queue, s, &o->queue, e);
+    pthread_mutex_init(&h->opening, NULL);
+    int r = works ? queue_open(&h->queue, s, &o->queue, e) : 0;
     if (r < 0) {
         house_free(h);
         return r;
@@ -36,9 +37,19 @@ int house_look(struct house **ret, struct store *s, const struct house_options *
     return open_house(ret, s, o, false, e);
 }
 
-const char *house_unprotected(const struct house *h)
+int house_sandbox(struct house *h, struct sandbox **ret, struct err *e)
 {
-    return sandbox_lacks(h->sandbox);
+    pthread_mutex_lock(&h->opening);
+    int r = h->sandbox ? 0 : sandbox_open(&h->sandbox, h->sandbox_mode, h->scratch, e);
+    *ret = h->sandbox;
+    pthread_mutex_unlock(&h->opening);
+    return r;
+}
+
+const char *house_unprotected(struct house *h)
+{
+    struct sandbox *s;
+    return house_sandbox(h, &s, NULL) == 0 ? sandbox_lacks(s) : "";
 }
 
 void house_free(struct house *h)
@@ -47,7 +58,9 @@ void house_free(struct house *h)
         return;
     queue_free(h->queue);
     sandbox_free(h->sandbox);
+    pthread_mutex_destroy(&h->opening);
     pthread_mutex_destroy(&h->lock);
+    free(h->scratch);
     free(h->home);
     free(h);
 }

@@ -34,7 +34,10 @@ struct house {
     struct store *store;
     char *home;
     struct queue *queue; /* NULL: this house only looks, perhaps beside a writer at work */
-    struct sandbox *sandbox;
+    pthread_mutex_t opening; /* guards the next three */
+    struct sandbox *sandbox; /* NULL until house_sandbox */
+    enum sandbox_mode sandbox_mode;
+    char *scratch;           /* NULL: chosen */
     pthread_mutex_t lock;
     struct site *sites;
     struct house_name *names;
@@ -48,6 +51,10 @@ struct house_name {
 /* False: somebody else has it. */
 bool house_take_name(struct house *h, struct house_name *name);
 void house_give_name(struct house *h, struct house_name *name);
+
+/* The sandbox, which is opened and tried out when the first needs it: that takes longer than all else at
+ * the start, and who only talks to models or to the store needs none. */
+int house_sandbox(struct house *h, struct sandbox **ret, struct err *e);
 
 /* A site counts its users: give it back as often as it was taken.  When the last has left, it is
  * forgotten, and read again by the next. */

@@ -135,6 +135,8 @@ static int create_in(struct team *t, struct arena *a, const char *id, struct rep
         r = find_stack(repo, a, overrides.dirs, p, e);
     if (r == 0)
         r = playbook_load(a, p->playbook, overrides.dirs, &playbook, e);
+    if (r == 0)
+        r = team_sandbox(t, e);
     if (r == 0 && w->before)
         r = w->before(w->ctx, e);
     if (r < 0)

@@ -312,7 +312,9 @@ int team_release_make(struct team *t, struct arena *a, const struct release *w, 
     *ret_note = "";
     if (w->conflicts.count)
         return err_set(e, ERR_REFUSED, "%s and DEV change the same places", w->branch);
-    int r = step_by_hand(t, a, w->project, "", "release", person, &s, e);
+    int r = team_sandbox(t, e);
+    if (r == 0)
+        r = step_by_hand(t, a, w->project, "", "release", person, &s, e);
     if (r < 0)
         return r;
     r = make(&s, w, ret_note, e);

@@ -458,7 +458,9 @@ int team_resolve_take(struct team *t, struct arena *a, const struct resolve *w, 
 {
     struct step s;
     *ret_fault = *ret_output = "";
-    int r = step_by_hand(t, a, w->project, w->thing, "resolve", person, &s, e);
+    int r = team_sandbox(t, e);
+    if (r == 0)
+        r = step_by_hand(t, a, w->project, w->thing, "resolve", person, &s, e);
     if (r < 0)
         return r;
     r = take(&s, w, changes, count, ret_fault, ret_output, e);

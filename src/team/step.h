@@ -26,7 +26,7 @@ struct team {
     struct house *house;
     struct store *store;     /* the house's, */
     struct queue *queue;     /* ... NULL: it only looks, */
-    struct sandbox *sandbox; /* ... this too, */
+    struct sandbox *sandbox; /* ... this too; NULL until team_sandbox, */
     const char *home;        /* ... and this */
     struct team_options options;
     struct stack_prepare_options prepare;
@@ -147,6 +147,8 @@ void ticket_fresh_stage(struct ticket *t);
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e);
 
 /* The event that says that the project's code runs without a sandbox, where it does. */
+/* Before anything that runs the project's code: opens the sandbox.  ERR_UNAVAILABLE says what is missing. */
+int team_sandbox(struct team *t, struct err *e);
 void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project);
 
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e);

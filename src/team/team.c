@@ -48,7 +48,6 @@ struct team *team_new(struct house *h, const struct team_options *o)
     t->house = h;
     t->store = h->store;
     t->queue = h->queue;
-    t->sandbox = h->sandbox;
     t->home = h->home;
     t->options = *o;
     t->cache = xmalloc(strlen(t->home) + sizeof "/cache/prepared");
@@ -61,9 +60,14 @@ struct team *team_new(struct house *h, const struct team_options *o)
     return t;
 }
 
+int team_sandbox(struct team *t, struct err *e)
+{
+    return t->sandbox ? 0 : house_sandbox(t->house, &t->sandbox, e);
+}
+
 void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project)
 {
-    const char *why = sandbox_lacks(t->sandbox);
+    const char *why = t->sandbox ? sandbox_lacks(t->sandbox) : "";
     if (!*why)
         return;
     json_t *payload = json_object();
@@ -347,6 +351,9 @@ int team_run(struct team *t, const char *project, enum team_end *ret, struct err
         *ret = end;
         return 0;
     }
+    r = team_sandbox(t, e);
+    if (r < 0)
+        return r;
     crew.pairs = p.pairs < 1 ? 1 : p.pairs > MAX_PAIRS ? MAX_PAIRS : p.pairs;
     r = sitting_begin(&sitting, t, project, e);
     if (r < 0)

@@ -65,16 +65,16 @@ struct house_options {
     const char *scratch; /* NULL: chosen */
     struct queue_limits queue;
 };
-/* Takes the queue over, ends what a dead process left, opens the sandbox.  One at a time in a
- * process; `s` is borrowed. */
+/* Takes the queue over, ends what a dead process left.  One at a time in a process; `s` is borrowed. */
 int house_open(struct house **ret, struct store *s, const struct house_options *o, struct err *e);
 /* For teams that only look (verify.h): `s` may be a reader, beside a writer at work. */
 int house_look(struct house **ret, struct store *s, const struct house_options *o, struct err *e);
 /* After its teams.  NULL is allowed. */
 void house_free(struct house *h);
-/* Why the code under work runs without a sandbox (options.sandbox allows it); "" where it has one.
+/* Why the code under work runs without a sandbox (options.sandbox allows it); "" where it has one, or where
+ * none can be opened and so nothing runs.  Opens it.
  * The log of a project says so wherever its code may have run ("sandbox.none"). */
-const char *house_unprotected(const struct house *h);
+const char *house_unprotected(struct house *h);
 
 /* ---- a team ---- */
 

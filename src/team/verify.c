@@ -316,6 +316,9 @@ static int prove_project(struct team *t, const char *id, const struct verify_wis
     ARENA_LOCAL(a);
     struct proof p = { .team = t, .arena = &a, .watcher = v, .count = count, .id = id, .only = w->ticket };
     struct err why;
+    int r = team_sandbox(t, e);
+    if (r < 0)
+        return r;
     count->projects++;
     if (read_project(&p, &why) < 0) {
         proof_fault(&p, "", 0, "the project cannot be read: %s", why.text);

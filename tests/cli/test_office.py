@@ -37,9 +37,9 @@ def hello_test():
 
 
 class Beside(greet.Made):
-    def start(self, *words, cwd=None, **env):
+    def start(self, *words, cwd=None, on=(), **env):
         """A command in the background."""
-        process = subprocess.Popen([home.TANDEM, *map(str, words)], cwd=cwd or self.room, env=self.environment(**env), text=True,
+        process = subprocess.Popen([*on, home.TANDEM, *map(str, words)], cwd=cwd or self.room, env=self.environment(**env), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -103,6 +103,19 @@ class AtServer(Beside):
         self.refused(1, "not blocked", "retry", "T-1", "--yes")
         self.assertIn("Everything holds", self.good("verify"))
         self.stop(server)
+
+    def test_without_a_sandbox_it_serves_models_and_builds_nothing(self):
+        fake = self.model(("pm", "hello", "Good day."))
+        (self.room / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}'}}\n"
+                                               "models:\n- {id: m, backend: b, name: pm}\n")
+        self.good("model", "import", "models.yaml")
+        server = self.start("serve", "--listen", "none", on=self.without_bubblewrap())
+        self.assertIn("Tandem serves", server.stdout.readline())
+        self.assertEqual(self.good("model", "ask", "m", "hello"), "Good day.\n")
+        self.refused(1, "bubblewrap is not installed, so no code can be run safely", "run", CRASH / "spec.md", "--yes", *REPLAY)
+        self.assertIn("There is no project", self.good("status"))
+        os.kill(int((self.home / "lock").read_text()), signal.SIGINT)  # `server` is the one that hides bubblewrap
+        self.end(server)
 
     def test_programs_read_events_and_summary_as_ever(self):
         self.serve()
@@ -409,10 +422,10 @@ class BesideEachOther(Beside):
         self.end(first)
 
     def test_a_copy_of_a_home_is_another_one(self):
-        """Also while it is busy, and its link still leads to the one it was copied from."""
+        """Also while it is busy, and still names the socket of the one it was copied from."""
         server = self.serve()
         copy = self.room / "copy"
-        shutil.copytree(self.home, copy, symlinks=True)
+        shutil.copytree(self.home, copy)
         with open(copy / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             waiting = self.start("run", CRASH / "spec.md", "--yes", *REPLAY, TANDEM_HOME=str(copy))
