@@ -477,7 +477,7 @@ int instance_start(struct manager *m, struct pool *p, const struct model_entry *
     for (const struct instance *i = m->instances; i; i = i->next)
         count++;
     if (count == MAX_INSTANCES)
-        return err_set(e, ERR_LIMIT, "there are more than %d models and replicas", MAX_INSTANCES);
+        return err_set(e, ERR_LIMIT, "%d models, replicas and versions that are leaving are more than can be run; try again when some have left", MAX_INSTANCES);
     struct instance *i = xcalloc(1, sizeof *i);
     i->manager = m;
     i->pool = p;

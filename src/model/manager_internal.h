@@ -23,7 +23,8 @@
 
 #include <pthread.h>
 
-enum { MAX_INSTANCES = 64, MAX_SLOTS = 64, MAX_CRASHES = 8 };
+/* Instances: the copies of the registry, and older versions that are leaving. */
+enum { MAX_INSTANCES = 4 * REGISTRY_COPIES, MAX_SLOTS = 64, MAX_CRASHES = 8 };
 
 struct waiter {
     struct waiter *next;

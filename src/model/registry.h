@@ -36,6 +36,9 @@ struct backend_entry {
     struct texts environment; /* of a program: "CUDA_VISIBLE_DEVICES=0" */
 };
 
+/* Copies of all models together: each has a thread that looks after it, loaded or not. */
+enum { REGISTRY_COPIES = 128 };
+
 enum edit_format { EDIT_FILES, EDIT_BLOCKS }; /* whole files; search/replace blocks */
 
 struct model_entry {

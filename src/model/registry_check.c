@@ -128,6 +128,9 @@ static int check_model(const struct check *c, const struct model_entry *m)
     for (size_t i = 0; i < m->capabilities.count; i++)
         if (!streq(m->capabilities.items[i], "chat") && !streq(m->capabilities.items[i], "embed"))
             return fault(c, "capabilities", "has \"%.60s\"; allowed: chat, embed", m->capabilities.items[i]);
+    if (b->kind == BACKEND_LLAMA_SERVER && texts_has(&m->capabilities, "chat") && texts_has(&m->capabilities, "embed"))
+        return fault(c, "capabilities", "has chat and embed, and a llama-server does one of them well; import the file under another id, which "
+                     "takes no room, and set that to [embed]");
     if (m->pinned && m->idle_s)
         return fault(c, "idle_s", "is %lld, but a pinned model is never evicted", (long long)m->idle_s);
     return check_sampling(c, m->sampling);
@@ -161,11 +164,26 @@ static int check_route(const struct check *c, const struct route_entry *t)
     return check_circle(c, t);
 }
 
+/* More would stop all of them: whoever runs them would refuse the registry as a whole. */
+static int check_copies(const struct registry *all, char *where, size_t size, struct err *e)
+{
+    const struct model_entry *models = all->models.items;
+    int64_t copies = 0;
+    for (size_t i = 0; i < all->models.count; i++)
+        copies += models[i].replicas;
+    if (copies <= REGISTRY_COPIES)
+        return 0;
+    if (where)
+        snprintf(where, size, "models");
+    return err_set(e, ERR_INVALID, "%s%lld models and replicas together; at most %d can be had", where ? "makes " : "models would be ",
+                   (long long)copies, REGISTRY_COPIES);
+}
+
 int registry_check(const struct registry *all, const struct registry *part, char *where, size_t size, struct err *e)
 {
     static const char *const lists[] = { "backends", "models", "routes" };
-    int r = 0;
-    for (int kind = 0; kind < REGISTRY_KINDS; kind++) {
+    int r = check_copies(all, where, size, e);
+    for (int kind = 0; r == 0 && kind < REGISTRY_KINDS; kind++) {
         const struct kind *k = &registry_kinds[kind];
         const struct records *list = list_of(part, k);
         for (size_t i = 0; r == 0 && i < list->count; i++) {

@@ -70,5 +70,15 @@ class Serve(serving.Serving):
         self.refused(1, "a server runs on", "serve", "--listen", "none")
 
 
+class Many(serving.Serving):
+    def begin_models(self):
+        entries = super().begin_models()
+        return entries.replace("routes:", "".join(f"- {{id: m{n}, backend: fake, name: developer}}\n" for n in range(100)) + "routes:")
+
+    def test_a_hundred_models_are_no_obstacle(self):
+        self.assertEqual(json.loads(self.ask("/v1/chat/completions", self.chat("say hello", "m77")))["choices"][0]["message"]["content"],
+                         "Hello, Ann")
+
+
 if __name__ == "__main__":
     home.tap.main()

@@ -149,6 +149,29 @@ static void fallbacks_that_go_in_a_circle_are_refused(void **state)
     check_err(import(f, "routes:\n- {id: tester, primary: heavy, fallback: heavy}\n", &e), ERR_INVALID, &e, "as the primary");
 }
 
+static void more_models_than_can_be_run_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    STR_LOCAL(text);
+    check_ok(import(f, good, &e), &e);
+    str_add(&text, "models:\n");
+    for (int i = 0; i < REGISTRY_COPIES / 16; i++)
+        str_addf(&text, "- {id: m%d, backend: gpu-box, replicas: 16}\n", i);
+    check_err(import(f, text.data, &e), ERR_INVALID, &e, "models.yaml:1: models makes 130 models and replicas together; at most 128 can be had");
+    struct registry r = load(f);
+    assert_null(registry_model(&r, "m0"));
+}
+
+static void a_llama_server_does_one_thing(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    check_ok(import(f, good, &e), &e);
+    check_err(import(f, "models:\n- {id: both, file: " DIGEST ", capabilities: [chat, embed]}\n", &e), ERR_INVALID, &e,
+              "models.yaml:2: models[0].capabilities has chat and embed");
+}
+
 static void a_role_is_escalated_along_its_fallbacks(void **state)
 {
     struct fixture *f = *state;
@@ -270,6 +293,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_change_takes_the_place_of_the_entry_and_is_in_the_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_file_is_refused_with_its_line_and_what_is_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fallbacks_that_go_in_a_circle_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_models_than_can_be_run_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_llama_server_does_one_thing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_role_is_escalated_along_its_fallbacks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_does_not_show_what_a_route_requires_is_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_version_has_to_show_it_again, set_up, tear_down),
