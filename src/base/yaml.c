@@ -456,7 +456,12 @@ static json_t *node_json(const struct node *n, const struct field *f, const stru
 
 json_t *yaml_json(const struct yaml *y, struct arena *a)
 {
-    return json_keep(a, y->root ? node_json(y->root, NULL, NULL) : json_null());
+    return yaml_json_as(y, a, NULL);
+}
+
+json_t *yaml_json_as(const struct yaml *y, struct arena *a, const struct record *r)
+{
+    return json_keep(a, y->root ? node_json(y->root, NULL, r) : json_null());
 }
 
 /* ---- lines and records ---- */
@@ -508,7 +513,7 @@ int yaml_record(const struct yaml *y, struct arena *a, const struct record *r, v
         return fault_at(y, 1, e, "the file is empty; it must describe a %s", r->name);
     char where[256] = "";
     struct err inner = { 0 };
-    json_t *value = json_keep(a, node_json(y->root, NULL, r));
+    json_t *value = yaml_json_as(y, a, r);
     int code = record_read_at(r, a, value, ret, where, sizeof where, &inner);
     if (code < 0)
         return fault_at(y, yaml_line(y, where), e, "%s", inner.text);

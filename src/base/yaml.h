@@ -32,6 +32,8 @@ int yaml_parse(struct arena *a, const char *file_name, const char *text, size_t 
 
 /* The document as JSON, belonging to the arena. */
 json_t *yaml_json(const struct yaml *y, struct arena *a);
+/* The same of one that is to be read by a record: what it wants as text is text, also "20" and "true". */
+json_t *yaml_json_as(const struct yaml *y, struct arena *a, const struct record *r);
 
 /* The line of a member by path ("results.format", "scaffold[2].path"), or of its nearest
  * ancestor that is there; lines start with 1. */

@@ -352,12 +352,24 @@ static int assign(struct arena *a, const char *assignment, json_t *entry, struct
     if (!equals || equals == assignment)
         return err_set(e, ERR_USAGE, "\"%.100s\": write MEMBER=VALUE, for example slots=2", assignment);
     const char *name = arena_strndup(a, assignment, (size_t)(equals - assignment));
+    if (streq(name, "id"))
+        return err_set(e, ERR_USAGE, "the id of a model stays; `tandem model import FILE --id %.100s` takes its file in under another one, which "
+                       "takes no room", equals + 1);
     const char *text = arena_printf(a, "%s: %s", name, equals + 1);
     struct yaml *y;
     int r = yaml_parse(a, assignment, text, strlen(text), &y, e);
     if (r == 0)
-        json_put(entry, name, json_incref(json_object_get(yaml_json(y, a), name)));
+        json_put(entry, name, json_incref(json_object_get(yaml_json_as(y, a, model_type.record), name)));
     return r;
+}
+
+/* Beyond what it was trained for a llama-server is given no memory. */
+static void note_context(struct session *s, const struct registry *r, const struct model_entry *m)
+{
+    const struct backend_entry *b = registry_backend(r, *m->backend ? m->backend : "llama-server");
+    if (b && b->kind == BACKEND_LLAMA_SERVER && m->trained_context && m->context > m->trained_context)
+        fprintf(s->in->out, "Note: %s was trained for a context of %lld tokens, and is loaded with no more.\n", m->id,
+                (long long)m->trained_context);
 }
 
 static int set(struct session *s, struct err *e)
@@ -375,7 +387,11 @@ static int set(struct session *s, struct err *e)
     if (code == 0)
         code = record_read(model_type.record, a, value, &entry, e);
     struct registry change = { .models = { &entry, 1 } };
-    return code < 0 ? code : models_put(s, &change, e);
+    if (code == 0)
+        code = models_put(s, &change, e);
+    if (code == 0)
+        note_context(s, &r, &entry);
+    return code;
 }
 
 static int run_set(struct invocation *in, struct err *e)

@@ -143,14 +143,18 @@ static int read_gguf(struct session *s, const char *path, struct gguf_info *ret,
     return r < 0 ? err_prefix(e, "%s", path) : 0;
 }
 
-static void describe(struct arena *a, const struct gguf_info *info, struct model_entry *entry)
+void models_describe(const struct gguf_info *info, struct model_entry *entry)
 {
-    bool embeds = *info->pooling && !streq(info->pooling, "none");
     entry->architecture = info->architecture;
     entry->quantisation = info->quantisation;
     entry->template_digest = info->template_digest.hex;
     entry->parameters = info->parameters;
     entry->trained_context = info->context;
+}
+
+static void add_capability(struct arena *a, const struct gguf_info *info, struct model_entry *entry)
+{
+    bool embeds = *info->pooling && !streq(info->pooling, "none");
     if (!entry->capabilities.count)
         texts_add(&entry->capabilities, a, embeds ? "embed" : "chat");
 }
@@ -172,9 +176,27 @@ static int put_entry(struct session *s, const char *id, const struct digest *fil
     entry.version = old ? old->version + 1 : 1;
     entry.file = file->hex;
     entry.bytes = bytes;
-    describe(&s->in->arena, info, &entry);
+    models_describe(info, &entry);
+    add_capability(&s->in->arena, info, &entry);
     struct registry change = { .models = { &entry, 1 } };
     return models_put(s, &change, e);
+}
+
+int models_check_names(struct session *s, const char *id, const char *sha256, struct err *e)
+{
+    enum { HEX = 64 };
+    struct registry now;
+    char where[100];
+    struct digest some = digest_of("", 0);
+    struct model_entry entry = { .id = id, .backend = "", .name = "", .architecture = "", .quantisation = "", .template_digest = "",
+                                 .gpu_layers = "", .slots = 1, .replicas = 1, .file = some.hex };
+    struct registry part = { .models = { &entry, 1 } };
+    if (sha256 && (strlen(sha256) != HEX || strspn(sha256, "0123456789abcdefABCDEF") != HEX))
+        return err_set(e, ERR_USAGE, "--sha256 is \"%.80s\"; a SHA-256 has 64 hexadecimal digits", sha256);
+    int r = registry_load(s->store, &s->in->arena, &now, e);
+    if (r == 0 && registry_check(&now, &part, where, sizeof where, e) < 0)
+        return err_set(e, ERR_USAGE, "the model's id %s; --id ID gives it another one", arena_strdup(&s->in->arena, e->text));
+    return r;
 }
 
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e)
@@ -186,12 +208,14 @@ int models_import_file(struct session *s, const char *path, const char *id, cons
     bool was_there, same;
     struct gguf_info info;
     session_catch_signals();
-    int r = read_gguf(s, path, &info, e);
+    id = id ? id : models_id_of_path(&s->in->arena, path);
+    int r = models_check_names(s, id, sha256, e);
+    if (r == 0)
+        r = read_gguf(s, path, &info, e);
     if (r == 0)
         r = shelf_put(path, &o, &file, &bytes, &was_there, e);
     if (r < 0)
         return r;
-    id = id ? id : models_id_of_path(&s->in->arena, path);
     r = put_entry(s, id, &file, bytes, &info, &same, e);
     if (r < 0) {
         if (!was_there)

@@ -18,6 +18,11 @@ int models_drop(struct session *s, enum registry_kind kind, const char *id, stru
 int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e);
 /* Takes a GGUF file in; `id` and `sha256` may be NULL. */
 int models_import_file(struct session *s, const char *path, const char *id, const char *sha256, struct err *e);
+struct gguf_info;
+/* What a GGUF file says of itself, in its entry. */
+void models_describe(const struct gguf_info *info, struct model_entry *entry);
+/* What can be wrong with `id` and `sha256` (may be NULL), before a file of many gigabytes is read. */
+int models_check_names(struct session *s, const char *id, const char *sha256, struct err *e);
 /* The id that goes with a file's name. */
 const char *models_id_of_path(struct arena *a, const char *path);
 bool models_is_folder(const char *path);

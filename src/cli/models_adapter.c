@@ -4,10 +4,13 @@
 #include "base/str.h"
 #include "cli/place.h"
 #include "model/adapter_shelf.h"
+#include "model/gguf.h"
 #include "model/shelf.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 bool models_is_folder(const char *path)
 {
@@ -44,15 +47,24 @@ static int backend_with(const struct registry *now, const char *id, const char *
     return 0;
 }
 
-static struct model_entry model_on(const struct registry *now, const char *id, const char *backend, const char *file, int64_t bytes)
+struct taken {
+    const char *program;
+    struct digest file;
+    int64_t bytes;
+    struct gguf_info info; /* of a file that says something of itself */
+    bool program_was_there, file_was_there;
+};
+
+static struct model_entry model_on(const struct registry *now, const char *id, const char *backend, const struct taken *t)
 {
     const struct model_entry *old = registry_model(now, id);
     struct model_entry m = old ? *old : (struct model_entry){ .id = id, .name = "", .architecture = "", .quantisation = "",
         .template_digest = "", .gpu_layers = "", .slots = 1, .replicas = 1 };
     m.version = old ? old->version + 1 : 1;
     m.backend = backend;
-    m.file = file;
-    m.bytes = bytes;
+    m.file = t->file.hex;
+    m.bytes = t->bytes;
+    models_describe(&t->info, &m);
     return m;
 }
 
@@ -71,13 +83,6 @@ static bool is_same(const struct registry *now, const struct backend_entry *b, c
     return old && was && streq(old->program, b->program) && streq(was->file, m->file) && streq(was->backend, b->id);
 }
 
-struct taken {
-    const char *program;
-    struct digest file;
-    int64_t bytes;
-    bool program_was_there, file_was_there;
-};
-
 static int put_entries(struct session *s, const char *folder, const char *id, const struct taken *t, struct err *e)
 {
     struct registry now;
@@ -87,7 +92,7 @@ static int put_entries(struct session *s, const char *folder, const char *id, co
         r = backend_with(&now, id_of_folder(s, folder), t->program, &backend, e);
     if (r < 0)
         return r;
-    struct model_entry model = model_on(&now, id, backend.id, t->file.hex, t->bytes);
+    struct model_entry model = model_on(&now, id, backend.id, t);
     struct registry change = { .backends = { &backend, 1 }, .models = { &model, 1 } };
     if (is_same(&now, &backend, &model)) {
         fprintf(s->in->out, "%s is this adapter already; nothing has changed.\n", id);
@@ -104,15 +109,32 @@ static int put_entries(struct session *s, const char *folder, const char *id, co
     return 0;
 }
 
+/* Files of other forms are as good: what they are is the adapter's business. */
+static void look_into(struct session *s, const char *file, struct gguf_info *ret)
+{
+    struct gguf_info info;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && gguf_read(&s->in->arena, fd, &info, NULL) == 0)
+        *ret = info;
+    if (fd >= 0)
+        close(fd);
+}
+
 int models_import_adapter(struct session *s, const char *folder, const char *file, const char *id, const char *sha256, struct err *e)
 {
-    struct taken t = { .file = { "" } };
+    struct taken t = { .file = { "" }, .info = { .architecture = "", .quantisation = "" } };
     const char *dir = models_dir(s);
-    int r = adapter_shelf_put(&s->in->arena, folder, dir, &t.program, &t.program_was_there, e);
+    id = id ? id : file ? models_id_of_path(&s->in->arena, file) : id_of_folder(s, folder);
+    int r = models_check_names(s, id, sha256, e);
+    if (r < 0)
+        return r;
+    if (file)
+        look_into(s, file, &t.info);
+    r = adapter_shelf_put(&s->in->arena, folder, dir, &t.program, &t.program_was_there, e);
     if (r == 0 && file)
         r = put_file(s, file, sha256, &t.file, &t.bytes, &t.file_was_there, e);
     if (r == 0)
-        r = put_entries(s, folder, id ? id : file ? models_id_of_path(&s->in->arena, file) : id_of_folder(s, folder), &t, e);
+        r = put_entries(s, folder, id, &t, e);
     if (r < 0 && t.program && !t.program_was_there)
         adapter_shelf_remove(dir, t.program, NULL);
     if (r < 0 && *t.file.hex && !t.file_was_there)

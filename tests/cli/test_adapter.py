@@ -6,6 +6,7 @@ import unittest
 
 import home
 from serving import Serving
+from test_registry import gguf
 
 SCRIPT = """\
 #!/usr/bin/env python3
@@ -128,6 +129,17 @@ class Adapter(home.Home):
         self.assertEqual(self.good("model", "ask", "mine", "Hello"), "tensors\n")
         self.good("model", "rm", "mine")
         self.assertEqual(list((self.home / "models").iterdir()), [])
+
+    def test_a_file_that_says_something_of_itself_is_listened_to(self):
+        (self.room / "m.gguf").write_bytes(gguf())
+        folder = self.script("mine", "hello()\nanswers()")
+        self.good("model", "import", "m.gguf", "--adapter", folder)
+        (model,) = json.loads(self.good("model", "list", "--json"))["models"]
+        self.assertEqual((model["architecture"], model["trained_context"], model["quantisation"]), ("llama", 512, "F32"))
+        (self.room / "m.gguf").write_bytes(b"of another form")
+        self.good("model", "import", "m.gguf", "--adapter", folder)
+        (model,) = json.loads(self.good("model", "list", "--json"))["models"]
+        self.assertEqual((model["version"], model.get("architecture", ""), model["trained_context"]), (2, "", 0))
 
     def test_a_changed_folder_is_the_next_version(self):
         folder = self.script("mine", "hello()\nanswers()")

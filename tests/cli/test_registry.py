@@ -69,6 +69,10 @@ class Registry(home.Home):
         self.good("model", "set", "small", "slots=4", "sampling={top_p: 0.9}", "idle_s=60")
         small = json.loads(self.good("model", "list", "--json"))["models"][1]
         self.assertEqual((small["slots"], small["sampling"], small["idle_s"]), (4, {"top_p": 0.9}, 60))
+        self.good("model", "set", "small", "gpu_layers=20", "arguments=[-t, 1]")
+        small = json.loads(self.good("model", "list", "--json"))["models"][1]
+        self.assertEqual((small["gpu_layers"], small["arguments"]), ("20", ["-t", "1"]))
+        self.refused(2, "the id of a model stays", "model", "set", "small", "id=other")
         self.refused(1, "slots is 0; allowed is 1 to 64", "model", "set", "small", "slots=0")
         self.refused(1, "sloots", "model", "set", "small", "sloots=1")
         self.refused(2, "write MEMBER=VALUE", "model", "set", "small", "slots")
@@ -126,6 +130,18 @@ class Files(home.Home):
         self.assertEqual(self.shelf(), [])
         self.good("model", "import", self.model, "--sha256", digest)
         self.assertEqual(self.shelf(), [digest + ".gguf"])
+
+    def test_a_context_beyond_the_trained_one_is_noted(self):
+        self.good("model", "import", self.model)
+        self.assertEqual(self.good("model", "set", "m", "context=512"), "")
+        self.assertIn("trained for a context of 512 tokens", self.good("model", "set", "m", "context=4096"))
+
+    def test_wrong_names_are_told_before_the_file_is_read(self):
+        for id, words in (("developer", '"developer", which is a role'), ("two words", 'allowed: a letter or digit')):
+            self.refused(2, words, "model", "import", "absent.gguf", "--id", id)
+        self.refused(2, "--id ID gives it another one", "model", "import", "tester.gguf")
+        self.refused(2, '--sha256 is "abc"; a SHA-256 has 64 hexadecimal digits', "model", "import", "absent.gguf", "--sha256", "abc")
+        self.assertEqual(self.shelf(), [])
 
     def test_a_full_disk_is_told_and_nothing_is_left(self):
         """A folder of models with room for 64 KiB."""
