@@ -23,8 +23,20 @@ struct managed {
     char *described; /* what model_describe gave out, guarded by the manager's lock */
 };
 
-/* Who serves this name now. */
-static int find_pool(struct managed *m, struct pool **ret, json_t **ret_sampling, struct err *e)
+/* One that cannot is not asked: it would cost a conversation its slot for a refusal in another program's
+ * words.  What others keep may make vectors without its entry saying so; a llama-server of ours is
+ * started for one or the other. */
+static int check_embeds(const struct registry *r, const struct model_entry *m, struct err *e)
+{
+    const struct backend_entry *b = registry_backend(r, *m->backend ? m->backend : "llama-server");
+    if (texts_has(&m->capabilities, "embed") || (!m->capabilities.count && b->kind != BACKEND_LLAMA_SERVER))
+        return 0;
+    return err_set(e, ERR_SETUP, "%s makes no vectors; choose a model that does (`tandem model list`), or, if it can, say so: "
+                   "`tandem model set %s capabilities=[embed]`", m->id, m->id);
+}
+
+/* Who serves this name now, with vectors if it `embeds`. */
+static int find_pool(struct managed *m, bool embeds, struct pool **ret, json_t **ret_sampling, struct err *e)
 {
     ARENA_LOCAL(a);
     struct texts chain;
@@ -34,8 +46,10 @@ static int find_pool(struct managed *m, struct pool **ret, json_t **ret_sampling
     struct pool *p = id ? manager_pool(m->manager, id) : NULL;
     if (id && !p)
         r = err_set(e, ERR_NOT_FOUND, "the model %s is being taken in; ask again", id);
+    const struct model_entry *entry = r == 0 ? registry_model(&m->manager->registry, id) : NULL;
+    if (entry && embeds)
+        r = check_embeds(&m->manager->registry, entry, e);
     if (r == 0) {
-        const struct model_entry *entry = registry_model(&m->manager->registry, id);
         *ret = p;
         *ret_sampling = entry->sampling ? json_deep_copy(entry->sampling) : NULL;
     }
@@ -85,7 +99,7 @@ static int managed_chat(struct model *model, const struct chat_request *q, struc
     struct pool *p;
     json_t *sampling = NULL;
     int64_t queue_us = 0;
-    int r = find_pool(m, &p, &sampling, e);
+    int r = find_pool(m, false, &p, &sampling, e);
     request.sampling = sampling;
     for (int life = 0; r == 0 && life < MAX_LIVES; life++) {
         r = ask_once(m, p, &request, answer, &queue_us, e);
@@ -204,9 +218,9 @@ static int managed_forward(struct model *model, const struct forward_request *q,
     json_t *sampling;
     request.on_body = pass;
     request.ctx = &passing;
-    int r = find_pool(m, &p, &sampling, e);
+    int r = find_pool(m, streq(q->path, "/embeddings"), &p, &sampling, e);
     if (r < 0)
-        return r;
+        return r == ERR_SETUP ? err_recode(e, ERR_INVALID) : r; /* the caller's to mend */
     if (sampling && json_object_update_missing(q->body, sampling) < 0)
         out_of_memory();
     json_decref(sampling);
@@ -242,7 +256,7 @@ static int managed_embed(struct model *model, const struct embed_request *q, str
     struct managed *m = (struct managed *)model;
     struct pool *p;
     json_t *sampling;
-    int r = find_pool(m, &p, &sampling, e);
+    int r = find_pool(m, true, &p, &sampling, e);
     if (r < 0)
         return r;
     json_decref(sampling);
@@ -266,7 +280,7 @@ static int managed_describe(struct model *model, const atomic_bool *cancel, cons
     struct managed *m = (struct managed *)model;
     struct pool *p;
     json_t *sampling;
-    int r = find_pool(m, &p, &sampling, e);
+    int r = find_pool(m, false, &p, &sampling, e);
     if (r < 0)
         return r;
     json_decref(sampling);

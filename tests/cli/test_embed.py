@@ -64,6 +64,8 @@ class Embedding(home.Home):
     def test_what_makes_no_vectors_says_so(self):
         self.refused(1, 'no model and no route "nosuch"', "model", "embed", "nosuch", "a cat")
         self.refused(1, "is empty", "model", "embed", "embedding", "")
+        self.good("model", "set", "nomic", "capabilities=[chat]")
+        self.refused(1, "nomic makes no vectors", "model", "embed", "embedding", "a cat")
 
 
 if __name__ == "__main__":

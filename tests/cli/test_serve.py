@@ -21,10 +21,14 @@ class Serve(serving.Serving):
         chunks = [json.loads(event) for event in events[:-1]]
         self.assertEqual("".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]), "Hello, Ann")
 
+    def begin_models(self):
+        return super().begin_models().replace("routes:", "- {id: chatty, backend: fake, capabilities: [chat]}\nroutes:")
+
     def test_wrong_requests_are_told_in_the_form_that_programs_know(self):
         for path, body, status, words in (("/v1/chat/completions", b"{", 400, "not JSON"),
                                           ("/v1/chat/completions", {"messages": []}, 400, 'the member \\"model\\"'),
                                           ("/v1/chat/completions", self.chat("x", "huge"), 404, "there is no model"),
+                                          ("/v1/embeddings", {"model": "chatty", "input": "x"}, 400, "chatty makes no vectors"),
                                           ("/v1/nothing", None, 404, ""),
                                           ("/tandem/models", None, 403, "on its socket")):
             request = urllib.request.Request(self.url + path, body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode())
@@ -37,7 +41,7 @@ class Serve(serving.Serving):
 
     def test_models_and_roles_are_listed(self):
         listed = json.loads(self.ask("/v1/models"))["data"]
-        self.assertEqual([m["id"] for m in listed], ["other", "small", "developer"])
+        self.assertEqual([m["id"] for m in listed], ["chatty", "other", "small", "developer"])
         self.assertEqual(json.loads(self.ask("/v1/models/developer"))["root"], "small")
 
     def test_health_and_figures(self):

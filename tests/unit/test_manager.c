@@ -295,7 +295,9 @@ static void vectors_come_through_a_slot_and_say_their_version(void **state)
     embeddings_release(&v);
     assert_int_equal(look(f, "nomic").calls, 1);
     assert_int_equal(look(f, "nomic").in_flight, 0);
-    check_err(model_embed(chat, &q, &v, &f->e), ERR_SETUP, &f->e, "does not support embeddings");
+    assert_non_null(ask_in(f, "chat", "p/T-1/tester", NULL));
+    check_err(model_embed(chat, &q, &v, &f->e), ERR_SETUP, &f->e, "chat makes no vectors; choose a model that does");
+    assert_string_equal(look(f, "chat").slots[0].conversation, "p/T-1/tester"); /* and not "", a call by the side */
     assert_int_equal(look(f, "chat").in_flight, 0);
     model_free(m);
     model_free(chat);
