@@ -145,7 +145,7 @@ static bool on_event(const struct sse_event *event, void *ctx)
     if (streq(event->type, "ended"))
         w->ended = record_read(&office_ended_record, &w->session->in->arena, value, w->ret, &w->err) == 0;
     else if (streq(event->type, "joined"))
-        w->watcher->joined(w->watcher->ctx);
+        w->watcher->joined(json_text_of(value, "left_out", ""), w->watcher->ctx);
     else if (streq(event->type, "failed"))
         w->ended = server_error(value, 0, &w->err) < 0;
     else
@@ -194,8 +194,9 @@ static int sit_here(struct session *s, const struct office_sitting *w, const str
         r = office_sit(s->office, w, &c, &watcher->team, &seat, e);
     if (r < 0)
         return r;
-    if (office_joined(seat))
-        watcher->joined(watcher->ctx);
+    const char *left_out;
+    if (office_joined(seat, &left_out))
+        watcher->joined(left_out, watcher->ctx);
     while (!office_wait(seat, OFFICE_LOOK_MS) && !atomic_load(&session_interrupted))
         ;
     return office_leave(seat, &s->in->arena, ret, e);

@@ -16,7 +16,8 @@ int desk_do(struct session *s, const struct office_verb *v, const void *wish, vo
 
 struct desk_watcher {
     struct team_watcher team;
-    void (*joined)(void *ctx); /* others are at it already */
+    /* Others are at it already; `left_out`: what was asked for and does not count then, in lines. */
+    void (*joined)(const char *left_out, void *ctx);
     bool *goes_on;             /* set when anything happened */
     void *ctx;
 };

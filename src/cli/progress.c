@@ -50,7 +50,7 @@ struct progress {
     pthread_cond_t wake;  /* stop */
     struct stream streams[MAX_STREAMS];
     bool stop, keep;
-    char said[200];      /* by progress_say, not yet shown */
+    char said[2000];     /* by progress_say, not yet shown */
 };
 
 /* ---- from the workers ---- */
@@ -165,14 +165,15 @@ static void show_said(struct progress *p)
     memcpy(said, p->said, sizeof said);
     p->said[0] = '\0';
     pthread_mutex_unlock(&p->lock);
-    if (*said && p->style != PROGRESS_JSON)
-        print_plain(p, clock_wall_ms(), said);
+    char *rest = said;
+    while (p->style != PROGRESS_JSON && rest && *rest)
+        print_plain(p, clock_wall_ms(), strsep(&rest, "\n"));
 }
 
-void progress_say(struct progress *p, const char *line)
+void progress_say(struct progress *p, const char *lines)
 {
     pthread_mutex_lock(&p->lock);
-    snprintf(p->said, sizeof p->said, "%s", line);
+    snprintf(p->said, sizeof p->said, "%s", lines);
     pthread_mutex_unlock(&p->lock);
 }
 

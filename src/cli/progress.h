@@ -16,8 +16,8 @@ struct progress *progress_new(struct session *s, enum progress_style style);
 struct team_watcher progress_watcher(struct progress *p);
 /* Begins to show a project, from the event after `after_seq`. */
 void progress_begin(struct progress *p, const char *project, int64_t after_seq);
-/* A line for the person, from any thread; not among JSON.  Of several at once only the last. */
-void progress_say(struct progress *p, const char *line);
+/* Lines for the person, from any thread; not among JSON.  Of several calls at once only the last. */
+void progress_say(struct progress *p, const char *lines);
 /* Shows what is left and stops; `keep`: the last picture stays on the screen. */
 void progress_end(struct progress *p, bool keep);
 void progress_free(struct progress *p);

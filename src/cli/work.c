@@ -295,10 +295,14 @@ static int tell_programs(struct work *w, const char *project, const char *end, s
     return option_given(w->session.in, "json") ? summary_print_json(&w->session, project, end, e) : 0;
 }
 
-static void say_joined(void *work)
+static void say_joined(const char *left_out, void *work)
 {
     struct work *w = work;
-    progress_say(w->progress, "others are at it already; it is stopped when the last who looks has left");
+    STR_LOCAL(said);
+    str_addf(&said, "others are at it already; it is stopped when the last who looks has left\n%s", left_out);
+    progress_say(w->progress, said.data);
+    if (*left_out && option_given(w->session.in, "json"))
+        fprintf(stderr, "tandem: warning: %s", left_out);
 }
 
 /* Until a gate or the end, wherever that is: when the server that has the home ends, whoever has it

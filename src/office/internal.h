@@ -10,12 +10,12 @@
 struct office {
     struct office_options options;
     struct house *house;
-    pthread_mutex_t lock;     /* guards sittings and hands, and what is said to be guarded by it */
+    pthread_mutex_t lock;     /* guards tables and hands, and what is said to be guarded by it */
     pthread_cond_t changed;   /* a sitting ended or is gone, a hand is free */
     pthread_mutex_t opening;  /* one sitting at a time is begun */
     pthread_mutex_t managing; /* guards `manager` */
     struct manager *manager;  /* NULL: not yet asked for */
-    struct sitting_at *sittings;
+    struct table *tables;     /* sitting.c */
     struct office_hand *hands;
     atomic_bool shut;
 };
@@ -25,7 +25,13 @@ struct office {
 struct office_hand {
     struct office_hand *next;
     const char *of; /* a project or a word */
+    const struct office_verb *verb;
 };
+
+/* With the lock held: whether a word that gives work is being said to the project. */
+bool office_is_being_told(const struct office *o, const char *project);
+/* With the lock held: such a word was said. */
+void tables_tell(struct office *o, const char *project);
 
 /* One wish being fulfilled. */
 struct office_call {

@@ -124,9 +124,10 @@ static int open_word(struct opening *p, const char *word, struct err *e)
         p->models->by_role[role] = m;
     else
         fill_roles(&p->models->by_role, m);
-    for (int i = ROLE_PM; i < ROLE_COUNT && is_name(url); i++)
+    const char *name = is_name(url) ? arena_strdup(p->arena, url) : NULL; /* the words are the wish's */
+    for (int i = ROLE_PM; i < ROLE_COUNT && name; i++)
         if (p->models->by_role[i] == m)
-            p->models->served[i] = url;
+            p->models->served[i] = name;
     return 0;
 }
 
@@ -198,13 +199,16 @@ static void note_drift(struct model *m, struct str *notes)
                  count == 1 ? "s" : "", diff.data);
 }
 
-void crew_models_close(struct crew_models *m, struct str *notes)
+void crew_models_notes(const struct crew_models *m, struct str *notes)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        if (notes)
-            note_drift(m->all[i], notes);
+    for (size_t i = 0; i < m->count; i++)
+        note_drift(m->all[i], notes);
+}
+
+void crew_models_close(struct crew_models *m)
+{
+    for (size_t i = 0; i < m->count; i++)
         model_free(m->all[i]);
-    }
     recording_close(m->recording);
     *m = (struct crew_models){ .count = 0 };
 }

@@ -24,7 +24,8 @@ int crew_models_open(struct crew_models *m, struct office *o, const struct offic
 int crew_models_record(struct crew_models *m, const char *dir, struct err *e);
 /* Asks the server of each of them, within its patience, what it has. */
 int crew_models_ask(struct crew_models *m, const atomic_bool *cancel, struct err *e);
-/* Appends what the person should know: prompts that differ from a recording.  `notes` may be NULL. */
-void crew_models_close(struct crew_models *m, struct str *notes);
+/* Appends what the person should know at the end: prompts that differ from a recording. */
+void crew_models_notes(const struct crew_models *m, struct str *notes);
+void crew_models_close(struct crew_models *m);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { MAX_TRIES = 5 };
@@ -38,6 +39,7 @@ void office_close(struct office *o)
 {
     if (!o)
         return;
+    assert(!o->tables && !o->hands);
     house_free(o->house);
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->managing);
@@ -134,6 +136,14 @@ bool office_is_shut(const struct office *o)
 
 /* ---- verbs ---- */
 
+bool office_is_being_told(const struct office *o, const char *project)
+{
+    const struct office_hand *h = o->hands;
+    while (h && !(h->verb->gives_work && streq(h->of, project)))
+        h = h->next;
+    return h;
+}
+
 static bool is_in_hand(struct office *o, const char *of)
 {
     struct office_hand *h = o->hands;
@@ -160,13 +170,16 @@ static int take_in_hand(struct office *o, struct office_hand *h, const atomic_bo
     return r;
 }
 
-static void let_go(struct office *o, struct office_hand *h)
+/* `done`: what was to be said was said. */
+static void let_go(struct office *o, struct office_hand *h, bool done)
 {
     pthread_mutex_lock(&o->lock);
     struct office_hand **at = &o->hands;
     while (*at != h)
         at = &(*at)->next;
     *at = h->next;
+    if (done && h->verb->gives_work)
+        tables_tell(o, h->of);
     pthread_cond_broadcast(&o->changed);
     pthread_mutex_unlock(&o->lock);
 }
@@ -201,7 +214,7 @@ int office_do(struct office *o, const struct office_verb *v, const struct office
     options.cancel = c->cancel;
     options.word = c->word;
     const char *project = project_of(v, wish);
-    struct office_hand hand = { .of = *project || !c->word ? project : c->word };
+    struct office_hand hand = { .of = *project || !c->word ? project : c->word, .verb = v };
     if (*hand.of)
         r = take_in_hand(o, &hand, c->cancel, e);
     if (r < 0)
@@ -210,6 +223,6 @@ int office_do(struct office *o, const struct office_verb *v, const struct office
     r = act(&call, v, wish, answer, e);
     team_free(call.team);
     if (*hand.of)
-        let_go(o, &hand);
+        let_go(o, &hand, r == 0);
     return r;
 }

@@ -63,6 +63,7 @@ struct office_verb {
     const struct record *wish, *answer;
     int (*act)(struct office_call *c, const void *wish, void *answer, struct err *e);
     bool tries_again; /* when something changed meanwhile */
+    bool gives_work;  /* a sitting that was about to end goes on */
     const char *doc;
 };
 extern const struct office_verb office_create, office_approve, office_change, office_edit, office_retry, office_set_models,
@@ -82,8 +83,9 @@ struct office_seat; /* somebody's hold on a sitting */
  * called from workers, from now until office_leave has returned; it must not wait. */
 int office_sit(struct office *o, const struct office_sitting *w, const struct office_caller *c, const struct team_watcher *watcher,
                struct office_seat **ret, struct err *e);
-/* Whether it was under way already. */
-bool office_joined(const struct office_seat *s);
+/* Whether it was under way already; what was asked for with office_sit and does not count then,
+ * in lines, or "". */
+bool office_joined(const struct office_seat *s, const char **ret_left_out);
 /* Waits for at most so long; true: it has ended. */
 bool office_wait(struct office_seat *s, int64_t ms);
 /* Gives the seat up.  A sitting that nobody looks at any more is stopped first.  An error is what

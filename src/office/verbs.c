@@ -26,7 +26,7 @@ static int ask_models(void *ctx, struct err *e)
     if (r == 0)
         r = crew_models_ask(&models, c->caller->cancel, e);
     w->note = models.note;
-    crew_models_close(&models, NULL);
+    crew_models_close(&models);
     return r;
 }
 
@@ -73,7 +73,7 @@ static int approve(struct office_call *c, const void *wish, void *answer, struct
 }
 
 const struct office_verb office_approve = {
-    "approve", &office_approval_record, &office_nothing_record, approve, .tries_again = true, .doc = "accepts the spec or plan under approval",
+    "approve", &office_approval_record, &office_nothing_record, approve, .tries_again = true, .gives_work = true, .doc = "accepts the spec or plan under approval",
 };
 
 static int change(struct office_call *c, const void *wish, void *answer, struct err *e)
@@ -84,7 +84,7 @@ static int change(struct office_call *c, const void *wish, void *answer, struct 
 }
 
 const struct office_verb office_change = {
-    "change", &office_revision_record, &office_nothing_record, change, .tries_again = true,
+    "change", &office_revision_record, &office_nothing_record, change, .tries_again = true, .gives_work = true,
     .doc = "sends the spec or plan under approval back, with what should be different",
 };
 
@@ -96,7 +96,7 @@ static int edit(struct office_call *c, const void *wish, void *answer, struct er
 }
 
 const struct office_verb office_edit = {
-    "edit", &office_revision_record, &office_nothing_record, edit, .tries_again = true, .doc = "the spec or plan under approval as the person wrote it",
+    "edit", &office_revision_record, &office_nothing_record, edit, .tries_again = true, .gives_work = true, .doc = "the spec or plan under approval as the person wrote it",
 };
 
 static int retry(struct office_call *c, const void *wish, void *answer, struct err *e)
@@ -107,7 +107,7 @@ static int retry(struct office_call *c, const void *wish, void *answer, struct e
 }
 
 const struct office_verb office_retry = {
-    "retry", &office_retry_record, &office_nothing_record, retry, .tries_again = true, .doc = "starts again what is blocked",
+    "retry", &office_retry_record, &office_nothing_record, retry, .tries_again = true, .gives_work = true, .doc = "starts again what is blocked",
 };
 
 static int set_models(struct office_call *c, const void *wish, void *answer, struct err *e)
@@ -188,7 +188,7 @@ static int resolve_take(struct office_call *c, const void *wish, void *answer, s
 }
 
 const struct office_verb office_resolve_take = {
-    "resolve-take", &office_merge_record, &office_merged_record, resolve_take, .doc = "takes a merge made by hand, under the whole suite",
+    "resolve-take", &office_merge_record, &office_merged_record, resolve_take, .gives_work = true, .doc = "takes a merge made by hand, under the whole suite",
 };
 
 /* ---- release ---- */

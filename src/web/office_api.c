@@ -146,6 +146,18 @@ static void send_end(struct http_exchange *x, struct http_stream *stream, int co
         http_stream_end(stream);
 }
 
+static int send_joined(struct http_exchange *x, struct http_stream *stream, const struct office_seat *seat)
+{
+    const char *left_out;
+    if (!office_joined(seat, &left_out))
+        return 0;
+    json_t *value = json_keep(x->arena, json_object());
+    json_put_text(value, "left_out", left_out);
+    STR_LOCAL(text);
+    json_write(&text, value);
+    return http_stream_event(stream, "joined", text.data, text.len, NULL);
+}
+
 /* Until its end, or until the client or the server leaves. */
 static void watch(struct office *office, struct http_exchange *x, struct outbox *o, struct office_seat *seat)
 {
@@ -153,7 +165,7 @@ static void watch(struct office *office, struct http_exchange *x, struct outbox 
     struct office_ended ended;
     struct http_stream *stream = http_stream_begin(x, 200, "text/event-stream");
     bool over = false;
-    int r = office_joined(seat) ? http_stream_event(stream, "joined", "{}", 2, NULL) : 0;
+    int r = send_joined(x, stream, seat);
     for (; r == 0 && !over && !atomic_load(x->cancel) && !office_is_shut(office);) {
         over = office_wait(seat, OFFICE_LOOK_MS);
         r = send_all(o, stream, NULL);

@@ -2,7 +2,8 @@
  *
  *     POST /tandem/projects/{verb}   {"person", "settings", "api_key", "word", "wish": {...}} -> the answer
  *     POST /tandem/sittings          the same; a stream of server-sent events:
- *         joined  {}: others were at it already
+ *         joined  {"left_out"}: others were at it already; what was asked for and does not count
+ *                 then, in lines, or ""
  *         moved   {"project", "ticket", "role", "step", "attempt", "begun"}
  *         text    the same with "text", a piece of an answer or of a test run's output
  *         ended   how the sitting ended

@@ -1,12 +1,14 @@
 """Several people speak to one project: at its gates, and while it is at work."""
 import contextlib
 import json
+import threading
+import time
 
 import greet
 import home
 import terminal
 from fake_model import FakeModel
-from test_office import Beside, Socket
+from test_office import CRASH, REPLAY, Beside, Gate, Socket
 
 IDEA = "A module that greets people by name"
 
@@ -19,13 +21,25 @@ class Spoken(Beside):
         self.socket = server.stdout.readline().split(" on ")[1].split(". Ctrl-C")[0]
         return server
 
-    def say(self, verb, status=200, person="Ben", **wish):
+    def post(self, path, settings=(), **wish):
+        said = {"person": "Ben", "settings": settings, "wish": {"project": "greet", **wish}}
         with contextlib.closing(Socket(self.socket)) as c:
-            c.request("POST", "/tandem/projects/" + verb, json.dumps({"person": person, "wish": {"project": "greet", **wish}}))
+            c.request("POST", "/tandem/" + path, json.dumps(said))
             answer = c.getresponse()
-            said = answer.read().decode()
-        self.assertEqual(answer.status, status, said)
+            return answer.status, answer.read().decode()
+
+    def say(self, verb, status=200, **wish):
+        got, said = self.post("projects/" + verb, **wish)
+        self.assertEqual(got, status, said)
         return json.loads(said)
+
+    def sit(self, settings=()):
+        """How it ended."""
+        status, stream = self.post("sittings", settings)
+        self.assertEqual(status, 200, stream)
+        kind, data = stream.strip().split("\n\n")[-1].split("\n")
+        self.assertEqual(kind, "event: ended", stream)
+        return json.loads(data.removeprefix("data: "))["end"]
 
     def approvals(self):
         return [kind for kind in self.kinds() if kind.endswith(".approved")]
@@ -96,6 +110,104 @@ class Gates(Spoken, terminal.AtTerminal):
         self.assertIn("Somebody else was quicker", out)
         self.assertIn("2 of 2 done", out)
         self.assertNotIn("plan.change-asked", self.kinds())
+
+
+class AtItsEnd(Spoken):
+    """Words that come between the last look of the workers and the end of the sitting."""
+
+    ROUNDS = 25
+
+    def begin(self, end, pm, *words):
+        self.serve()
+        self.fake = self.model(("pm", "", pm))
+        self.tandem("run", IDEA, "--name", "greet", "--stack", "python", *words, *self.fake.words())
+        self.assertEqual(self.sit(), end)
+
+    def speak(self, verb, wish, settings, end, wrong):
+        for _ in range(self.ROUNDS):
+            status, deadline = 403, time.monotonic() + 20
+            while status == 403 and time.monotonic() < deadline:
+                before = len(self.fake.asked)
+                status, said = self.post("projects/" + verb, **wish)
+            if status != 200:
+                return wrong.append(said)
+            ended = self.sit(settings)
+            if ended != end or len(self.fake.asked) == before:  # of all that were asked for before, nothing was to be done any more
+                wrong.append(f"{ended}, asked {len(self.fake.asked) - before} times")
+
+    def all_speak(self, verb, wish, settings, end):
+        wrong = []
+        several = [threading.Thread(target=self.speak, args=(verb, wish, settings, end, wrong)) for _ in range(3)]
+        for thread in several:
+            thread.start()
+        for thread in several:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_no_retry_is_lost(self):
+        self.begin("blocked", "Hello to you, and bye.", "--set", "replans=1")
+        self.all_speak("retry", {}, ["replans=1"], "blocked")
+
+    def test_who_waits_for_a_gate_is_not_told_that_it_is_blocked(self):
+        self.begin("gate", greet.SPEC)
+        self.all_speak("change", {"text": "say it again"}, [], "gate")
+
+
+class Joined(Spoken):
+    def setUp(self):
+        super().setUp()
+        self.serve()
+
+    def join(self, *words):
+        """Beside a run that waits for its Tester; what standard output and standard error say of it."""
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake, "--set", "attempts=7"))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        joins = self.start("resume", "greet", *words)
+        said = joins.stdout.readline()
+        gate.open.set()
+        self.end(run)
+        out, err = joins.communicate(timeout=60)
+        self.assertEqual(joins.returncode, 0, err)
+        return said + out, err
+
+    def test_who_joins_is_told_what_of_their_words_does_not_count(self):
+        out, err = self.join("--record", self.room / "rec", "--set", "attempts=3", "--set", "replans=3", "--drift", "fail",
+                             "--model", "http://127.0.0.1:1")
+        self.assertEqual(err, "")
+        lines = [line.split("  ")[1] for line in out.splitlines()[:5]]
+        self.assertIn("others are at it already", lines[0])
+        self.assertEqual(lines[1:], [
+            "attempts is 7 and not 3, as they began it",
+            f"nothing is recorded in {self.room}/rec, for they began it without that",
+            "prompts that differ from the recording do not end it, as they began it",
+            "it goes on with the models that they began it with; yours are for the next time"])
+        self.assertFalse((self.room / "rec").exists())
+
+    def test_who_joins_with_nothing_of_their_own_is_told_nothing(self):
+        out, err = self.join()
+        self.assertEqual(err, "")
+        self.assertNotIn("began it", out)
+
+    def test_among_events_it_is_a_warning(self):
+        out, err = self.join("--json", "--set", "attempts=3")
+        self.assertEqual(err, "tandem: warning: attempts is 7 and not 3, as they began it\n")
+        self.assertEqual(json.loads(out.splitlines()[-1])["kind"], "summary")
+
+    def test_everybody_who_looks_is_told_what_differs_from_a_recording(self):
+        gate = Gate("I leave that to somebody else.")
+        self.addCleanup(gate.open.set)
+        fake = self.model(("tester", "", gate))
+        run = self.start("run", CRASH / "spec.md", "--yes", "--name", "other", "--set", "attempts=1", *REPLAY,
+                         "--model", f"tester={fake.url}#tester")
+        self.assertTrue(gate.asked.wait(timeout=60))
+        joins = self.start("resume", "other")
+        self.assertIn("others are at it already", joins.stdout.readline())
+        gate.open.set()
+        for process in (run, joins):
+            _, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 3, err)
+            self.assertRegex(err, "prompts? differs? from the recording")
 
 
 if __name__ == "__main__":
