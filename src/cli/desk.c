@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { MAX_EVENT = 4 << 20, MAX_HOLDERS = 20 };
+enum { MAX_HOLDERS = 20 };
 
 static const char api_key_name[] = "TANDEM_API_KEY";
 
@@ -164,7 +164,7 @@ static int sit_there(struct session *s, const struct office_sitting *wish, const
                      struct office_ended *ret, struct err *e)
 {
     struct watching w = { .session = s, .watcher = watcher, .ret = ret };
-    sse_init(&w.reader, MAX_EVENT, on_event, &w);
+    sse_init(&w.reader, OFFICE_MAX_EVENT, on_event, &w);
     int r = server_stream(s, "/tandem/sittings", envelope(s, "", &office_sitting_record, wish), on_body, &w, e);
     sse_release(&w.reader);
     if (w.ended && w.err.code < 0) {

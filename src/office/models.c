@@ -5,10 +5,13 @@
 #include "base/err.h"
 #include "base/setting.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "office/internal.h"
 #include "office/served.h"
 
 #include <stdio.h>
+
+enum { MAX_DIFF = 16 << 10 }; /* bytes shown of one */
 
 static const char role_letters[] = "abcdefghijklmnopqrstuvwxyz";
 
@@ -195,8 +198,9 @@ static void note_drift(struct model *m, struct str *notes)
     STR_LOCAL(diff);
     int64_t count = replay_drift(m, &diff);
     if (count > 0)
-        str_addf(notes, "%lld prompt%s differ%s from the recording; the first:\n%s\n", (long long)count, count == 1 ? "" : "s",
-                 count == 1 ? "s" : "", diff.data);
+        str_addf(notes, "%lld prompt%s differ%s from the recording; the first:\n%.*s%s\n", (long long)count, count == 1 ? "" : "s",
+                 count == 1 ? "s" : "", (int)utf8_floor(diff.data, diff.len < MAX_DIFF ? diff.len : MAX_DIFF), diff.data,
+                 diff.len < MAX_DIFF ? "" : "\n...");
 }
 
 void crew_models_notes(const struct crew_models *m, struct str *notes)

@@ -1,20 +1,17 @@
 /* office_api.c - wishes as JSON, and sittings as streams. */
 #include "web/office_api.h"
 
-#include "base/alloc.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/setting.h"
 #include "base/str.h"
-#include "base/utf8.h"
+#include "web/outbox.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_BODY = 64 << 20, MAX_UNSENT = 1 << 20, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
+enum { MAX_BODY = 64 << 20, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
 
 static const struct field envelope_fields[] = {
     FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON),
@@ -79,53 +76,23 @@ static int fulfil(struct http_exchange *x, void *ctx, struct err *e)
 
 /* ---- a sitting, as it goes on ---- */
 
-/* Events on their way: workers put them in, the handler sends them.  Pieces of text are left out
- * while the client does not keep up. */
-struct outbox {
-    pthread_mutex_t lock;
-    struct str events; /* whole server-sent events */
-    int64_t sent_ms;   /* steady; of the handler alone */
+/* One who looks. */
+struct look {
+    struct outbox outbox;
+    int64_t sent_ms; /* steady */
 };
 
-static void put(struct outbox *o, const char *type, const struct pulse *p, bool begun, const char *text, size_t len)
-{
-    char *clean = xmalloc(3 * len + 1);
-    clean[utf8_repair(clean, text, len)] = '\0';
-    struct office_pulse pulse = { p->project, p->ticket, p->role, p->step, p->attempt, begun, clean };
-    json_t *value = record_write(&office_pulse_record, &pulse);
-    pthread_mutex_lock(&o->lock);
-    if (!len || o->events.len < MAX_UNSENT) {
-        str_addf(&o->events, "event: %s\ndata: ", type);
-        json_write(&o->events, value);
-        str_add(&o->events, "\n\n");
-    }
-    pthread_mutex_unlock(&o->lock);
-    json_decref(value);
-    free(clean);
-}
-
-static void on_text(const struct pulse *p, const char *text, size_t len, void *ctx)
-{
-    put(ctx, "text", p, false, text, len);
-}
-
-static void on_moved(const struct pulse *p, bool begun, void *ctx)
-{
-    put(ctx, "moved", p, begun, "", 0);
-}
-
 /* A comment now and then shows a client that waits that we are there. */
-static int send_all(struct outbox *o, struct http_stream *stream, struct err *e)
+static int send_all(struct look *l, struct http_stream *stream, struct err *e)
 {
     STR_LOCAL(sent);
-    pthread_mutex_lock(&o->lock);
-    sent = o->events;
-    str_init(&o->events);
-    pthread_mutex_unlock(&o->lock);
-    if (!sent.len && clock_steady_ms() - o->sent_ms >= HEARTBEAT_MS)
+    int r = outbox_take(&l->outbox, &sent, e);
+    if (r < 0)
+        return r;
+    if (!sent.len && clock_steady_ms() - l->sent_ms >= HEARTBEAT_MS)
         str_add(&sent, ":\n\n");
     if (sent.len)
-        o->sent_ms = clock_steady_ms();
+        l->sent_ms = clock_steady_ms();
     return sent.len ? http_stream_write(stream, sent.data, sent.len, e) : 0;
 }
 
@@ -159,7 +126,7 @@ static int send_joined(struct http_exchange *x, struct http_stream *stream, cons
 }
 
 /* Until its end, or until the client or the server leaves. */
-static void watch(struct office *office, struct http_exchange *x, struct outbox *o, struct office_seat *seat)
+static void watch(struct office *office, struct http_exchange *x, struct look *l, struct office_seat *seat)
 {
     struct err why;
     struct office_ended ended;
@@ -168,12 +135,12 @@ static void watch(struct office *office, struct http_exchange *x, struct outbox 
     int r = send_joined(x, stream, seat);
     for (; r == 0 && !over && !atomic_load(x->cancel) && !office_is_shut(office);) {
         over = office_wait(seat, OFFICE_LOOK_MS);
-        r = send_all(o, stream, NULL);
+        r = send_all(l, stream, NULL);
     }
     r = office_leave(seat, x->arena, &ended, &why);
     if (!over)
         return; /* nobody is told: the client left, or looks for another server */
-    send_all(o, stream, NULL);
+    send_all(l, stream, NULL);
     send_end(x, stream, r, &why, &ended);
 }
 
@@ -183,16 +150,15 @@ static int sit(struct http_exchange *x, void *ctx, struct err *e)
     struct office_caller caller;
     struct office_sitting wish;
     struct office_seat *seat;
-    struct outbox outbox = { .events = STR_INIT };
-    struct team_watcher watcher = { .text = on_text, .moved = on_moved, .ctx = &outbox };
-    pthread_mutex_init(&outbox.lock, NULL);
+    struct look look = { .sent_ms = 0 };
+    struct team_watcher watcher = { .text = outbox_text, .moved = outbox_moved, .ctx = &look.outbox };
+    outbox_init(&look.outbox);
     int r = read_envelope(x, &office_sitting_record, &caller, &wish, e);
     if (r == 0)
         r = office_sit(api->office, &wish, &caller, &watcher, &seat, e);
     if (r == 0)
-        watch(api->office, x, &outbox, seat);
-    pthread_mutex_destroy(&outbox.lock);
-    str_release(&outbox.events);
+        watch(api->office, x, &look, seat);
+    outbox_release(&look.outbox);
     return r;
 }
 

@@ -34,6 +34,9 @@ struct office_api {
 extern const struct http_route office_routes[];
 extern const size_t office_route_count;
 
+/* No event of a sitting is longer. */
+enum { OFFICE_MAX_EVENT = 4 << 20 };
+
 /* ---- what is sent ---- */
 
 struct office_envelope {
