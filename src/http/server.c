@@ -10,8 +10,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -19,6 +21,8 @@ enum {
     STOP_LAST_WORDS_MS = 1000, /* for handlers that were cancelled, and for what is being sent */
     QUICK_WORKERS = 1,
     QUICK_WAITING = 256,
+    OTHER_FILES = 256, /* of all else in the process */
+    LEAST_CONNECTIONS = 8,
 };
 
 const char *http_status_text(int status)
@@ -133,8 +137,28 @@ int http_server_listen_unix(struct http_server *s, const char *path, struct err 
     return keep_listener(s, listen_unix(&l, path, e), &l);
 }
 
+/* A connection is a descriptor, and so is what its handler asks in turn.  With the usual limit of 1,024
+ * clients could take those that models and the store need; and where the machine allows no more,
+ * connections have to be fewer. */
+static void make_room(struct http_server *s)
+{
+    struct rlimit limit;
+    struct http_limits *l = &s->limits;
+    rlim_t others = l->workers + OTHER_FILES, wanted = l->connections + others;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    size_t room = limit.rlim_cur > others + LEAST_CONNECTIONS ? (size_t)(limit.rlim_cur - others) : LEAST_CONNECTIONS;
+    log_warning("http: this machine lets a process have %llu files open, so that %zu connections are taken instead of %zu",
+                (unsigned long long)limit.rlim_cur, room, l->connections);
+    l->connections = room;
+}
+
 int http_server_start(struct http_server *s, struct err *e)
 {
+    make_room(s);
     int code = pool_start(&s->pool, e);
     if (code == 0)
         code = pool_start(&s->quick_pool, e);

@@ -210,6 +210,7 @@ int http_server_listen_tcp(struct http_server *s, const char *host, int port, in
 /* For this user alone (0600).  A path of more than 107 bytes is ERR_INVALID, a socket on which
  * somebody listens ERR_BUSY, anything but a socket ERR_EXISTS; a dead one is replaced. */
 int http_server_listen_unix(struct http_server *s, const char *path, struct err *e);
+/* Raises the process's limit of open files as far as its connections and workers need. */
 int http_server_start(struct http_server *s, struct err *e);
 /* Takes no more connections and waits until what runs is answered, at most `grace_ms`; then
  * cancels it, and cuts it off a second later.  Returns when all handlers have returned.  May

@@ -308,6 +308,35 @@ static void a_process_without_free_descriptors_accepts_when_it_has_some_again(vo
     close(fd);
 }
 
+/* The soft limit that is there when a server of 256 connections and 64 workers has been started with this one. */
+static rlim_t limit_after_start(rlim_t soft, rlim_t hard)
+{
+    static const struct http_table table = { 0 };
+    struct http_options options = { .tables = &table, .table_count = 1 };
+    struct rlimit l = { soft, hard };
+    struct http_server *s;
+    struct err e;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+    check_ok(http_server_new(&options, &s, &e), &e);
+    check_ok(http_server_start(s, &e), &e);
+    http_server_free(s);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+    return l.rlim_cur;
+}
+
+static void clients_do_not_take_the_descriptors_of_others(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    if (before.rlim_max < 1000)
+        skip();
+    rlim_t few = limit_after_start(300, before.rlim_max), many = limit_after_start(1000, before.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(few, 256 + 64 + 256);
+    assert_int_equal(many, 1000);
+}
+
 static void clients_with_ipv6_are_served_and_counted_too(void **state)
 {
     struct server_fixture *f = *state;
@@ -521,6 +550,7 @@ int main(void)
         TEST(bodies_together_have_a_limit, set_up_short),
         TEST(connections_are_counted_together_and_for_each_address, set_up_few),
         TEST(a_process_without_free_descriptors_accepts_when_it_has_some_again, server_set_up),
+        cmocka_unit_test(clients_do_not_take_the_descriptors_of_others),
         TEST(clients_with_ipv6_are_served_and_counted_too, server_set_up),
         TEST(what_runs_is_finished_within_the_grace_and_nothing_new_begins, server_set_up),
         TEST(what_runs_longer_than_the_grace_is_cancelled, server_set_up),
