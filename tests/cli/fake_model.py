@@ -44,6 +44,7 @@ class FakeModel:
                        list(answer) if isinstance(answer, list) else [answer]) for role, words, answer in table]
         self.asked = []  # (role, last request, answer)
         self.requests = []  # (role, all of its messages)
+        self.bodies = []  # whole requests for answers, in the order in which they came
         self.embedded = []  # texts of each request for vectors
         self.keys = set()  # what came as Authorization
         self.lock = threading.Lock()
@@ -85,6 +86,7 @@ class FakeModel:
                     self.send(Raw(json.dumps(fake.vectors(request)).encode(), "application/json"))
                     return
                 fake.keys.add(self.headers["Authorization"])
+                fake.bodies.append(request)
                 text = fake.answer(request["model"], request["messages"])
                 self.send(text if isinstance(text, Raw) else Raw(stream(request["model"], text)))
 

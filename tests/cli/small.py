@@ -41,7 +41,7 @@ class Small(home.Home):
                 self.assertEqual(done.returncode, -9, done.stdout + done.stderr)
                 done = self.tandem("resume", "--yes", timeout=200)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        self.asked, self.requests = fake.asked, fake.requests
+        self.asked, self.requests, self.bodies = fake.asked, fake.requests, fake.bodies
         return done.stdout
 
     def events(self, kind):

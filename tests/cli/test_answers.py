@@ -208,6 +208,17 @@ class Answers(small.Small):
                 for request in architect[1:]:
                     self.assertIn(said, request)
 
+    def test_json_that_breaks_its_schema_is_asked_for_again_with_the_fault_and_another_seed(self):
+        """Whatever a server makes of the schema, it is checked here again."""
+        wrong = {"functionalities": [{"id": "g", "title": "G"}], "tickets": [], "mood": "good"}
+        self.build(more=[("architect", "Plan the work", [wrong, "I would rather not."])])
+        first, second = [body for body in self.bodies if body["model"] == "architect"][:2]
+        for body in first, second:
+            self.assertEqual(body["response_format"]["json_schema"]["schema"]["additionalProperties"], False)
+        self.assertIn("mood is not known here; allowed in", second["messages"][-1]["content"])
+        self.assertEqual(second["messages"][:len(first["messages"])], first["messages"])
+        self.assertNotEqual(second["seed"], first["seed"])
+
     def test_request_n_is_a_prefix_of_request_n_plus_1(self):
         """Byte for byte, so that a server reads again only what is new."""
         self.build(tester=["I would rather not."], developer=[files(greet_py="def hello(name):\n    return name\n")])
