@@ -78,7 +78,7 @@ struct spawner {
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
     struct request *first, **last;
-    bool running, stop;
+    bool starting, running, stop;
     pthread_t thread;
     struct shared *shared; /* of the child; one at a time */
     const int *join_fds;   /* while it starts */
@@ -284,6 +284,10 @@ static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 /* The lock is held.  Returns 0 or an errno. */
 static int start_spawner(struct spawner *sp)
 {
+    while (sp->starting) /* for another caller: there must never be two */
+        pthread_cond_wait(&sp->answered, &sp->lock);
+    if (sp->running)
+        return 0;
     if (!sp->shared) {
         void *p = mmap(NULL, sizeof *sp->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
@@ -296,11 +300,14 @@ static int start_spawner(struct spawner *sp)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK);
+    sp->starting = true;
     int failure = pthread_create(&sp->thread, &attr, spawner_main, sp);
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     while (!failure && !sp->running)
         pthread_cond_wait(&sp->answered, &sp->lock);
+    sp->starting = false;
+    pthread_cond_broadcast(&sp->answered);
     return failure;
 }
 

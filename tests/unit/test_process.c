@@ -473,6 +473,61 @@ static void a_forked_copy_and_its_original_do_not_disturb_each_other(void **stat
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+enum { AT_ONCE = 8, OWN = 2 }; /* own: the main thread, and the one that starts children */
+
+static void *starts_one(void *barrier)
+{
+    struct process_options o = { .argv = (const char *const[]){ "true", NULL } };
+    struct process_result r;
+    struct err e;
+    pthread_barrier_wait(barrier);
+    bool good = process_run(&o, &r, &e) == 0 && r.end == PROCESS_EXITED && r.status == 0;
+    if (good)
+        process_result_release(&r);
+    return good ? barrier : NULL;
+}
+
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    for (struct dirent *d; dir && (d = readdir(dir));)
+        count += isdigit((unsigned char)d->d_name[0]) != 0;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Children share memory with the one thread that starts them: with two of those they would
+ * start on each other's stack. */
+static void threads_that_start_the_first_children_at_once_share_one_that_does(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            pthread_t threads[AT_ONCE];
+            pthread_barrier_t barrier;
+            int before = count_threads();
+            void *good = &barrier;
+            pthread_barrier_init(&barrier, NULL, AT_ONCE);
+            for (int k = 0; k < AT_ONCE; k++)
+                pthread_create(&threads[k], NULL, starts_one, &barrier);
+            for (int k = 0; k < AT_ONCE; k++) {
+                void *its;
+                pthread_join(threads[k], &its);
+                good = its ? good : NULL;
+            }
+            _exit(!good ? 99 : count_threads() - before + 1);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), OWN);
+    }
+}
+
 static void closed_standard_descriptors_do_no_harm(void **state)
 {
     (void)state;
@@ -517,6 +572,7 @@ int main(void)
         cmocka_unit_test(stopping_does_not_wait_for_a_child_that_will_not_end),
         cmocka_unit_test(killed_at_any_instant_we_leave_no_child),
         cmocka_unit_test(a_forked_copy_starts_children_of_its_own),
+        cmocka_unit_test(threads_that_start_the_first_children_at_once_share_one_that_does),
         cmocka_unit_test(a_forked_copy_and_its_original_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
