@@ -5,6 +5,7 @@
  */
 #include "model/endpoint.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -52,8 +53,34 @@ static bool take(const char *bytes, size_t len, void *ctx)
     return true;
 }
 
+/* A llama-server takes a schema in one of OpenAI's places only, and where it stands in another one it says
+ * nothing and answers in any shape.  Returns the format in the form it honours; NULL: it is. */
+static json_t *honoured_format(const json_t *format)
+{
+    json_t *described = json_object_get(format, "json_schema"), *schema = json_object_get(format, "schema");
+    if (!streq(json_text_of(format, "type", ""), "json_schema") || json_is_object(json_object_get(described, "schema")))
+        return NULL;
+    if (!json_is_object(schema) && !json_object_get(described, "name"))
+        schema = described;
+    return json_is_object(schema) ? json_pack("{s:s, s:{s:O}}", "type", "json_schema", "json_schema", "schema", schema) : NULL;
+}
+
+/* The part, or what a llama-server makes the same of. */
+static void write_part(struct str *out, const struct forward_part *part, bool is_llama)
+{
+    ARENA_LOCAL(a);
+    json_t *format, *better = NULL;
+    if (is_llama && streq(part->name, "response_format") && json_parse(&a, part->text, part->len, &format, NULL) == 0)
+        better = honoured_format(format);
+    if (better)
+        json_write(out, better);
+    else
+        str_add_bytes(out, part->text, part->len);
+    json_decref(better);
+}
+
 /* The members that were looked at, and the others as they came. */
-static void write_body(struct str *out, const struct forward_request *q)
+static void write_body(struct str *out, const struct forward_request *q, bool is_llama)
 {
     size_t more = 0;
     for (size_t i = 0; i < q->part_count; i++)
@@ -65,7 +92,7 @@ static void write_body(struct str *out, const struct forward_request *q)
         str_add(out, ",\"");
         str_add(out, q->parts[i].name);
         str_add(out, "\":");
-        str_add_bytes(out, q->parts[i].text, q->parts[i].len);
+        write_part(out, &q->parts[i], is_llama);
     }
     str_add_char(out, '}');
 }
@@ -86,7 +113,7 @@ static int describe_and_write(struct endpoint *m, const struct forward_request *
     *ret_progress = is_llama && json_bool_of(q->body, "stream", false) && !json_object_get(q->body, "return_progress");
     if (*ret_progress)
         json_put_bool(q->body, "return_progress", true);
-    write_body(body, q);
+    write_body(body, q, is_llama);
     if (*ret_progress)
         json_object_del(q->body, "return_progress"); /* the body is the caller's, who may send it again */
     return 0;

@@ -1,7 +1,8 @@
 /* model/forward.h - a request of another program, passed on to a model's server as it is.
  *
  * For programs that speak to Tandem as to any OpenAI-compatible server: whatever they ask for
- * (tools, log probabilities) reaches the model, and the answer comes back unchanged.
+ * (tools, log probabilities) reaches the model, and the answer comes back unchanged.  Only a schema that
+ * stands where a llama-server would ignore it is put where it does not.
  *
  * Threads: any.
  */

@@ -77,7 +77,7 @@ static int open_file(const struct instance *i, int *ret_fd, struct err *e)
     ARENA_LOCAL(a);
     const char *dir = i->manager->options.models_dir;
     *ret_fd = open(shelf_path(&a, dir, i->entry.file), O_RDONLY | O_CLOEXEC);
-    return *ret_fd >= 0 ? 0 : err_set(e, ERR_SETUP, "the file of the model %s is not in %s any more: import it again", i->entry.id, dir);
+    return *ret_fd >= 0 ? 0 : err_set(e, ERR_SETUP, "the file of the model %s is not in %s: import it again", i->entry.id, dir);
 }
 
 /* From the file itself: weights, what the slots keep of their conversations, and the rest. */

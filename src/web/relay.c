@@ -274,7 +274,9 @@ static bool is_whole(struct relay *r)
 int relay_judge(int code, void *relay, struct err *e)
 {
     struct relay *r = relay;
-    if (code == 0 && !r->done)
+    if (r->done && !r->fault.code)
+        return 0; /* whatever became of the connection behind it */
+    if (code == 0)
         is_whole(r);
     if (!r->fault.code || atomic_load(r->x->cancel))
         return code;
@@ -353,13 +355,13 @@ static void stream_document(struct relay *r)
     send_events(r);
 }
 
-static void answer_whole(struct relay *r, const struct forward_result *f)
+static void answer_whole(struct relay *r)
 {
     r->whole = true;
     if (r->form == RELAY_DOCUMENT && r->wants_stream) {
         stream_document(r);
     } else if (r->form == RELAY_DOCUMENT) {
-        http_answer(r->x, f->status, "application/json", r->document.data, r->document.len);
+        http_answer(r->x, 200, "application/json", r->document.data, r->document.len);
     } else if (!r->wants_stream) {
         json_t *value = completion_take(&r->completion);
         http_answer_json(r->x, 200, value);
@@ -391,18 +393,16 @@ int relay_finish(struct relay *r, int code, const struct forward_result *f, cons
         err_set(e, code, "%s %s", f->model, r->fault.text);
     r->before_end(r->ctx);
     if (code < 0 && r->stream) {
-        if (!r->done)
-            break_off(r, e);
-        r->whole = r->done;
+        break_off(r, e);
         return 0;
     }
     if (code == ERR_BUSY)
         say_when(r->x, f->retry_after_ms);
     if (code < 0)
         return code;
-    if (f->status / 100 != 2)
+    if (f->status / 100 != 2 && !r->done)
         answer_refused(r, f, refusal);
     else
-        answer_whole(r, f);
+        answer_whole(r);
     return 0;
 }

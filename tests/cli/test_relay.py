@@ -90,6 +90,16 @@ class Relay(upstream.Gateway):
         got, ended = self.stream()
         self.assertEqual((self.words(got), ended), ("one", True))
 
+    def test_what_becomes_of_the_connection_behind_the_end_does_not_matter(self):
+        for then in ("hang", "reset"):
+            with self.subTest(then=then):
+                self.rule({"status": 200, "type": "text/event-stream", "body": event("one", "stop") + DONE + event("no"),
+                           "cut": len(event("one", "stop") + DONE), "then": then})
+                self.assertEqual(self.completes("hello")[2]["choices"][0]["message"]["content"], "one")
+                got, ended = self.stream()
+                self.assertEqual((self.words(got), ended), ("one", True))
+                self.assertEqual(self.asked() - self.before, 2)
+
     def test_words_about_a_finish_are_none(self):
         self.rule(events('"finish_reason": "stop"'))
         self.fails(500, "small ended in the middle of its answer")

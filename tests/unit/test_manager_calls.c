@@ -12,20 +12,27 @@ static bool collect(const char *bytes, size_t len, void *ctx)
     return true;
 }
 
-/* What another program asks; the answer's bytes. */
-static const char *pass_on(struct fixture *f, const char *name, json_t *body)
+/* What another program asks, with a part that is not looked into (NULL: none); the answer's bytes. */
+static const char *pass_on_with(struct fixture *f, const char *name, json_t *body, const char *part, const char *text)
 {
     STR_LOCAL(got);
     STR_LOCAL(refusal);
     struct forward_result result;
     struct model *m = manager_model(f->manager, name, 0);
-    struct forward_request q = { .path = "/chat/completions", .body = body, .on_body = collect, .ctx = &got };
+    struct forward_part parts = { part, text, text ? strlen(text) : 0 };
+    struct forward_request q = { .path = "/chat/completions", .body = body, .parts = &parts, .part_count = part != NULL, .on_body = collect,
+                                 .ctx = &got };
     check_ok(model_forward(m, &q, &result, &refusal, &f->e), &f->e);
     assert_int_equal(result.status, 200);
     assert_true(result.first_byte_us > 0);
     model_free(m);
     json_decref(body);
     return arena_strdup(&f->arena, got.data);
+}
+
+static const char *pass_on(struct fixture *f, const char *name, json_t *body)
+{
+    return pass_on_with(f, name, body, NULL, NULL);
 }
 
 static json_t *chat(void)
@@ -61,6 +68,32 @@ static void another_program_is_told_of_progress_only_when_it_asks(void **state)
     assert_non_null(strstr(pass_on(f, "m", curious), "prompt_progress"));
 }
 
+/* The real one ignores a schema that stands elsewhere, without a word. */
+static void a_schema_goes_to_where_it_is_honoured(void **state)
+{
+#define SCHEMA "{\"properties\":{},\"type\":\"object\"}"
+    static const char *const given[] = {
+        "{\"type\":\"json_schema\",\"schema\":" SCHEMA "}",
+        "{\"type\":\"json_schema\",\"json_schema\":" SCHEMA "}",
+        "{\"type\":\"json_schema\",\"json_schema\":{\"schema\":" SCHEMA "}}",
+    };
+    struct fixture *f = *state;
+    fake_script(&f->fake, "text: '{}'\n");
+    entries(f, "models:\n" MODEL("m", ""));
+    open_manager(f);
+    for (size_t i = 0; i < 3; i++) {
+        STR_LOCAL(sent);
+        pass_on_with(f, "m", chat(), "response_format", given[i]);
+        json_write(&sent, json_object_get(fake_request_body(&f->fake, "/v1/chat/completions", i), "response_format"));
+        assert_string_equal(sent.data, "{\"json_schema\":{\"schema\":" SCHEMA "},\"type\":\"json_schema\"}");
+    }
+    STR_LOCAL(sent);
+    pass_on_with(f, "m", chat(), "response_format", "{\"type\":\"json_object\",\"schema\":" SCHEMA "}");
+    json_write(&sent, json_object_get(fake_request_body(&f->fake, "/v1/chat/completions", 3), "response_format"));
+    assert_string_equal(sent.data, "{\"schema\":" SCHEMA ",\"type\":\"json_object\"}");
+#undef SCHEMA
+}
+
 /* A real one with an open stream may wait for its end for ever. */
 static void streams_are_closed_before_a_server_is_asked_to_end(void **state)
 {
@@ -88,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MANAGER_TEST(a_call_asks_to_be_told_of_progress_so_that_leaving_is_seen),
         MANAGER_TEST(another_program_is_told_of_progress_only_when_it_asks),
+        MANAGER_TEST(a_schema_goes_to_where_it_is_honoured),
         MANAGER_TEST(streams_are_closed_before_a_server_is_asked_to_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
