@@ -208,7 +208,7 @@ static void set_defaults(const struct record *r, void *ret)
         if (f->kind == FIELD_TEXT)
             *(const char **)at(ret, f) = "";
         else if (f->kind == FIELD_INT)
-            *(int64_t *)at(ret, f) = f->absent > f->min ? f->absent : f->min > 0 ? f->min : 0;
+            *(int64_t *)at(ret, f) = f->absent ? f->absent : f->min > 0 ? f->min : 0;
         else if (f->kind == FIELD_ENUM)
             *(int *)at(ret, f) = (int)f->absent;
         else if (f->kind == FIELD_RECORD)

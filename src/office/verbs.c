@@ -46,6 +46,8 @@ static int create(struct office_call *c, const void *wish, void *answer, struct 
     w.stack = or_null(w.stack);
     w.repo = or_null(w.repo);
     w.out = or_null(w.out);
+    w.pairs = w.pairs ? w.pairs : c->settings.pairs;
+    w.coverage_target = w.coverage_target < 0 ? c->settings.coverage_target : w.coverage_target;
     w.before = ask_models;
     w.ctx = &asking;
     if (!w.idea && !w.spec)

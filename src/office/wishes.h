@@ -9,7 +9,8 @@
 #include "base/record.h"
 #include "team/team.h"
 
-/* A new project is a struct project_wish (team.h) without `before`. */
+/* A new project is a struct project_wish (team.h) without `before`; with `pairs` 0 or `coverage_target`
+ * -1 it is as the settings say. */
 extern const struct record office_create_record;
 struct office_project { const char *project; };
 extern const struct record office_project_record;

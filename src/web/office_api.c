@@ -14,22 +14,22 @@
 enum { MAX_BODY = 64 << 20, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
 
 static const struct field envelope_fields[] = {
-    FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON),
+    FIELD(struct office_envelope, person, FIELD_TEXT, .required = true, .max = MAX_PERSON, .doc = "who asks, as the log shall name them"),
     FIELD(struct office_envelope, settings, FIELD_TEXTS, .max = SETTING_MAX, .doc = "name=value, for this wish"),
-    FIELD(struct office_envelope, api_key, FIELD_TEXT, .max = 4096),
+    FIELD(struct office_envelope, api_key, FIELD_TEXT, .max = 4096, .doc = "for models that are named by their address"),
     FIELD(struct office_envelope, word, FIELD_TEXT, .max = MAX_WORD, .doc = "an id of this wish alone, by which it is known when it is said again"),
-    FIELD(struct office_envelope, wish, FIELD_JSON, .required = true),
+    FIELD(struct office_envelope, wish, FIELD_JSON, .required = true, .doc = "the record of what is asked"),
 };
 const struct record office_envelope_record = RECORD("envelope", struct office_envelope, envelope_fields);
 
 static const struct field pulse_fields[] = {
-    FIELD(struct office_pulse, project, FIELD_TEXT),
-    FIELD(struct office_pulse, ticket, FIELD_TEXT),
-    FIELD(struct office_pulse, role, FIELD_TEXT),
-    FIELD(struct office_pulse, step, FIELD_TEXT),
-    FIELD(struct office_pulse, attempt, FIELD_INT),
-    FIELD(struct office_pulse, begun, FIELD_BOOL),
-    FIELD(struct office_pulse, text, FIELD_TEXT),
+    FIELD(struct office_pulse, project, FIELD_TEXT, .doc = "the project's id"),
+    FIELD(struct office_pulse, ticket, FIELD_TEXT, .doc = "T-3, F-1; empty: the project itself"),
+    FIELD(struct office_pulse, role, FIELD_TEXT, .doc = "who is at it"),
+    FIELD(struct office_pulse, step, FIELD_TEXT, .doc = "the stage of the playbook"),
+    FIELD(struct office_pulse, attempt, FIELD_INT, .doc = "of the task, from 1"),
+    FIELD(struct office_pulse, begun, FIELD_BOOL, .doc = "it began; otherwise it has ended"),
+    FIELD(struct office_pulse, text, FIELD_TEXT, .doc = "a piece of an answer or of a test run's output"),
 };
 const struct record office_pulse_record = RECORD("pulse", struct office_pulse, pulse_fields);
 

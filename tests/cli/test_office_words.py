@@ -1,6 +1,7 @@
 """Several people speak to one project: at its gates, and while it is at work."""
 import contextlib
 import json
+import sqlite3
 import threading
 import time
 
@@ -22,7 +23,9 @@ class Spoken(Beside):
         return server
 
     def post(self, path, settings=(), **wish):
-        said = {"person": "Ben", "settings": settings, "wish": {"project": "greet", **wish}}
+        if path != "projects/create":
+            wish = {"project": "greet", **wish}
+        said = {"person": "Ben", "settings": settings, "wish": wish}
         with contextlib.closing(Socket(self.socket)) as c:
             c.request("POST", "/tandem/" + path, json.dumps(said))
             answer = c.getresponse()
@@ -112,6 +115,23 @@ class Gates(Spoken, terminal.AtTerminal):
         self.assertNotIn("plan.change-asked", self.kinds())
 
 
+class Wishes(Spoken):
+    def pairs_and_coverage(self, **wish):
+        """Of a project that was begun so, as the store has it."""
+        status, said = self.post("projects/create", ["pairs=3", "coverage_target=55"], spec=greet.SPEC, stack="python",
+                                 out=str(self.room / "out"), models=["replay:" + str(CRASH / "recording")], **wish)
+        self.assertEqual(status, 200, said)
+        with contextlib.closing(sqlite3.connect(f"file:{self.home}/store.db?mode=ro", uri=True)) as db:
+            body, = db.execute("SELECT body FROM doc_project WHERE id = ?", [json.loads(said)["project"]]).fetchone()
+        project = json.loads(body)
+        return project["pairs"], project["coverage_target"]
+
+    def test_what_a_new_project_does_not_say_is_as_the_settings_say(self):
+        self.serve()
+        self.assertEqual(self.pairs_and_coverage(), (3, 55))
+        self.assertEqual(self.pairs_and_coverage(pairs=1, coverage_target=0), (1, 0))
+
+
 class AtItsEnd(Spoken):
     """Words that come between the last look of the workers and the end of the sitting."""
 
@@ -167,9 +187,9 @@ class Joined(Spoken):
         said = joins.stdout.readline()
         gate.open.set()
         self.end(run)
-        out, err = joins.communicate(timeout=60)
-        self.assertEqual(joins.returncode, 0, err)
-        return said + out, err
+        out, err = said + joins.stdout.read(), joins.stderr.read()  # communicate() would lose what was read with the first line
+        self.assertEqual(joins.wait(timeout=60), 0, err)
+        return out, err
 
     def test_who_joins_is_told_what_of_their_words_does_not_count(self):
         out, err = self.join("--record", self.room / "rec", "--set", "attempts=3", "--set", "replans=3", "--drift", "fail",

@@ -93,14 +93,15 @@ static void defaults_are_set_for_what_is_absent(void **state)
 static void what_is_quiet_is_not_written_while_nobody_says_it(void **state)
 {
     (void)state;
-    struct wish { int state; int64_t minutes; };
+    struct wish { int state; int64_t minutes, limit; };
     static const struct field fields[] = {
         FIELD(struct wish, state, FIELD_ENUM, .choices = states, .absent = 1, .quiet = true),
         FIELD(struct wish, minutes, FIELD_INT, .max = 9, .quiet = true),
+        FIELD(struct wish, limit, FIELD_INT, .min = -1, .max = 9, .absent = -1, .quiet = true),
     };
     static const struct record record = RECORD("wish", struct wish, fields);
-    static const struct { const char *text; int state; int64_t minutes; } cases[] = {
-        { "{}", 1, 0 }, { "{\"minutes\":3,\"state\":\"open\"}", 0, 3 } };
+    static const struct { const char *text; int state; int64_t minutes, limit; } cases[] = {
+        { "{}", 1, 0, -1 }, { "{\"limit\":0,\"minutes\":3,\"state\":\"open\"}", 0, 3, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ARENA_LOCAL(a);
         struct err e;
@@ -108,7 +109,7 @@ static void what_is_quiet_is_not_written_while_nobody_says_it(void **state)
         struct wish w;
         check_ok(json_parse(&a, cases[i].text, strlen(cases[i].text), &v, &e), &e);
         check_ok(record_read(&record, &a, v, &w, &e), &e);
-        assert_true(w.state == cases[i].state && w.minutes == cases[i].minutes);
+        assert_true(w.state == cases[i].state && w.minutes == cases[i].minutes && w.limit == cases[i].limit);
         STR_LOCAL(out);
         json_write(&out, json_keep(&a, record_write(&record, &w)));
         assert_string_equal(out.data, cases[i].text);
