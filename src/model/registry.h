@@ -116,7 +116,8 @@ void registry_load_exams(struct store *s, struct arena *a, struct registry *r);
 /* Whether the entries of `part` hold together with those of `all` (which has them too): ids, what
  * refers to what, no fallback in a circle, each kind with what it needs.  ERR_INVALID; `where`
  * (may be NULL) gets the path of what is wrong ("models[2].backend"), whose place `e` leaves out
- * then. */
+ * then.  With `all` itself as the part, what a store has is looked at: rules of what can be run do not
+ * count, so that an entry from before them stands in nobody's way. */
 int registry_check(const struct registry *all, const struct registry *part, char *where, size_t size, struct err *e);
 
 /* Puts the entries of `changes` in place of those of the same id, or beside them.  The result is

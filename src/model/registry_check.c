@@ -12,6 +12,7 @@
 
 struct check {
     const struct registry *all;
+    bool is_new;      /* else it is in the store already, perhaps since a rule was not there yet */
     const char *list; /* "models" */
     size_t index;
     char *where;
@@ -128,7 +129,7 @@ static int check_model(const struct check *c, const struct model_entry *m)
     for (size_t i = 0; i < m->capabilities.count; i++)
         if (!streq(m->capabilities.items[i], "chat") && !streq(m->capabilities.items[i], "embed"))
             return fault(c, "capabilities", "has \"%.60s\"; allowed: chat, embed", m->capabilities.items[i]);
-    if (b->kind == BACKEND_LLAMA_SERVER && texts_has(&m->capabilities, "chat") && texts_has(&m->capabilities, "embed"))
+    if (c->is_new && b->kind == BACKEND_LLAMA_SERVER && texts_has(&m->capabilities, "chat") && texts_has(&m->capabilities, "embed"))
         return fault(c, "capabilities", "has chat and embed, and a llama-server does one of them well; import the file under another id, which "
                      "takes no room, and set that to [embed]");
     if (m->pinned && m->idle_s)
@@ -182,12 +183,13 @@ static int check_copies(const struct registry *all, char *where, size_t size, st
 int registry_check(const struct registry *all, const struct registry *part, char *where, size_t size, struct err *e)
 {
     static const char *const lists[] = { "backends", "models", "routes" };
-    int r = check_copies(all, where, size, e);
+    bool is_new = all != part;
+    int r = is_new ? check_copies(all, where, size, e) : 0;
     for (int kind = 0; r == 0 && kind < REGISTRY_KINDS; kind++) {
         const struct kind *k = &registry_kinds[kind];
         const struct records *list = list_of(part, k);
         for (size_t i = 0; r == 0 && i < list->count; i++) {
-            struct check c = { all, lists[kind], i, where, size, e };
+            struct check c = { all, is_new, lists[kind], i, where, size, e };
             const void *entry = entry_at(list, k, i);
             r = check_id(&c, list, k);
             if (r == 0)
