@@ -39,6 +39,12 @@ static void on_call(const struct gateway_call *c, void *ctx)
     call_log_add(s->parts.log, c);
 }
 
+static void on_own_call(const struct manager_call *c, void *ctx)
+{
+    struct serving *s = ctx;
+    health_note_own(&s->health, c);
+}
+
 static bool is_loopback(const char *host)
 {
     struct in6_addr six;
@@ -168,6 +174,8 @@ static int run(struct invocation *in, struct err *e)
     tune_memory();
     session_catch_signals();
     int r = open_when_free(&s.session, in, e);
+    s.session.called = on_own_call;
+    s.session.called_ctx = &s;
     if (r == 0)
         r = session_office(&s.session, e);
     if (r == 0)

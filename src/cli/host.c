@@ -50,6 +50,7 @@ static int open_manager(struct session *s, struct err *e)
         .slots_dir = arena_printf(a, "%s/slots", s->home),
         .run_dir = arena_printf(a, "%s/models", dir), .llama_server = set->llama_server,
         .sandbox = sandbox_mode_of(set), .scratch = sandbox_scratch_of(set), .chat = model_default_options, .moved = moved,
+        .called = s->called, .ctx = s->called_ctx,
     };
     limits_from_settings(set, &o.limits);
     office_model_options(set, &o.chat);

@@ -25,6 +25,8 @@ struct session {
     struct manager *manager;          /* NULL until session_manager (host.c) */
     const char *server;               /* its socket, when a server has the home; NULL */
     bool may_write, is_shared;        /* by session_open_shared */
+    void (*called)(const struct manager_call *c, void *ctx); /* as of struct manager_options, with called_ctx; NULL: nobody */
+    void *called_ctx;
     struct arena hosted;              /* for the manager, which another thread may ask for */
     const char *person;               /* once session_project was called: see there */
 };

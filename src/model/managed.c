@@ -92,14 +92,28 @@ static void start_over(const struct chat_request *q, struct chat_answer *answer)
     answer->finish[0] = answer->model[0] = '\0';
 }
 
+static void tell_chat(const struct managed *m, const struct pool *p, const struct chat_answer *a, int64_t queue_us, int64_t begun_us, int r)
+{
+    const struct manager_options *o = &m->manager->options;
+    struct manager_call c = { .model = p->model, .prompt_tokens = r < 0 ? -1 : a->prompt_tokens, .cached_tokens = r < 0 ? -1 : a->cached_tokens,
+                              .completion_tokens = r < 0 ? -1 : a->completion_tokens, .queue_us = queue_us, .first_token_us = -1,
+                              .total_us = clock_steady_us() - begun_us, .failed = r < 0, .cancelled = r == ERR_CANCELLED };
+    if (r == 0 && a->first_token_us >= 0)
+        c.first_token_us = queue_us + a->first_token_us;
+    if (o->called)
+        o->called(&c, o->ctx);
+}
+
 static int managed_chat(struct model *model, const struct chat_request *q, struct chat_answer *answer, struct err *e)
 {
     struct managed *m = (struct managed *)model;
     struct chat_request request = *q;
     struct pool *p;
     json_t *sampling = NULL;
-    int64_t queue_us = 0;
+    int64_t queue_us = 0, begun_us = clock_steady_us();
     int r = find_pool(m, false, &p, &sampling, e);
+    if (r < 0)
+        return r;
     request.sampling = sampling;
     for (int life = 0; r == 0 && life < MAX_LIVES; life++) {
         r = ask_once(m, p, &request, answer, &queue_us, e);
@@ -113,6 +127,7 @@ static int managed_chat(struct model *model, const struct chat_request *q, struc
         answer->queue_us = queue_us;
         snprintf(answer->model, sizeof answer->model, "%s", p->model);
     }
+    tell_chat(m, p, answer, queue_us, begun_us, r);
     json_decref(sampling);
     return r;
 }
@@ -251,11 +266,22 @@ static int embed_once(struct managed *m, struct pool *p, const struct embed_requ
     return r;
 }
 
+static void tell_embed(const struct managed *m, const struct pool *p, const struct embeddings *v, int64_t begun_us, int r)
+{
+    const struct manager_options *o = &m->manager->options;
+    struct manager_call c = { .model = p->model, .prompt_tokens = r < 0 ? -1 : v->prompt_tokens, .cached_tokens = -1, .completion_tokens = -1,
+                              .first_token_us = -1, .total_us = clock_steady_us() - begun_us, .failed = r < 0,
+                              .cancelled = r == ERR_CANCELLED };
+    if (o->called)
+        o->called(&c, o->ctx);
+}
+
 static int managed_embed(struct model *model, const struct embed_request *q, struct embeddings *v, struct err *e)
 {
     struct managed *m = (struct managed *)model;
     struct pool *p;
     json_t *sampling;
+    int64_t begun_us = clock_steady_us();
     int r = find_pool(m, true, &p, &sampling, e);
     if (r < 0)
         return r;
@@ -270,6 +296,7 @@ static int managed_embed(struct model *model, const struct embed_request *q, str
     }
     if (r == 0)
         snprintf(v->model, sizeof v->model, "%s", p->model);
+    tell_embed(m, p, v, begun_us, r);
     return r;
 }
 

@@ -52,6 +52,14 @@ struct manager_limits {
 };
 extern const struct manager_limits manager_default_limits;
 
+/* A call that has ended. */
+struct manager_call {
+    const char *model;    /* the id of who was asked */
+    int64_t prompt_tokens, cached_tokens, completion_tokens;  /* -1: not reported */
+    int64_t queue_us, first_token_us, total_us; /* since it was made; first_token_us -1: none came */
+    bool failed, cancelled;
+};
+
 struct manager_options {
     struct store *store;      /* borrowed; only read */
     const char *models_dir;   /* the files */
@@ -65,6 +73,9 @@ struct manager_options {
     /* An instance changed its state; `why` is "" or a sentence.  On its keeper's thread, without
      * locks held.  May be NULL. */
     void (*moved)(const char *model, int64_t replica, enum life from, enum life to, const char *why, void *ctx);
+    /* A call ended, on the caller's thread.  Not one that was passed on (model_forward): what came of that
+     * only who passed it on knows.  May be NULL. */
+    void (*called)(const struct manager_call *c, void *ctx);
     void *ctx;
 };
 

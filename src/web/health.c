@@ -27,14 +27,16 @@ void health_release(struct health *h)
 
 /* ---- counting ---- */
 
-static struct health_model *model_of(struct health *h, const char *name)
+static struct health_model *model_of(struct health *h, const char *name, enum health_caller caller)
 {
+    const size_t most = sizeof h->models / sizeof *h->models;
     for (size_t i = 0; i < h->model_count; i++)
-        if (streq(h->models[i].model, name))
+        if (streq(h->models[i].model, name) && h->models[i].caller == caller)
             return &h->models[i];
-    if (h->model_count == HEALTH_MODELS)
-        return &h->models[HEALTH_MODELS - 1];
+    if (h->model_count == most)
+        return &h->models[most - 1];
     struct health_model *m = &h->models[h->model_count++];
+    m->caller = caller;
     snprintf(m->model, sizeof m->model, "%s", name);
     return m;
 }
@@ -57,13 +59,13 @@ static void add_tokens(uint64_t *sum, int64_t tokens)
     *sum += tokens > 0 ? (uint64_t)tokens : 0;
 }
 
-void health_note(struct health *h, const struct gateway_call *c)
+static void note(struct health *h, const struct manager_call *c, enum health_caller caller)
 {
     pthread_mutex_lock(&h->lock);
-    struct health_model *m = model_of(h, *c->model ? c->model : "none");
+    struct health_model *m = model_of(h, *c->model ? c->model : "none", caller);
     m->calls++;
     m->cancelled += c->cancelled;
-    m->failed += !c->cancelled && c->status / 100 != 2;
+    m->failed += !c->cancelled && c->failed;
     add_tokens(&m->prompt_tokens, c->prompt_tokens);
     add_tokens(&m->cached_tokens, c->cached_tokens);
     add_tokens(&m->completion_tokens, c->completion_tokens);
@@ -71,6 +73,18 @@ void health_note(struct health *h, const struct gateway_call *c)
     observe(&m->queue, c->queue_us);
     observe(&m->total, c->total_us);
     pthread_mutex_unlock(&h->lock);
+}
+
+void health_note(struct health *h, const struct gateway_call *c)
+{
+    struct manager_call call = { c->model, c->prompt_tokens, c->cached_tokens, c->completion_tokens, c->queue_us, c->first_token_us,
+                                 c->total_us, .failed = c->status / 100 != 2, .cancelled = c->cancelled };
+    note(h, &call, HEALTH_PROGRAM);
+}
+
+void health_note_own(struct health *h, const struct manager_call *c)
+{
+    note(h, c, HEALTH_TEAM);
 }
 
 /* ---- writing ---- */
@@ -96,23 +110,24 @@ static const char *label(struct arena *a, const char *value)
     return arena_strdup(a, text.data);
 }
 
-static void write_histogram(struct str *out, const char *name, const char *model, const struct health_histogram *g)
+/* `of`: labels of the model and the caller. */
+static void write_histogram(struct str *out, const char *name, const char *of, const struct health_histogram *g)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < HEALTH_BUCKETS - 1; i++) {
         sum += g->buckets[i];
-        str_addf(out, "tandem_%s_bucket{model=\"%s\",le=\"%g\"} %llu\n", name, model, bounds_s[i], (unsigned long long)sum);
+        str_addf(out, "tandem_%s_bucket{%s,le=\"%g\"} %llu\n", name, of, bounds_s[i], (unsigned long long)sum);
     }
-    str_addf(out, "tandem_%s_bucket{model=\"%s\",le=\"+Inf\"} %llu\n", name, model, (unsigned long long)g->count);
-    str_addf(out, "tandem_%s_sum{model=\"%s\"} %g\n", name, model, g->sum_s);
-    str_addf(out, "tandem_%s_count{model=\"%s\"} %llu\n", name, model, (unsigned long long)g->count);
+    str_addf(out, "tandem_%s_bucket{%s,le=\"+Inf\"} %llu\n", name, of, (unsigned long long)g->count);
+    str_addf(out, "tandem_%s_sum{%s} %g\n", name, of, g->sum_s);
+    str_addf(out, "tandem_%s_count{%s} %llu\n", name, of, (unsigned long long)g->count);
 }
 
 static const struct {
     const char *name, *help;
     size_t offset;
 } counters[] = {
-    { "calls_total", "Calls of the gateway.", offsetof(struct health_model, calls) },
+    { "calls_total", "Calls of models, by other programs or by the team.", offsetof(struct health_model, calls) },
     { "calls_failed_total", "Calls that did not end in a good answer.", offsetof(struct health_model, failed) },
     { "calls_cancelled_total", "Calls whose client left.", offsetof(struct health_model, cancelled) },
     { "prompt_tokens_total", "Tokens read.", offsetof(struct health_model, prompt_tokens) },
@@ -128,19 +143,24 @@ static const struct {
     { "call_seconds", "From the request to the end of the answer.", offsetof(struct health_model, total) },
 };
 
+static const char *labels_of(struct arena *a, const struct health_model *m)
+{
+    return arena_printf(a, "model=\"%s\",caller=\"%s\"", label(a, m->model), m->caller == HEALTH_TEAM ? "team" : "program");
+}
+
 static void write_calls(struct str *out, struct arena *a, struct health *h)
 {
     pthread_mutex_lock(&h->lock);
     for (size_t k = 0; k < sizeof counters / sizeof *counters; k++) {
         family(out, counters[k].name, "counter", counters[k].help);
         for (size_t i = 0; i < h->model_count; i++)
-            str_addf(out, "tandem_%s{model=\"%s\"} %llu\n", counters[k].name, label(a, h->models[i].model),
+            str_addf(out, "tandem_%s{%s} %llu\n", counters[k].name, labels_of(a, &h->models[i]),
                      (unsigned long long)*(const uint64_t *)((const char *)&h->models[i] + counters[k].offset));
     }
     for (size_t k = 0; k < sizeof histograms / sizeof *histograms; k++) {
         family(out, histograms[k].name, "histogram", histograms[k].help);
         for (size_t i = 0; i < h->model_count; i++)
-            write_histogram(out, histograms[k].name, label(a, h->models[i].model),
+            write_histogram(out, histograms[k].name, labels_of(a, &h->models[i]),
                             (const struct health_histogram *)((const char *)&h->models[i] + histograms[k].offset));
     }
     pthread_mutex_unlock(&h->lock);

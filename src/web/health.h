@@ -13,9 +13,13 @@
 
 enum { HEALTH_BUCKETS = 12, HEALTH_MODELS = 64, HEALTH_KEYS = 64 };
 
+/* Who asked: another program, through the gateway; or the team and the commands of the home. */
+enum health_caller { HEALTH_PROGRAM, HEALTH_TEAM, HEALTH_CALLERS };
+
 /* Counts of one model's calls since the server began. */
 struct health_model {
     char model[104];
+    enum health_caller caller;
     uint64_t calls, failed, cancelled;
     uint64_t prompt_tokens, cached_tokens, completion_tokens;
     struct health_histogram {
@@ -30,14 +34,15 @@ struct health {
     struct http_server *server; /* set when it is there */
     struct keyring *keys;       /* likewise */
     pthread_mutex_t lock;       /* guards what follows */
-    struct health_model models[HEALTH_MODELS]; /* further ones are counted with the last */
+    struct health_model models[HEALTH_MODELS * HEALTH_CALLERS]; /* further ones are counted with the last */
     size_t model_count;
 };
 
 void health_init(struct health *h, struct manager *m);
 void health_release(struct health *h);
-/* Counts a call of the gateway. */
+/* Counts a call of the gateway, or one of the team's. */
 void health_note(struct health *h, const struct gateway_call *c);
+void health_note_own(struct health *h, const struct manager_call *c);
 
 /* For the table, whose context is a struct health.  Figures need a key where asking does. */
 int health_allow(struct http_exchange *x, void *ctx, struct err *e);

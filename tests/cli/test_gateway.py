@@ -332,12 +332,12 @@ class Figures(upstream.Gateway):
             self.assertEqual(self.completes(words, key=key)[0], 200)
         self.assertEqual(self.completes(model='no"ne\n', key=key)[0], 404)
         self.assertEqual(self.completes()[0], 401)
-        self.wait_until(lambda: 'tandem_calls_total{model="small"} 2\n' in self.ask("/metrics", key=key))
+        self.wait_until(lambda: 'tandem_calls_total{model="small",caller="program"} 2\n' in self.ask("/metrics", key=key))
         families = read_figures(self.ask("/metrics", key=key))
         for family, (kind, samples) in families.items():
             if kind == "histogram":
                 self.check_histogram(family, samples)
-        self.assertEqual(families["tandem_calls_total"][1]["tandem_calls_total", 'model="small"'], 2)
+        self.assertEqual(families["tandem_calls_total"][1]["tandem_calls_total", 'model="small",caller="program"'], 2)
         self.assertEqual(families["tandem_unauthorized_total"][1]["tandem_unauthorized_total", None], 1)
         self.assertEqual(families["tandem_model_state"][1]["tandem_model_state", 'model="small",state="ready"'], 1)
         self.assertEqual(families["tandem_model_slots"][1]["tandem_model_slots", 'model="small",is="free"'], 3)

@@ -117,6 +117,24 @@ class AtServer(Beside):
         os.kill(int((self.home / "lock").read_text()), signal.SIGINT)  # `server` is the one that hides bubblewrap
         self.end(server)
 
+    def test_its_figures_count_what_the_team_asks(self):
+        fake = self.model()
+        roles = ("pm", "architect", "developer", "tester")
+        (self.room / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}'}}\n"
+                                               + "models:\n" + "".join(f"- {{id: m-{role}, backend: b, name: {role}, slots: 2}}\n" for role in roles)
+                                               + "routes:\n" + "".join(f"- {{id: {role}, primary: m-{role}}}\n" for role in roles))
+        self.good("model", "import", "models.yaml")
+        server = self.start("serve", "--listen", "none")
+        place = server.stdout.readline().split(" on ")[1].split(". Ctrl-C")[0]
+        self.write_spec()
+        self.end(self.start("run", "spec.md", "--stack", "python", "--yes"))
+        with contextlib.closing(Socket(place)) as c:
+            c.request("GET", "/metrics")
+            figures = c.getresponse().read().decode()
+        self.assertRegex(figures, r'tandem_calls_total\{model="m-tester",caller="team"\} [1-9]')
+        self.assertRegex(figures, r'tandem_call_seconds_count\{model="m-developer",caller="team"\} [1-9]')
+        self.assertRegex(figures, r'tandem_completion_tokens_total\{model="m-architect",caller="team"\} [1-9]')
+
     def test_programs_read_events_and_summary_as_ever(self):
         self.serve()
         lines = self.good("run", CRASH / "spec.md", "--yes", "--json", *REPLAY).splitlines()

@@ -47,11 +47,11 @@ class Serve(serving.Serving):
     def test_health_and_figures(self):
         self.assertEqual((self.ask("/healthz"), self.ask("/readyz")), ("ok\n", "ready\n"))
         self.ask("/v1/chat/completions", self.chat("say hello"))
-        self.wait_until(lambda: self.figure('calls_total{model="small"}'))  # behind the answer
+        self.wait_until(lambda: self.figure('calls_total{model="small",caller="program"}'))  # behind the answer
         figures = self.ask("/metrics")
-        self.assertIn('tandem_calls_total{model="small"} 1\n', figures)
+        self.assertIn('tandem_calls_total{model="small",caller="program"} 1\n', figures)
         self.assertIn('tandem_model_state{model="small",state="ready"} 1\n', figures)
-        self.assertRegex(figures, r'tandem_call_seconds_bucket\{model="small",le="\+Inf"\} 1\n')
+        self.assertRegex(figures, r'tandem_call_seconds_bucket\{model="small",caller="program",le="\+Inf"\} 1\n')
 
     def test_commands_work_while_it_runs_and_their_changes_take_effect(self):
         self.assertRegex(self.good("model", "route", "tester", "small"), r"tester +small")
