@@ -29,7 +29,7 @@ struct table {
     struct arena arena;
     const char *project;
     struct settings settings;
-    struct texts models_said; /* words of who began; none: the project's own, or the routes */
+    struct texts words;       /* for the models: of who began, or the project's own; none: the routes */
     const char *record;       /* "": nowhere */
     enum drift_rule drift;
     struct crew_models models;
@@ -134,17 +134,19 @@ static void table_free(struct table *t)
     free(t);
 }
 
-static int open_models(struct table *t, const struct office_caller *c, struct err *e)
+static int open_models(struct table *t, const struct office_sitting *w, const struct office_caller *c, struct err *e)
 {
     struct project p;
-    struct texts words = t->models_said;
+    const struct texts *words = &w->models;
     const struct office_options *o = &t->office->options;
     int r = project_get(o->store, &t->arena, o->home, t->project, &p, e);
-    if (r == 0 && !words.count)
-        words = p.models;
+    if (r == 0 && !words->count)
+        words = &p.models;
+    for (size_t i = 0; r == 0 && i < words->count; i++)
+        texts_add(&t->words, &t->arena, arena_strdup(&t->arena, words->items[i]));
     if (r == 0)
-        r = crew_models_open(&t->models, t->office, c, &t->settings, &t->arena, &words, t->drift, e);
-    if (r == ERR_USAGE && !t->models_said.count)
+        r = crew_models_open(&t->models, t->office, c, &t->settings, &t->arena, &t->words, t->drift, e);
+    if (r == ERR_USAGE && !w->models.count)
         r = err_recode(e, ERR_INVALID); /* it was remembered */
     if (r == 0 && *t->record)
         r = crew_models_record(&t->models, t->record, e);
@@ -152,7 +154,7 @@ static int open_models(struct table *t, const struct office_caller *c, struct er
 }
 
 static int table_new(struct office *o, const struct office_sitting *w, const struct office_caller *c, struct table **ret,
-                       struct err *e)
+                     struct err *e)
 {
     struct table *t = xcalloc(1, sizeof *t);
     t->office = o;
@@ -160,11 +162,9 @@ static int table_new(struct office *o, const struct office_sitting *w, const str
     t->record = arena_strdup(&t->arena, w->record ? w->record : "");
     t->drift = (enum drift_rule)w->drift;
     t->notes = "";
-    for (size_t i = 0; i < w->models.count; i++)
-        texts_add(&t->models_said, &t->arena, arena_strdup(&t->arena, w->models.items[i]));
     int r = office_settings(o, c, &t->arena, &t->settings, e);
     if (r == 0)
-        r = open_models(t, c, e);
+        r = open_models(t, w, c, e);
     if (r < 0) {
         table_free(t);
         return r;
@@ -255,7 +255,7 @@ static void say_left_out(const struct table *t, const struct office_sitting *w, 
         str_addf(out, "nothing is recorded in %s, for they began it without that\n", w->record);
     if ((enum drift_rule)w->drift == DRIFT_FAIL && t->drift != DRIFT_FAIL)
         str_add(out, "prompts that differ from the recording do not end it, as they began it\n");
-    if (w->models.count && !streq(texts_join(&w->models, &a, "\n", 0), texts_join(&t->models_said, &a, "\n", 0)))
+    if (w->models.count && !streq(texts_join(&w->models, &a, "\n", 0), texts_join(&t->words, &a, "\n", 0)))
         str_add(out, "it goes on with the models that they began it with; yours are for the next time\n");
 }
 

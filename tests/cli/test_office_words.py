@@ -1,6 +1,7 @@
 """Several people speak to one project: at its gates, and while it is at work."""
 import contextlib
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -208,6 +209,22 @@ class Joined(Spoken):
         out, err = self.join()
         self.assertEqual(err, "")
         self.assertNotIn("began it", out)
+
+    def test_the_models_that_the_project_has_are_no_others(self):
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        run.send_signal(signal.SIGINT)
+        self.end(run, 1)
+        gate.asked.clear()
+        first = self.start("resume", "greet")  # which names none
+        self.assertTrue(gate.asked.wait(timeout=60))
+        second = self.start("resume", "greet", *fake.words())
+        said = second.stdout.readline()
+        self.assertIn("others are at it already", said)
+        gate.open.set()
+        self.assertNotIn("began it", said + second.stdout.read())
+        self.end(first)
 
     def test_among_events_it_is_a_warning(self):
         out, err = self.join("--json", "--set", "attempts=3")
