@@ -90,7 +90,7 @@ static const struct setting table[] = {
     INT(queue_wait_s, 0, 86400, "600", "seconds", "how long a call of another program waits for a slot; 0: as long as it takes"),
     INT(http_connections, 8, 100000, "1024", "connections", "open at once"),
     INT(http_connections_per_address, 1, 100000, "256", "connections", "of them from one IPv4 address or IPv6 /64"),
-    INT(http_workers, 2, 4096, "256", "requests", "being worked at, waiting for a model included"),
+    INT(http_workers, 2, 4096, "256", "requests", "being worked at, waiting for a model included; three quarters of them may be commands that look at a project at work"),
     INT(http_waiting, 0, 100000, "256", "requests", "that wait for a worker; more are turned away"),
     INT(http_head_s, 1, 3600, "10", "seconds", "time for the head of a request, all of it"),
     INT(http_idle_s, 1, 86400, "60", "seconds", "an idle connection is closed"),

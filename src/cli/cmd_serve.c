@@ -79,22 +79,6 @@ static int open_tcp(struct serving *s, const char *where, struct err *e)
     return r;
 }
 
-static void limits_from_settings(const struct settings *set, struct http_limits *l)
-{
-    *l = (struct http_limits)HTTP_LIMITS_DEFAULT;
-    l->connections = (size_t)set->http_connections;
-    l->connections_per_address = (size_t)set->http_connections_per_address;
-    l->workers = (size_t)set->http_workers;
-    l->waiting = (size_t)set->http_waiting;
-    l->head_ms = set->http_head_s * 1000;
-    l->idle_ms = set->http_idle_s * 1000;
-    l->rate_grace_ms = set->http_grace_s * 1000;
-    l->rate = (size_t)set->http_rate;
-    l->stall_ms = set->http_stall_s * 1000;
-    l->body = (size_t)set->http_body_mib << 20;
-    l->bodies = (size_t)set->http_bodies_mib << 20;
-}
-
 static int fill_tables(struct serving *s, struct err *e)
 {
     int r = hosting_parts_open(&s->parts, &s->session, s->tables, e);
@@ -115,7 +99,7 @@ static int start(struct serving *s, struct err *e)
     int r = fill_tables(s, e);
     if (r < 0)
         return r;
-    limits_from_settings(set, &limits);
+    hosting_limits(set, &limits);
     struct http_options o = { .tables = s->tables, .table_count = HOSTING_TABLES + 1, .limits = &limits, .hosts = set->hosts, .origins = set->origins };
     r = http_server_new(&o, &s->server, e);
     s->health.server = s->server;
@@ -173,6 +157,7 @@ static int run(struct invocation *in, struct err *e)
     struct manager *manager;
     tune_memory();
     session_catch_signals();
+    in->settings_told = true; /* those of a command at work are of no concern */
     int r = open_when_free(&s.session, in, e);
     s.session.called = on_own_call;
     s.session.called_ctx = &s;

@@ -73,6 +73,7 @@ struct invocation {
     struct settings settings;   /* defaults only, for commands that ignore settings */
     struct given *given;        /* options, as they came */
     size_t given_count;
+    bool settings_told;         /* which of them do not count at the server (server.h), or there is no need to */
     FILE *out;                  /* what the command is asked for; failure to write is reported at the end */
 };
 

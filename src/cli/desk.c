@@ -39,31 +39,6 @@ static struct texts settings_said(struct session *s)
     return said;
 }
 
-static bool is_of_terminal(const char *name)
-{
-    return streq(name, "color") || streq(name, "unicode") || streq(name, "log") || streq(name, "nearby");
-}
-
-void desk_warn_settings(struct session *s)
-{
-    const struct settings *set = &s->in->settings;
-    size_t count;
-    json_t *theirs = NULL;
-    const struct setting *rows = setting_table(&count);
-    for (size_t i = 0; s->server && i < count; i++) {
-        if (streq(set->from[i], "default") || office_setting_travels(rows[i].name) || is_of_terminal(rows[i].name))
-            continue;
-        if (!theirs && server_ask(s, "GET", "/tandem/settings", NULL, &theirs, NULL) < 0)
-            return;
-        STR_LOCAL(value);
-        setting_format(&rows[i], set, &value);
-        const char *there = json_text_of(theirs, rows[i].name, "");
-        if (!streq(there, value.data))
-            fprintf(stderr, "tandem: warning: the server of this home has %s=%s; %s (%s) counts when it starts again\n", rows[i].name,
-                    there, value.data, set->from[i]);
-    }
-}
-
 /* `word`: an id of the wish; "": it may be fulfilled as often as it is said. */
 static json_t *envelope(struct session *s, const char *word, const struct record *record, const void *wish)
 {

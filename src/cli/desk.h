@@ -6,9 +6,6 @@
 
 #include "cli/session.h"
 
-/* Says which settings of this invocation do not count, for they are those of the server's process. */
-void desk_warn_settings(struct session *s);
-
 /* Said to whoever has the home, and to the next one when that ends before it has answered; it is fulfilled
  * once all the same.  Nothing of the session (store, office, eyes) may be kept across it.  The answer's texts
  * live in the invocation's arena. */

@@ -35,6 +35,29 @@ static void on_call(const struct gateway_call *c, void *ctx)
     call_log_add(p->log, c);
 }
 
+void hosting_limits(const struct settings *set, struct http_limits *l)
+{
+    *l = (struct http_limits)HTTP_LIMITS_DEFAULT;
+    l->connections = (size_t)set->http_connections;
+    l->connections_per_address = (size_t)set->http_connections_per_address;
+    l->workers = (size_t)set->http_workers;
+    l->waiting = (size_t)set->http_waiting;
+    l->head_ms = set->http_head_s * 1000;
+    l->idle_ms = set->http_idle_s * 1000;
+    l->rate_grace_ms = set->http_grace_s * 1000;
+    l->rate = (size_t)set->http_rate;
+    l->stall_ms = set->http_stall_s * 1000;
+    l->body = (size_t)set->http_body_mib << 20;
+    l->bodies = (size_t)set->http_bodies_mib << 20;
+}
+
+/* A sitting has its worker for hours; what others say in the meantime is done by the rest. */
+static int64_t most_sittings(const struct settings *set)
+{
+    int64_t rest = set->http_workers / 4;
+    return set->http_workers - (rest ? rest : 1);
+}
+
 int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_table *tables, struct err *e)
 {
     const struct settings *set = &s->in->settings;
@@ -47,7 +70,8 @@ int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_t
     p->gateway = (struct gateway){ .office = s->office, .store = s->store, .keys = p->keys, .on_call = on_call, .ctx = p,
                                    .wait_ms = set->queue_wait_s * 1000 };
     p->home = (struct home_api){ .office = s->office, .store = s->store, .keys = p->keys, .vectors_kept = set->vectors_kept };
-    p->office = (struct office_api){ s->office, set, home_identity(&s->in->arena, s->home) };
+    p->office = (struct office_api){ .office = s->office, .settings = set, .home_id = home_identity(&s->in->arena, s->home),
+                                     .most_sittings = most_sittings(set) };
     tables[0] = (struct http_table){ gateway_routes, gateway_route_count, HTTP_ERRORS_JSON, &p->gateway, gateway_allow };
     tables[1] = (struct http_table){ home_routes, home_route_count, HTTP_ERRORS_JSON, &p->home, allow_owner };
     tables[2] = (struct http_table){ office_routes, office_route_count, HTTP_ERRORS_JSON, &p->office, allow_owner };
@@ -91,7 +115,9 @@ int hosting_listen(struct session *s, struct http_server *server, const char **r
 static int open_socket(struct session *s, struct hosting *h, struct err *e)
 {
     const char *socket;
-    struct http_options o = { .tables = h->tables, .table_count = HOSTING_TABLES };
+    struct http_limits limits;
+    struct http_options o = { .tables = h->tables, .table_count = HOSTING_TABLES, .limits = &limits };
+    hosting_limits(&s->in->settings, &limits);
     int r = hosting_parts_open(&h->parts, s, h->tables, e);
     if (r == 0)
         r = http_server_new(&o, &h->server, e);

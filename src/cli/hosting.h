@@ -24,6 +24,8 @@ struct hosting_parts {
  * then.  Close it in any case, after the server. */
 int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_table *tables, struct err *e);
 void hosting_parts_close(struct hosting_parts *p);
+/* The settings http_*. */
+void hosting_limits(const struct settings *set, struct http_limits *ret);
 /* Opens the home's socket, and says in the home where it is. */
 int hosting_listen(struct session *s, struct http_server *server, const char **ret_socket, struct err *e);
 

@@ -116,3 +116,37 @@ int server_stream(struct session *s, const char *path, json_t *body, bool (*on_b
     struct http_request q = { .method = "POST", .max_body = SIZE_MAX, .stall_ms = SILENCE_MS, .on_body = on_body, .ctx = ctx };
     return request(s, &q, path, body, &refusal, e);
 }
+
+/* ---- what its process has, and this one does not ---- */
+
+static bool is_of_terminal(const char *name)
+{
+    return streq(name, "color") || streq(name, "unicode") || streq(name, "log") || streq(name, "nearby");
+}
+
+void server_warn_settings(struct session *s)
+{
+    const struct settings *set = &s->in->settings;
+    size_t count;
+    json_t *theirs = NULL;
+    const struct setting *rows = setting_table(&count);
+    for (size_t i = 0; s->server && !s->in->settings_told && i < count; i++) {
+        if (streq(set->from[i], "default") || office_setting_travels(rows[i].name) || is_of_terminal(rows[i].name))
+            continue;
+        if (!theirs && server_ask(s, "GET", "/tandem/settings", NULL, &theirs, NULL) < 0)
+            return;
+        STR_LOCAL(value);
+        setting_format(&rows[i], set, &value);
+        const char *there = json_text_of(theirs, rows[i].name, "");
+        if (!streq(there, value.data))
+            fprintf(stderr, "tandem: warning: the server of this home has %s=%s; %s (%s) counts when it starts again\n", rows[i].name,
+                    there, value.data, set->from[i]);
+    }
+    s->in->settings_told = true;
+}
+
+const char *server_unprotected(struct session *s)
+{
+    json_t *about;
+    return server_ask(s, "GET", "/tandem/home", NULL, &about, NULL) < 0 ? "" : json_text_of(about, "unprotected", "");
+}

@@ -25,6 +25,10 @@ int server_ask(struct session *s, const char *method, const char *path, json_t *
  * is there says so every ten seconds. */
 int server_stream(struct session *s, const char *path, json_t *body, bool (*on_body)(const char *bytes, size_t len, void *ctx),
                   void *ctx, struct err *e);
+/* Says, once, which settings of this invocation do not count, for they are those of the server's process. */
+void server_warn_settings(struct session *s);
+/* Why nothing protects the machine from the code that the server runs; "" where its sandbox does. */
+const char *server_unprotected(struct session *s);
 /* What {"error": {"code", "message"}} says; `status` counts when it says no code. */
 int server_error(const json_t *answer, int status, struct err *e);
 

@@ -137,6 +137,8 @@ int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
     r = session_look(s, in, e);
     s->server = server;
     s->may_write = true;
+    if (r == 0)
+        server_warn_settings(s);
     return r;
 }
 
@@ -177,7 +179,8 @@ int session_office(struct session *s, struct err *e)
 int session_eyes(struct session *s, struct team **ret, struct err *e)
 {
     const struct settings *set = &s->in->settings;
-    struct house_options o = { .home = s->home, .sandbox = sandbox_mode_of(set), .scratch = sandbox_scratch_of(set) };
+    struct house_options o = { .home = s->home, .scratch = sandbox_scratch_of(set),
+                               .sandbox = s->server ? SANDBOX_IF_THERE : sandbox_mode_of(set) }; /* it is the server that runs code */
     session_catch_signals();
     int r = s->eyes || s->office ? 0 : house_look(&s->house, s->store, &o, e);
     if (r == 0 && !s->eyes) {
@@ -190,9 +193,9 @@ int session_eyes(struct session *s, struct team **ret, struct err *e)
     return r;
 }
 
-void session_warn_unprotected(const struct session *s)
+void session_warn_unprotected(struct session *s)
 {
-    const char *why = house_unprotected(s->office ? office_house(s->office) : s->house);
+    const char *why = s->server ? server_unprotected(s) : house_unprotected(s->office ? office_house(s->office) : s->house);
     if (*why)
         fprintf(stderr, "tandem: warning: NO SANDBOX, the project's code runs unprotected: %s\n", why);
 }

@@ -67,8 +67,8 @@ int session_open_again(struct session *s, struct err *e);
 int session_office(struct session *s, struct err *e);
 /* A team that looks at projects: at what is under approval, in conflict, to be released. */
 int session_eyes(struct session *s, struct team **ret, struct err *e);
-/* Says that the code of projects runs unprotected, where it does. */
-void session_warn_unprotected(const struct session *s);
+/* Says that the code of projects runs unprotected, where it does: in this process, or at the server. */
+void session_warn_unprotected(struct session *s);
 void session_close(struct session *s);
 
 /* The inks of what is printed to in->out. */

@@ -46,8 +46,6 @@ int work_open(struct work *w, struct invocation *in, struct err *e)
     w->progress = progress_new(&w->session, style);
     if (r == 0)
         r = read_models(w, e);
-    if (r == 0)
-        desk_warn_settings(&w->session);
     return r;
 }
 

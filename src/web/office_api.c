@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "web/outbox.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 enum { MAX_BODY = 64 << 20, MAX_PERSON = 400, MAX_WORD = 64, HEARTBEAT_MS = 10000 };
@@ -144,9 +145,8 @@ static void watch(struct office *office, struct http_exchange *x, struct look *l
     send_end(x, stream, r, &why, &ended);
 }
 
-static int sit(struct http_exchange *x, void *ctx, struct err *e)
+static int work(struct office_api *api, struct http_exchange *x, struct err *e)
 {
-    struct office_api *api = ctx;
     struct office_caller caller;
     struct office_sitting wish;
     struct office_seat *seat;
@@ -159,6 +159,18 @@ static int sit(struct http_exchange *x, void *ctx, struct err *e)
     if (r == 0)
         watch(api->office, x, &look, seat);
     outbox_release(&look.outbox);
+    return r;
+}
+
+/* Whoever looks has a worker until the end: some are left for others. */
+static int sit(struct http_exchange *x, void *ctx, struct err *e)
+{
+    struct office_api *api = ctx;
+    int r = atomic_fetch_add(&api->sittings, 1) < api->most_sittings ? work(api, x, e)
+            : err_set(e, ERR_BUSY, "%" PRId64 " commands look at projects at work through this process, as many as it takes at once (setting "
+                                   "http_workers=%" PRId64 "): end one, or raise that setting there; nothing is lost",
+                      api->most_sittings, api->settings->http_workers);
+    atomic_fetch_sub(&api->sittings, 1);
     return r;
 }
 
@@ -187,6 +199,7 @@ static int show_home(struct http_exchange *x, void *ctx, struct err *e)
     json_t *home = json_keep(x->arena, json_object());
     json_put_text(home, "id", api->home_id);
     json_put_int(home, "pid", getpid());
+    json_put_text(home, "unprotected", house_unprotected(office_house(api->office)));
     http_answer_json(x, 200, home);
     return 0;
 }
@@ -195,6 +208,6 @@ const struct http_route office_routes[] = {
     { "POST", "/tandem/projects/{verb}", fulfil, .permission = "home", .max_body = MAX_BODY, .doc = "says something to a project" },
     { "POST", "/tandem/sittings", sit, .permission = "home", .max_body = 1 << 20, .doc = "works on a project, and shows how" },
     { "GET", "/tandem/home", show_home, .permission = "home", .quick = true, .doc = "which home this is" },
-    { "GET", "/tandem/settings", show_settings, .permission = "home", .doc = "what the server began with" },
+    { "GET", "/tandem/settings", show_settings, .permission = "home", .quick = true, .doc = "what the server began with" },
 };
 const size_t office_route_count = sizeof office_routes / sizeof *office_routes;

@@ -9,7 +9,8 @@
  *         ended   how the sitting ended
  *         failed  {"error": {"code", "message"}}
  *     GET  /tandem/settings          {"name": "value", ...}: what this process began with
- *     GET  /tandem/home              {"id", "pid"}: which home this is (home_identity), and whose it is
+ *     GET  /tandem/home              {"id", "pid", "unprotected"}: which home this is (home_identity), whose it is,
+ *                                    and why nothing protects the machine from the projects' code ("": something does)
  *
  * The verbs are those of office.h, wishes and answers the records of wishes.h.  Who closes the
  * stream leaves the sitting.  When the server ends, the stream breaks off without "ended" or
@@ -28,6 +29,8 @@ struct office_api {
     struct office *office;
     const struct settings *settings;
     const char *home_id;
+    int64_t most_sittings;   /* at once; fewer than workers, so that short wishes always get through */
+    atomic_llong sittings;   /* under way */
 };
 
 /* The table's context is a struct office_api. */

@@ -1,6 +1,8 @@
 """A server and a person in another directory, with another environment: what they say is meant as they see it."""
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import time
 
@@ -128,6 +130,95 @@ class NotUtf8(Elsewhere):
         status, _, err = self.run_in(self.room, "retry", "T-1", "--hint", NOT_UTF8)
         self.assertEqual(status, 1)
         self.assertIn(b"hint is not UTF-8", err)
+
+
+class Limits(Elsewhere):
+    def see_full(self, looking, workers):
+        """Who looks are as many as can; everybody else gets through."""
+        said = f"setting http_workers={workers}): end one, or raise that setting there"
+        self.refused(1, said, "resume", "greet")
+        self.refused(1, "T-1 is not blocked", "retry", "T-1")
+        looking.send_signal(signal.SIGINT)
+        self.end(looking, 1)
+
+    def look(self, **env):
+        looking = self.start("resume", "greet", **env)
+        self.assertIn("others are at it already", looking.stdout.readline())
+        return looking
+
+    def test_short_wishes_get_through_a_server_at_which_many_look(self):
+        self.serve("--set", "http_workers=4")
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        lookers = [self.look(), self.look()]
+        self.see_full(lookers[0], 4)
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(lookers[1]))
+        self.assertIn("2 of 2 done", self.end(run))
+
+    def test_short_wishes_get_through_a_command_at_which_many_look(self):
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake, "--set", "http_workers=2"))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        self.see_full(self.look(), 2)
+        gate.open.set()
+        self.assertIn("2 of 2 done", self.end(run))
+
+    def serve_within(self, soft, hard):
+        server = subprocess.Popen([home.TANDEM, "serve", "--listen", "none", "--set", "http_connections=100", "--set", "http_workers=20"],
+                                  cwd=self.room, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+        self.assertIn("Tandem serves", server.stdout.readline())
+        allowed = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        server.send_signal(signal.SIGINT)
+        err = server.communicate(timeout=20)[1]
+        self.assertEqual(server.returncode, 0)
+        return allowed, err
+
+    def test_a_server_may_open_as_much_as_its_settings_say(self):
+        self.assertEqual(self.serve_within(128, 4000), ((376, 4000), ""))
+        self.assertEqual(self.serve_within(1000, 4000), ((1000, 4000), ""))
+        allowed, err = self.serve_within(128, 300)
+        self.assertEqual(allowed, (300, 300))
+        self.assertIn("this machine lets a process have 300 files open, so that 24 connections are taken instead of 100", err)
+
+
+class Warnings(Elsewhere):
+    def test_settings_of_the_server_are_said_by_every_command_once(self):
+        self.serve()
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        said = "tandem: warning: the server of this home has model_queue=256; 7 (--set) counts when it starts again\n"
+        for words in (["release"], ["resolve", "T-1"], ["retry", "T-1"], ["resume"], ["model", "route", "pm", "m"], ["key", "add", "ann"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.tandem(*words, "--set", "model_queue=7").stderr.count(said), 1)
+        self.assertNotIn(said, self.tandem("status", "--set", "model_queue=7").stderr)
+
+    def test_who_serves_does_not_say_what_another_has(self):
+        fake, gate = self.held()
+        run = self.start(*self.run_words(fake))
+        self.assertTrue(gate.asked.wait(timeout=60))
+        server = self.start("serve", "--listen", "none", "--set", "model_queue=7")
+        self.assertIn("serving begins when it has ended", server.stdout.readline())
+        gate.open.set()
+        self.end(run)
+        self.assertIn("Tandem serves", server.stdout.readline())
+        self.stop(server)
+
+    def test_no_sandbox_is_said_of_the_process_that_runs_the_code(self):
+        bwrap, *bare = self.without_bubblewrap()
+        server = subprocess.Popen([bwrap, "--die-with-parent", *bare, home.TANDEM, "serve", "--listen", "none", "--set", "sandbox=none"], cwd=self.room,
+                                  env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.kill)
+        self.assertIn("Tandem serves", server.stdout.readline())
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        self.assertIn("warning: NO SANDBOX, the project's code runs unprotected: bubblewrap is not installed", self.tandem("release", "--yes").stderr)
+
+    def test_no_sandbox_here_is_not_said_where_the_server_has_one(self):
+        self.serve()
+        self.good("run", CRASH / "spec.md", "--yes", *REPLAY)
+        self.assertIn("Released.", self.good("release", "--yes", on=self.without_bubblewrap()))
 
 
 class Birth(Elsewhere):
