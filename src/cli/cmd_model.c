@@ -62,18 +62,23 @@ static const json_t *ask_states(struct session *s)
     return json_object_get(answer, "instances");
 }
 
-/* Of the instance that lives most, when there are several. */
-static const char *state_of(const json_t *instances, const char *model)
+/* The instance that answers, or else some other; NULL: there is none. */
+static const json_t *instance_of(const json_t *instances, const char *model)
 {
     size_t i;
-    const json_t *instance;
-    const char *state = "-";
-    json_array_foreach(instances, i, instance) {
-        const char *its = json_text_of(instance, "state", "");
-        if (streq(json_text_of(instance, "model", ""), model) && (streq(state, "-") || streq(its, "ready")))
-            state = its;
-    }
-    return state;
+    const json_t *instance, *found = NULL;
+    json_array_foreach(instances, i, instance)
+        if (streq(json_text_of(instance, "model", ""), model) && (!found || streq(json_text_of(instance, "state", ""), "ready")))
+            found = instance;
+    return found;
+}
+
+/* While a new version is loaded the old one answers, and is named. */
+static const char *state_text(struct arena *a, const json_t *instance, const struct model_entry *m)
+{
+    const char *state = json_text_of(instance, "state", "-");
+    int64_t version = json_int_of(instance, "version", m->version);
+    return version == m->version ? state : arena_printf(a, "%s v%lld", state, (long long)version);
 }
 
 /* Percent of whole files, blocks and schemas. */
@@ -107,8 +112,10 @@ static int print_models(struct session *s, const struct registry *r)
     const char *head[COLUMNS] = { "MODEL", "VERSION", "RUNS ON", "STATE", "CONTEXT", "SLOTS", "SIZE", "EXAM", "USED BY" };
     memcpy(cells, head, sizeof head);
     for (size_t i = 0; i < r->models.count; i++) {
+        const json_t *instance = instance_of(loaded, m[i].id);
+        int64_t context = m[i].context ? m[i].context : json_int_of(instance, "context", 0);
         const char *row[COLUMNS] = { m[i].id, number_text(a, m[i].version), *m[i].backend ? m[i].backend : "llama-server",
-                                     state_of(loaded, m[i].id), number_text(a, m[i].context), number_text(a, m[i].slots),
+                                     state_text(a, instance, &m[i]), number_text(a, context), number_text(a, m[i].slots),
                                      size_text(a, m[i].bytes), exam_text(s, &m[i]), used_by(a, r, m[i].id) };
         memcpy(cells + (i + 1) * COLUMNS, row, sizeof row);
     }

@@ -14,7 +14,7 @@
 
 enum {
     MAX_EVENT = 8 << 20,
-    MAX_WHOLE = 64 << 20, /* of what is collected for a caller who wants one answer */
+    MAX_WHOLE = 128 << 20, /* of what is collected for a caller who wants one answer */
     MAX_PAGE = 64 << 10,
     SECOND_MS = 1000,
     BAD_GATEWAY = 502,
@@ -225,7 +225,7 @@ bool relay_take(const char *bytes, size_t len, void *relay)
         r->form = form_of(bytes, len);
     r->taken += len;
     if (r->taken > MAX_WHOLE && (!r->wants_stream || r->form == RELAY_DOCUMENT))
-        return fail(r, ERR_SETUP, "gave an answer that is larger than the 64 MiB that are allowed");
+        return fail(r, ERR_SETUP, "gave an answer that is larger than the 128 MiB that are allowed");
     if (r->form != RELAY_EVENTS)
         return r->form == RELAY_UNKNOWN || collect(r, bytes, len);
     enum sse_state state = sse_feed(&r->events, bytes, len);

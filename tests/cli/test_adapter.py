@@ -218,8 +218,9 @@ class Served(Serving):
     def test_a_new_version_is_taken_in_while_it_serves(self):
         self.assertEqual(self.chat()[0], 200)
         program = self.room / "mine" / "adapter"
-        program.write_text(program.read_text().replace("I am", "Now I am"))
+        program.write_text(program.read_text().replace("I am", "Now I am").replace("import os\n", "import os\nimport time\ntime.sleep(3)\n"))
         self.good("model", "import", "mine", "--id", "toy")
+        self.assertRegex(self.good("model", "list"), r"toy +2 +\S+ +ready v1 +4096 ")  # which answers until the new one can
         end = time.monotonic() + 30
         while time.monotonic() < end:
             status, _, text = self.chat()

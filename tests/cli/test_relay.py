@@ -160,7 +160,7 @@ class Relay(upstream.Gateway):
     def test_an_answer_without_end_is_cut_off(self):
         self.rule(events("x" * 1000, repeat=1000000))
         begun = time.monotonic()
-        self.fails(500, "small gave an answer that is larger than the 64 MiB that are allowed")
+        self.fails(500, "small gave an answer that is larger than the 128 MiB that are allowed")
         self.assertLess(time.monotonic() - begun, 20)
         self.assertEqual(self.asked() - self.before, 1)
         with open(f"/proc/{self.server.pid}/status") as status:

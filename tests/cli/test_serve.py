@@ -56,7 +56,7 @@ class Serve(serving.Serving):
     def test_commands_work_while_it_runs_and_their_changes_take_effect(self):
         self.assertRegex(self.good("model", "route", "tester", "small"), r"tester +small")
         self.assertEqual(self.good("model", "ask", "tester", "say", "hello"), "Hello, Ann\n")
-        self.assertRegex(self.good("model", "list"), r"small +1 +fake +ready ")
+        self.assertRegex(self.good("model", "list"), r"small +1 +fake +ready +8192 ")
         self.good("model", "set", "small", "slots=3")
         self.refused(1, "the route developer uses small", "model", "rm", "small")
         self.refused(1, 'primary is "huge", and there is no such model', "model", "route", "pm", "huge")
