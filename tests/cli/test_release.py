@@ -1,8 +1,10 @@
 """tandem release: the default branch moves when a person says so, and only then."""
 import json
+import os
 import shlex
 import shutil
 import subprocess
+import time
 import unittest
 
 import greet
@@ -123,6 +125,32 @@ class Release(greet.Built):
                 self.assertEqual(self.git(self.clone, "rev-list", "--count", "--merges", f"{mine}..main", f"^{dev}"), "1")
                 self.assertEqual(len(self.events()), 1)
                 self.holds()
+
+
+    def test_a_kill_leaves_no_lock_that_needs_a_person(self):
+        dev = self.tip("DEV")
+        done = self.tandem("release", "--yes", env={"TANDEM_FAILPOINT": "repo.export_moving"})
+        if done.returncode == 0:
+            self.skipTest("built without failpoints")
+        self.assertEqual(done.returncode, -9, done.stderr)
+        lock, then = self.clone / ".git/refs/heads/main.lock", time.time() - 10
+        lock.write_text(dev + "\n")  # what git had written, had it been killed with us
+        for path in (lock, self.bare / "tandem-moving"):
+            os.utime(path, (then, then))
+        self.assertIn("Released.", self.release())
+        self.assertFalse(lock.exists())
+        self.assertEqual(self.tip("main"), dev)
+
+    def test_a_lock_of_the_persons_git_is_named_and_left(self):
+        lock = self.clone / ".git/refs/heads/main.lock"
+        lock.write_text("")
+        said = self.refused(1, f"{lock} is in the way: another git is at work there", "release", "--yes").stderr
+        self.assertIn("`tandem release greet` tries again", said)
+        self.assertTrue(lock.exists())
+        self.assertIn(f"(rm {lock})", said)
+        lock.unlink()
+        self.assertIn("Released.", self.release())
+        self.assertEqual(self.tip("main"), self.tip("DEV"))
 
 
 class Theirs(greet.Built):
