@@ -276,9 +276,11 @@ int relay_judge(int code, void *relay, struct err *e)
     struct relay *r = relay;
     if (r->done && !r->fault.code)
         return 0; /* whatever became of the connection behind it */
-    if (code == 0)
-        is_whole(r);
-    if (!r->fault.code || atomic_load(r->x->cancel))
+    if (code == 0 && is_whole(r))
+        return 0;
+    if (atomic_load(r->x->cancel))
+        return code < 0 ? code : err_set(e, ERR_CANCELLED, "the client has left");
+    if (!r->fault.code)
         return code;
     *e = r->fault;
     return e->code;
