@@ -378,6 +378,8 @@ static bool passing_goes_on(void *ctx)
     const struct forwarding *f = ctx;
     const struct model_options *o = &f->asking.m->options;
     int64_t now = clock_steady_us();
+    if (f->q->on_wait)
+        f->q->on_wait(f->q->ctx);
     int64_t silent_ms = (now - (f->last_us ? f->last_us : f->begun_us)) / 1000;
     return silent_ms < (f->last_us ? o->stall_ms : o->first_token_ms) && (now - f->begun_us) / 1000 < o->total_ms;
 }

@@ -124,11 +124,20 @@ static int give_up(struct manager *m, const struct pool *p, const struct waiter 
     return no_hope(m, p, e);
 }
 
-int admit(struct manager *m, struct pool *p, const char *conversation, int64_t wait_ms, const atomic_bool *cancel,
-          struct waiter *ret, struct err *e)
+/* With the lock held, which is let go. */
+static void tell_of_waiting(struct manager *m, const struct admission *a)
+{
+    if (!a->on_wait)
+        return;
+    manager_unlock(m);
+    a->on_wait(a->ctx);
+    manager_lock(m);
+}
+
+int admit(struct manager *m, struct pool *p, const struct admission *a, struct waiter *ret, struct err *e)
 {
     *ret = (struct waiter){ .since_ms = clock_steady_ms() };
-    snprintf(ret->conversation, sizeof ret->conversation, "%s", conversation ? conversation : "");
+    snprintf(ret->conversation, sizeof ret->conversation, "%s", a->conversation ? a->conversation : "");
     clock_cond_init(&ret->granted);
     manager_lock(m);
     if (p->waiting >= m->options.limits.queue) {
@@ -146,7 +155,9 @@ int admit(struct manager *m, struct pool *p, const char *conversation, int64_t w
         struct timespec until = clock_steady_in(LOOK_MS);
         pthread_cond_timedwait(&ret->granted, &m->lock, &until);
         if (!ret->instance)
-            r = give_up(m, p, ret, wait_ms, cancel, e);
+            tell_of_waiting(m, a);
+        if (!ret->instance)
+            r = give_up(m, p, ret, a->wait_ms, a->cancel, e);
     }
     if (r < 0)
         waiter_remove(p, ret);

@@ -28,6 +28,14 @@ static bool pass(struct passage *p, const char *bytes, size_t len)
     return p->q->on_body(bytes, len, p->q->ctx);
 }
 
+static bool tick(void *ctx)
+{
+    const struct passage *p = ctx;
+    if (p->q->on_wait)
+        p->q->on_wait(p->q->ctx);
+    return true;
+}
+
 /* Leaves out events of progress, which all come before anything else. */
 static bool take(const char *bytes, size_t len, void *ctx)
 {
@@ -139,7 +147,7 @@ int endpoint_forward(struct model *model, const struct forward_request *q, int s
         .method = "POST", .url = url.data, .unix_socket = m->socket, .headers = headers, .body = body.data, .body_len = body.len,
         .bearer = m->key, .ca_file = m->options.ca_file, .connect_ms = m->options.connect_ms,
         .first_byte_ms = m->options.first_token_ms, .stall_ms = m->options.stall_ms, .total_ms = m->options.total_ms,
-        .max_body = SIZE_MAX, .cancel = q->cancel, .on_body = take, .ctx = &passage,
+        .max_body = SIZE_MAX, .cancel = q->cancel, .on_body = take, .on_tick = tick, .ctx = &passage,
     };
     r = endpoint_http(m, &request, &h, refusal, e);
     if (r == 0 && !passage.through && passage.held.len && !pass(&passage, passage.held.data, passage.held.len))

@@ -35,6 +35,8 @@ struct forward_request {
     const atomic_bool *cancel; /* may be NULL */
     /* The body of a good answer as it comes; false: enough, the request ends. */
     bool (*on_body)(const char *bytes, size_t len, void *ctx);
+    /* Called every 20 ms or so while nothing comes, in the queue too; may be NULL. */
+    void (*on_wait)(void *ctx);
     /* Has the last word on a good answer that has ended (code 0), or on one that broke off: returns what
      * became of it.  NULL: what the server's connection says. */
     int (*judge)(int code, void *ctx, struct err *e);

@@ -69,7 +69,7 @@ static int ask_once(struct managed *m, struct pool *p, const struct chat_request
 {
     struct waiter w;
     int64_t begun = clock_steady_us();
-    int r = admit(m->manager, p, q->conversation, 0, q->cancel, &w, e);
+    int r = admit(m->manager, p, &(struct admission){ .conversation = q->conversation, .cancel = q->cancel }, &w, e);
     *queue_us += clock_steady_us() - begun;
     if (r < 0)
         return r;
@@ -160,6 +160,12 @@ static bool pass(const char *bytes, size_t len, void *ctx)
     return p->q->on_body(bytes, len, p->q->ctx);
 }
 
+static void tell_of_waiting(void *ctx)
+{
+    const struct passing *p = ctx;
+    p->q->on_wait(p->q->ctx);
+}
+
 /* For backends of other forms, which read the whole body. */
 static int put_together(const struct forward_request *q, struct err *e)
 {
@@ -197,7 +203,8 @@ static int forward_once(struct managed *m, struct pool *p, const struct forward_
 {
     struct waiter w;
     int64_t begun = clock_steady_us();
-    int r = admit(m->manager, p, q->conversation, q->wait_ms, q->cancel, &w, e);
+    struct admission wish = { q->conversation, q->wait_ms, q->cancel, q->on_wait, q->ctx };
+    int r = admit(m->manager, p, &wish, &w, e);
     ret->queue_us += clock_steady_us() - begun;
     if (r == ERR_BUSY)
         ret->retry_after_ms = admission_outlook_ms(m->manager, p);
@@ -232,6 +239,7 @@ static int managed_forward(struct model *model, const struct forward_request *q,
     struct pool *p;
     json_t *sampling;
     request.on_body = pass;
+    request.on_wait = q->on_wait ? tell_of_waiting : NULL;
     request.ctx = &passing;
     int r = find_pool(m, streq(q->path, "/embeddings"), &p, &sampling, e);
     if (r < 0)
@@ -255,7 +263,7 @@ static int managed_forward(struct model *model, const struct forward_request *q,
 static int embed_once(struct managed *m, struct pool *p, const struct embed_request *q, struct embeddings *v, struct err *e)
 {
     struct waiter w;
-    int r = admit(m->manager, p, NULL, 0, q->cancel, &w, e);
+    int r = admit(m->manager, p, &(struct admission){ .cancel = q->cancel }, &w, e);
     if (r < 0)
         return r;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */
@@ -313,7 +321,7 @@ static int managed_describe(struct model *model, const atomic_bool *cancel, cons
     json_decref(sampling);
     if (!known_context(m->manager, p, ret_context_tokens)) {
         struct waiter w;
-        r = admit(m->manager, p, NULL, 0, cancel, &w, e);
+        r = admit(m->manager, p, &(struct admission){ .cancel = cancel }, &w, e);
         if (r < 0)
             return r;
         *ret_context_tokens = w.instance->context;

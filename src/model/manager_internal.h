@@ -190,10 +190,17 @@ void slots_save(struct instance *i);
 
 /* ---- admission.c ---- */
 
-/* Waits for a slot, at most `wait_ms` (0: as long as it takes).  ERR_BUSY: it has, or too many wait
- * already; ERR_CANCELLED; or why it cannot be loaded. */
-int admit(struct manager *m, struct pool *p, const char *conversation, int64_t wait_ms, const atomic_bool *cancel,
-          struct waiter *ret, struct err *e);
+/* Somebody who wants a slot. */
+struct admission {
+    const char *conversation;  /* NULL: a side call */
+    int64_t wait_ms;           /* at most; 0: as long as it takes */
+    const atomic_bool *cancel; /* may be NULL */
+    void (*on_wait)(void *ctx); /* as that of a struct forward_request */
+    void *ctx;
+};
+/* Waits for it.  ERR_BUSY: it has waited, or too many wait already; ERR_CANCELLED; or why the model cannot
+ * be loaded. */
+int admit(struct manager *m, struct pool *p, const struct admission *a, struct waiter *ret, struct err *e);
 /* How long a new caller would wait for a slot if calls went on taking as long as lately. */
 int64_t admission_outlook_ms(struct manager *m, const struct pool *p);
 void admission_end(struct manager *m, const struct waiter *w, bool trouble);

@@ -82,6 +82,14 @@ static bool on_body(const char *bytes, size_t len, void *ctx)
     return true;
 }
 
+static bool tick(void *ctx)
+{
+    const struct passage *p = ctx;
+    if (p->q->on_wait)
+        p->q->on_wait(p->q->ctx);
+    return true;
+}
+
 static int finish(struct passage *p, int r, const struct http_result *h, struct forward_result *ret, struct str *refusal, struct err *e)
 {
     if (p->fault.code) {
@@ -142,7 +150,7 @@ static int pass(struct passage *p, const struct str *body, struct forward_result
         .method = "POST", .url = url.data, .unix_socket = m->socket, .headers = headers, .body = body->data, .body_len = body->len,
         .bearer = m->key, .ca_file = m->options.ca_file, .connect_ms = m->options.connect_ms,
         .first_byte_ms = m->options.first_token_ms, .stall_ms = m->options.stall_ms, .total_ms = m->options.total_ms,
-        .max_body = SIZE_MAX, .cancel = p->q->cancel, .on_body = on_body, .ctx = p,
+        .max_body = SIZE_MAX, .cancel = p->q->cancel, .on_body = on_body, .on_tick = tick, .ctx = p,
     };
     return finish(p, endpoint_http(m, &request, &h, refusal, e), &h, ret, refusal, e);
 }

@@ -191,7 +191,7 @@ static int pass_on(struct http_exchange *x, const struct gateway *g, const char 
     struct forward_result result = { .retry_after_ms = -1 };
     struct forward_request q = { .path = path, .body = asked.body, .parts = asked.parts,
                                  .part_count = asked.part_count, .conversation = conversation_of(x->arena, &asked), .wait_ms = g->wait_ms,
-                                 .cancel = x->cancel, .on_body = relay_take, .judge = relay_judge, .start_over = relay_start_over,
+                                 .cancel = x->cancel, .on_body = relay_take, .on_wait = relay_wait, .judge = relay_judge, .start_over = relay_start_over,
                                  .ctx = &p.relay };
     STR_LOCAL(refusal);
     relay_init(&p.relay, x, asked.body, completes);

@@ -18,6 +18,7 @@ enum {
     MAX_PAGE = 64 << 10,
     SECOND_MS = 1000,
     BAD_GATEWAY = 502,
+    LIFE_US = 15000000, /* of silence, and there is a sign of life */
 };
 
 static bool on_event(const struct sse_event *event, void *ctx);
@@ -49,7 +50,7 @@ static void begin(struct relay *r)
 
 void relay_init(struct relay *r, struct http_exchange *x, json_t *body, bool completes)
 {
-    *r = (struct relay){ .x = x, .completes = completes, .begun_us = clock_steady_us(), .document = STR_INIT, .out = STR_INIT };
+    *r = (struct relay){ .x = x, .completes = completes, .begun_us = clock_steady_us(), .sent_us = clock_steady_us(), .document = STR_INIT, .out = STR_INIT };
     if (completes)
         ask_for_a_stream(r, body);
     begin(r);
@@ -66,7 +67,7 @@ void relay_release(struct relay *r)
 bool relay_start_over(void *relay)
 {
     struct relay *r = relay;
-    if (r->stream)
+    if (r->shown)
         return false;
     sse_release(&r->events);
     completion_release(&r->completion);
@@ -124,7 +125,7 @@ static bool take_error(struct relay *r, const struct sse_event *event, const jso
 {
     struct fault f = fault_of_event(error, NULL);
     int code = f.kind == FAULT_WAIT ? ERR_UNAVAILABLE : f.kind == FAULT_BROKEN ? ERR_FAILED : ERR_INVALID;
-    if (r->stream || r->out.len) {
+    if (r->shown || r->out.len) {
         http_event_write(&r->out, event->data, event->len);
         r->told = true;
     }
@@ -188,12 +189,27 @@ static bool send_events(struct relay *r)
         return true;
     if (!r->stream)
         r->stream = http_stream_begin(r->x, 200, "text/event-stream");
+    r->shown = true;
+    r->sent_us = clock_steady_us();
     if (r->done)
         r->before_end(r->ctx);
     int code = r->done ? http_stream_finish(r->stream, r->out.data, r->out.len, NULL)
                        : http_stream_write(r->stream, r->out.data, r->out.len, NULL);
     str_clear(&r->out);
     return code == 0;
+}
+
+/* A comment, which readers of events skip.  From then on whatever goes wrong is an event. */
+void relay_wait(void *relay)
+{
+    static const char comment[] = ":\n\n";
+    struct relay *r = relay;
+    if (!r->wants_stream || clock_steady_us() - r->sent_us < LIFE_US || atomic_load(r->x->cancel))
+        return;
+    if (!r->stream)
+        r->stream = http_stream_begin(r->x, 200, "text/event-stream");
+    http_stream_write(r->stream, comment, sizeof comment - 1, NULL);
+    r->sent_us = clock_steady_us();
 }
 
 /* ---- what comes ---- */
@@ -295,18 +311,49 @@ static void say_when(struct http_exchange *x, int64_t ms)
     http_answer_header(x, "Retry-After", seconds);
 }
 
-/* Its own words where they are an API's; a page, or what is meant for Tandem (its key, another address),
- * in ours. */
+/* The caller has seen some of it: an event says what happened, and then it is broken off, for those
+ * who do not look for such an event. */
+static void break_off(struct relay *r, const struct err *why)
+{
+    STR_LOCAL(text);
+    bool stops = http_cancel_reason(r->x) == HTTP_STOPPING;
+    json_t *event = json_pack("{s:{s:o, s:s, s:s}}", "error", "message", stops ? json_string("Tandem is being stopped") : json_text(why->text, strlen(why->text)),
+                              "type", "server_error", "code", stops ? "cancelled" : err_name(why->code));
+    if (!event)
+        out_of_memory();
+    json_write(&text, event);
+    json_decref(event);
+    if (!r->told)
+        http_stream_event(r->stream, NULL, text.data, text.len, NULL);
+}
+
+/* What is meant for Tandem, its key or another address, is no refusal of the caller's. */
+static bool is_ours(const struct forward_result *f, const struct fault *fault)
+{
+    return f->status < 400 || fault->kind == FAULT_KEY;
+}
+
+static void say_refused(const struct forward_result *f, const struct fault *fault, struct err *e)
+{
+    err_set(e, ERR_FAILED, fault->kind == FAULT_KEY ? "the server of %s wants another API key (status %d: %s)"
+            : f->status < 400 ? "the server of %s points elsewhere (status %d: %s)" : "the server of %s refused (status %d: %s)",
+            f->model, f->status, fault->words);
+}
+
+/* In its own words where they are an API's, and nothing was begun. */
 static void answer_refused(struct relay *r, const struct forward_result *f, const struct str *refusal)
 {
     struct fault fault = fault_of_answer(f->status, refusal->data, refusal->len, NULL);
+    struct err why;
+    say_refused(f, &fault, &why);
+    if (r->stream) {
+        break_off(r, &why);
+        return;
+    }
     if (f->retry_after_ms >= 0)
         say_when(r->x, f->retry_after_ms);
-    if (f->status < 400 || fault.kind == FAULT_KEY)
-        http_answer_error(r->x, BAD_GATEWAY, NULL, "upstream", fault.kind == FAULT_KEY ? "the server of %s wants another API key (status %d: %s)"
-                          : "the server of %s points elsewhere (status %d: %s)", f->model, f->status, fault.words);
-    else if (form_of(refusal->data, refusal->len) != RELAY_DOCUMENT)
-        http_answer_error(r->x, f->status, NULL, "upstream", "the server of %s refused (status %d: %s)", f->model, f->status, fault.words);
+    if (is_ours(f, &fault) || form_of(refusal->data, refusal->len) != RELAY_DOCUMENT)
+        http_answer_error(r->x, is_ours(f, &fault) ? BAD_GATEWAY : f->status, NULL, "upstream", "%s", why.text);
     else
         http_answer(r->x, f->status, "application/json", refusal->data, refusal->len);
 }
@@ -371,22 +418,6 @@ static void answer_whole(struct relay *r)
     } else if (!r->done) {
         http_stream_end(r->stream); /* a server that sends no [DONE] */
     }
-}
-
-/* The caller has seen some of it: an event says what happened, and then it is broken off, for those
- * who do not look for such an event. */
-static void break_off(struct relay *r, const struct err *why)
-{
-    STR_LOCAL(text);
-    bool stops = http_cancel_reason(r->x) == HTTP_STOPPING;
-    json_t *event = json_pack("{s:{s:o, s:s, s:s}}", "error", "message", stops ? json_string("Tandem is being stopped") : json_text(why->text, strlen(why->text)),
-                              "type", "server_error", "code", stops ? "cancelled" : err_name(why->code));
-    if (!event)
-        out_of_memory();
-    json_write(&text, event);
-    json_decref(event);
-    if (!r->told)
-        http_stream_event(r->stream, NULL, text.data, text.len, NULL);
 }
 
 int relay_finish(struct relay *r, int code, const struct forward_result *f, const struct str *refusal, struct err *e)

@@ -4,7 +4,9 @@
  * comes are events, which leave one by one or are joined.  A caller gets a whole answer or an error,
  * and never half an answer as a whole one: bytes that are not UTF-8 become U+FFFD, a web page is said
  * to be one, and an answer that ends before its end is asked for again as long as the caller has seen
- * nothing of it; later the stream gets an event with the error and is broken off.
+ * nothing of it; later the stream gets an event with the error and is broken off.  While a model reads a
+ * long prompt, or others are served first, a stream's reader gets a sign of life now and then: programs
+ * and proxies give up on a server that says nothing for minutes.
  *
  * Threads: belongs to the exchange's.
  */
@@ -38,7 +40,9 @@ struct relay {
     struct completion completion;
     struct str document;
     struct str out;              /* events of one piece, sent together */
-    struct http_stream *stream;  /* NULL: the caller has seen nothing yet */
+    struct http_stream *stream;  /* NULL: not begun */
+    bool shown;                  /* something of the answer has left, more than signs of life */
+    int64_t sent_us;             /* when something left last */
     bool done, finished;         /* [DONE] was there; a choice said how it ended */
     bool told;                   /* the caller has seen the server's own error */
     struct err fault;            /* what is wrong with it, without the model's name before */
@@ -50,6 +54,7 @@ void relay_release(struct relay *r);
 
 /* For a struct forward_request, with the relay as its ctx. */
 bool relay_take(const char *bytes, size_t len, void *relay);
+void relay_wait(void *relay);
 int relay_judge(int code, void *relay, struct err *e);
 bool relay_start_over(void *relay);
 

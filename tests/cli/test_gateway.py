@@ -71,7 +71,7 @@ class Queue(upstream.Gateway):
         holder.close()
         self.wait_until(lambda: self.figure('model_slots{model="small",is="busy"}') == 0)
         self.assertEqual(self.completes()[0], 200)
-        self.wait_until(lambda: self.figure('calls_cancelled_total{model="small"}') == 2)
+        self.wait_until(lambda: self.figure('calls_cancelled_total{model="small",caller="program"}') == 2)
 
     def test_calls_that_wait_are_served_in_order_when_the_slot_is_free(self):
         self.serve()
