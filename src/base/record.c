@@ -346,10 +346,12 @@ json_t *record_write(const struct record *r, const void *value)
 
 static int check_text(const char *name, const char *text, struct err *e)
 {
-    size_t bad;
+    size_t bad, line = 1;
     if (!text || utf8_valid(text, strlen(text), &bad))
         return 0;
-    return err_set(e, ERR_INVALID, "%s is not UTF-8 (byte %zu), as all has to be that is stored: \"%.100s\"", name, bad + 1, text);
+    for (size_t i = 0; i < bad; i++)
+        line += text[i] == '\n';
+    return err_set(e, ERR_INVALID, "%s is not UTF-8 in line %zu (byte %zu of the text), as all has to be that is stored", name, line, bad + 1);
 }
 
 static int check_field(const struct field *f, const void *value, struct err *e)
@@ -364,7 +366,8 @@ static int check_field(const struct field *f, const void *value, struct err *e)
     for (size_t i = 0; r == 0 && f->kind == FIELD_TEXTS && i < texts->count; i++)
         r = check_text(f->name, texts->items[i], e);
     for (size_t i = 0; r == 0 && f->kind == FIELD_RECORDS && i < records->count; i++)
-        r = record_check_utf8(f->of, (const char *)records->items + i * f->of->size, e);
+        if ((r = record_check_utf8(f->of, (const char *)records->items + i * f->of->size, e)) < 0)
+            err_prefix(e, "%s[%zu]", f->name, i);
     return r;
 }
 

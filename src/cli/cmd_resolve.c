@@ -163,6 +163,10 @@ static int in_editor(struct resolving *w, struct err *e)
         r = edit_all(w, files, e);
         if (r == 0)
             r = take(w, &wish, &fault, e);
+        if (r == ERR_INVALID) { /* what cannot even be stored is not lost either */
+            fault = arena_strdup(&w->session.in->arena, e->text);
+            r = 0;
+        }
         if (r < 0 || !*fault)
             return r;
         fprintf(w->session.in->out, "Not taken: %s.\n", fault);

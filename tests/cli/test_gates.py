@@ -116,6 +116,11 @@ class Gates(terminal.AtTerminal):
         self.assertIn("99", out)
         self.assertIn("+   B  Take leave", out)
 
+    def test_an_edit_that_could_not_be_stored_is_not_changed_but_refused(self):
+        status, out, _ = self.run_idea(["a", "e", "d", "s"], editor=r'printf "# caf\351\n" >> "$1"')
+        self.assertEqual(status, 0, out)
+        self.assertIn("Not taken: text is not UTF-8 in line ", out)
+
     def test_an_edit_may_be_dropped_and_nothing_is_changed(self):
         status, out, _ = self.run_idea(["a", "e", "d", "s"], editor='echo "tickets: 7" > "$1"')
         self.assertEqual(status, 0, out)

@@ -186,6 +186,13 @@ class Resolve(greet.Built, terminal.AtTerminal):
         self.assertIn("T-2 is merged with feature/greetings", out)
         self.assertEqual(status, 0, out)
 
+    def test_in_the_editor_a_text_that_could_not_be_stored_is_edited_further(self):
+        (self.room / "both.py").write_text(greet.BOTH)
+        status, out = self.on_terminal(r'if grep -q "<<<<<<<" "$1"; then printf "# caf\351\n" > "$1"; else cp both.py "$1"; fi', "e", "e")
+        self.assertIn("Not taken: files[0]: text is not UTF-8 in line 1", out)
+        self.assertIn("T-2 is merged with feature/greetings", out)
+        self.assertEqual(status, 0, out)
+
     def test_in_the_editor_a_refused_text_is_edited_further(self):
         (self.room / "bye.py").write_text(greet.BYE)
         (self.room / "both.py").write_text(greet.BOTH)

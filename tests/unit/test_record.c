@@ -57,13 +57,13 @@ static void a_text_that_json_cannot_hold_is_found_wherever_it_is(void **state)
     struct plan p = { .title = NULL, .after = { after, 2 }, .steps = { steps, 2 } };
     check_ok(record_check_utf8(&plan_record, &p, &e), &e);
     p.title = "r\xe9sum\xe9";
-    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "title is not UTF-8 (byte 2)");
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "title is not UTF-8 in line 1 (byte 2 of the text)");
     p.title = "r\u00e9sum\u00e9";
     after[1] = "\xff";
-    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "after is not UTF-8 (byte 1)");
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "after is not UTF-8 in line 1");
     after[1] = "";
-    steps[1].text = "on \xc3";
-    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "text is not UTF-8 (byte 4)");
+    steps[1].text = "on\n\xc3";
+    check_err(record_check_utf8(&plan_record, &p, &e), ERR_INVALID, &e, "steps[1]: text is not UTF-8 in line 2 (byte 4 of the text)");
 }
 
 static void one_line_keeps_the_ends_of_lines_as_words(void **state)
