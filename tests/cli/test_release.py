@@ -112,7 +112,7 @@ class Release(greet.Built):
         self.assertIn("nothing to release", self.release())
 
     def test_a_kill_midway_is_mended_by_releasing_again(self):
-        for point in ("commit.intended", "commit.made", "commit.ref-moved", "release.moved", "release.recorded", "repo.export_copied"):
+        for point in ("commit.intended", "commit.made", "commit.ref-moved", "release.moved", "release.recorded", "repo.export_copied", "repo.export_moving"):
             with self.subTest(point):
                 self.setUp()
                 mine, dev = self.commit_on_main("README.md", "# Greet\n"), self.tip("DEV")

@@ -420,7 +420,7 @@ static void a_kill_midway_is_mended_by_doing_it_again(void **state)
     skip();
 #else
     static const char *const cases[][2] = {
-        { "repo.import_fetched", "import" }, { "repo.ref_moved", "import" }, { "repo.export", "export" }, { "repo.export_copied", "export" },
+        { "repo.import_fetched", "import" }, { "repo.ref_moved", "import" }, { "repo.export", "export" }, { "repo.export_copied", "export" }, { "repo.export_moving", "export" },
         { "repo.export_moved", "export" }, { "repo.clone", "clone" }, { "repo.clone_fetched", "clone" },
     };
     make_app(f);

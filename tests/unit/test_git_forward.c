@@ -206,7 +206,7 @@ static void a_kill_midway_is_mended_by_doing_it_again(void **state)
     (void)f;
     skip();
 #else
-    static const char *const points[] = { "repo.export", "repo.export_copied", "repo.forward_staged", "repo.forward_files",
+    static const char *const points[] = { "repo.export", "repo.export_copied", "repo.export_moving", "repo.forward_staged", "repo.forward_files",
                                           "repo.export_files", "repo.export_moved" };
     struct oid one = make_clone(f), two = go_on(f, &one);
     sh(f, "cp -a out pristine");
