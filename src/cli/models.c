@@ -83,12 +83,26 @@ static void make_paths_whole(struct arena *a, const struct registry *change, con
     }
 }
 
+/* Entries of another machine name files that may not be on this one. */
+static void note_missing_files(struct session *s, const struct registry *change)
+{
+    const struct model_entry *all = change->models.items;
+    for (size_t i = 0; i < change->models.count; i++)
+        if (*all[i].file && access(shelf_path(&s->in->arena, models_dir(s), all[i].file), R_OK) < 0)
+            fprintf(stderr, "tandem: the file of the model %s (SHA-256 %.12s...) is not here yet: `tandem model import FILE --id %s` brings it\n",
+                    all[i].id, all[i].file, all[i].id);
+}
+
 static int put_read(const struct registry *change, void *ctx, struct err *e)
 {
     const struct reading *of = ctx;
     make_paths_whole(&of->session->in->arena, change, of->path);
     int r = models_take_folders_in(of->session, change, of->path, e);
-    return r < 0 ? r : models_put(of->session, change, e);
+    if (r == 0)
+        r = models_put(of->session, change, e);
+    if (r == 0)
+        note_missing_files(of->session, change);
+    return r;
 }
 
 int models_import_yaml(struct session *s, const char *path, const char *text, size_t len, struct err *e)
@@ -170,10 +184,11 @@ static int put_entry(struct session *s, const char *id, const struct digest *fil
     const struct model_entry *old = registry_model(&r, id);
     struct model_entry entry = old ? *old : (struct model_entry){ .id = id, .backend = "", .name = "", .architecture = "",
         .quantisation = "", .template_digest = "", .gpu_layers = "", .slots = 1, .replicas = 1 };
-    *ret_same = old && streq(old->file, file->hex);
+    bool is_known = old && streq(old->file, file->hex);
+    *ret_same = is_known && *old->architecture; /* else it was only named so far */
     if (*ret_same)
         return 0;
-    entry.version = old ? old->version + 1 : 1;
+    entry.version = is_known ? old->version : old ? old->version + 1 : 1;
     entry.file = file->hex;
     entry.bytes = bytes;
     models_describe(info, &entry);

@@ -131,6 +131,18 @@ class Files(home.Home):
         self.good("model", "import", self.model, "--sha256", digest)
         self.assertEqual(self.shelf(), [digest + ".gguf"])
 
+    def test_entries_of_another_machine_say_which_files_are_missing(self):
+        digest = hashlib.sha256(gguf()).hexdigest()
+        (self.room / "there.yaml").write_text(f"models:\n- {{id: m, file: {digest}}}\n")
+        done = self.tandem("model", "import", "there.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"the file of the model m (SHA-256 {digest[:12]}...) is not here yet: `tandem model import FILE --id m`", done.stderr)
+        self.good("model", "import", self.model)
+        self.assertEqual(self.shelf(), [digest + ".gguf"])
+        (model,) = json.loads(self.good("model", "list", "--json"))["models"]
+        self.assertEqual((model["version"], model["architecture"], model["trained_context"]), (1, "llama", 512))
+        self.assertEqual(self.tandem("model", "import", "there.yaml").stderr, "")
+
     def test_a_context_beyond_the_trained_one_is_noted(self):
         self.good("model", "import", self.model)
         self.assertEqual(self.good("model", "set", "m", "context=512"), "")
