@@ -216,6 +216,7 @@ class Joined(Spoken):
         self.assertTrue(gate.asked.wait(timeout=60))
         run.send_signal(signal.SIGINT)
         self.end(run, 1)
+        self.until(lambda: "work.stopped" in self.kinds())
         gate.asked.clear()
         first = self.start("resume", "greet")  # which names none
         self.assertTrue(gate.asked.wait(timeout=60))
