@@ -6,6 +6,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -119,16 +120,26 @@ class Finished(home.Home):
         self.refused(1, "holds projects, but its database store.db is gone", *RUN, "--out", "again")
         self.assertEqual(self.all_bytes(), before)
 
-    def test_writers_name_who_holds_the_home_and_readers_do_not_care(self):
+    def waits(self, *words):
+        process = subprocess.Popen([home.TANDEM, *map(str, words)], cwd=self.room, env=self.environment(), text=True,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_writers_wait_for_who_holds_the_home_and_readers_do_not_care(self):
         with open(self.home / "lock", "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.truncate()
             lock.write(str(os.getpid()))
             lock.flush()
-            for words in WRITERS:
-                self.refused(1, f"by process {os.getpid()}. Wait until it ends, or end it", *words)
+            waiting = [self.waits(*words) for words in WRITERS]
             for words in READERS:
                 self.good(*words)
+            for process in waiting:
+                self.assertIn(f"process {os.getpid()} has the home {self.home} and does not answer; waiting", process.stderr.readline())
+                process.send_signal(signal.SIGINT)
+                self.assertIn(process.wait(timeout=20), (1, -signal.SIGINT))
 
     @unittest.skipUnless(can_mount(), "needs root and a mount namespace")
     def test_a_full_disk_stops_it_and_resume_goes_on_when_there_is_room(self):
