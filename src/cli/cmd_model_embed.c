@@ -93,7 +93,8 @@ static void print_likeness(struct session *s, const struct vectors *v)
 static int embed(struct session *s, struct err *e)
 {
     const struct texts *words = &s->in->operands;
-    struct vectors_wish w = { words->items[0], { words->items + 1, words->count - 1, &session_interrupted }, s->in->settings.vectors_kept };
+    struct vectors_wish w = { words->items[0], { .texts = words->items + 1, .count = words->count - 1, .cancel = &session_interrupted },
+                              s->in->settings.vectors_kept };
     struct vectors v;
     session_catch_signals();
     int r = s->server ? ask_server(s, &w, &v, e) : ask_here(s, &w, &v, e);

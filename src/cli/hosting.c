@@ -68,7 +68,7 @@ int hosting_parts_open(struct hosting_parts *p, struct session *s, struct http_t
     if (r < 0)
         return r;
     p->gateway = (struct gateway){ .office = s->office, .store = s->store, .keys = p->keys, .on_call = on_call, .ctx = p,
-                                   .wait_ms = set->queue_wait_s * 1000 };
+                                   .wait_ms = set->queue_wait_s * 1000, .vectors_kept = set->vectors_kept };
     p->home = (struct home_api){ .office = s->office, .store = s->store, .keys = p->keys, .vectors_kept = set->vectors_kept };
     p->office = (struct office_api){ .office = s->office, .settings = set, .home_id = home_identity(&s->in->arena, s->home),
                                      .most_sittings = most_sittings(set) };

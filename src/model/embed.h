@@ -19,6 +19,7 @@ struct embed_request {
     const char *const *texts; /* none empty; bytes that are not UTF-8 are sent as U+FFFD */
     size_t count;
     const atomic_bool *cancel; /* may be NULL */
+    int64_t wait_ms;           /* for a slot of a model that Tandem shares, then ERR_BUSY; 0: as long as it takes */
 };
 
 struct embeddings {

@@ -263,7 +263,7 @@ static int managed_forward(struct model *model, const struct forward_request *q,
 static int embed_once(struct managed *m, struct pool *p, const struct embed_request *q, struct embeddings *v, struct err *e)
 {
     struct waiter w;
-    int r = admit(m->manager, p, &(struct admission){ .cancel = q->cancel }, &w, e);
+    int r = admit(m->manager, p, &(struct admission){ .wait_ms = q->wait_ms, .cancel = q->cancel }, &w, e);
     if (r < 0)
         return r;
     struct model *model = w.instance->model; /* stays as long as the call is in flight */

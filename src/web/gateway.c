@@ -16,6 +16,7 @@
 #include "model/forward.h"
 #include "model/manager.h"
 #include "model/registry.h"
+#include "web/embedding.h"
 #include "web/relay.h"
 
 enum {
@@ -219,7 +220,9 @@ static int completions(struct http_exchange *x, void *ctx, struct err *e)
 
 static int embeddings(struct http_exchange *x, void *ctx, struct err *e)
 {
-    return pass_on(x, ctx, "/embeddings", false, e);
+    bool passes;
+    int r = embedding_answer(x, ctx, &passes, e);
+    return passes ? pass_on(x, ctx, "/embeddings", false, e) : r;
 }
 
 /* ---- what there is ---- */

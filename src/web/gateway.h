@@ -32,6 +32,7 @@ struct gateway {
     struct store *store;
     struct keyring *keys;
     int64_t wait_ms;      /* for a slot; 0: as long as it takes */
+    int64_t vectors_kept; /* setting; 0: none, they are passed on */
     /* Behind the answer, on the worker's thread; may be NULL. */
     void (*on_call)(const struct gateway_call *c, void *ctx);
     void *ctx;

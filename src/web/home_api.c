@@ -233,7 +233,7 @@ static int embed(struct http_exchange *x, void *ctx, struct err *e)
     if (r < 0)
         return r;
     struct model *m = manager_model(manager, wish.name, 0);
-    struct vectors_wish w = { wish.name, { wish.texts.items, wish.texts.count, x->cancel }, h->vectors_kept };
+    struct vectors_wish w = { wish.name, { .texts = wish.texts.items, .count = wish.texts.count, .cancel = x->cancel }, h->vectors_kept };
     r = vectors_of(h->store, m, &w, &v, e);
     model_free(m);
     if (r < 0)

@@ -119,10 +119,10 @@ class FakeModel:
 
     def vectors(self, request):
         """How often each letter occurs in a text."""
-        texts = request["input"]
+        texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
         with self.lock:
             self.embedded.append(texts)
-        data = [{"object": "embedding", "index": i, "embedding": [text.count(chr(ord("a") + n)) for n in range(26)]}
+        data = [{"object": "embedding", "index": i, "embedding": [str(text).count(chr(ord("a") + n)) for n in range(26)]}
                 for i, text in enumerate(texts)]
         return {"object": "list", "model": request["model"], "data": data, "usage": {"prompt_tokens": len(texts), "total_tokens": len(texts)}}
 

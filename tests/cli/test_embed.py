@@ -1,9 +1,12 @@
 """tandem model embed: vectors of texts, kept in the home, with and without a server on it."""
+import base64
 import json
 import signal
+import struct
 import subprocess
 
 import home
+import serving
 from fake_model import FakeModel
 
 ENTRIES = """\
@@ -66,6 +69,42 @@ class Embedding(home.Home):
         self.refused(1, "is empty", "model", "embed", "embedding", "")
         self.good("model", "set", "nomic", "capabilities=[chat]")
         self.refused(1, "nomic makes no vectors", "model", "embed", "embedding", "a cat")
+
+
+class ForOthers(serving.Serving):
+    def begin_models(self):
+        self.fake = FakeModel([])
+        self.addCleanup(self.fake.close)
+        return ENTRIES.format(url=self.fake.url)
+
+    def vectors(self, texts, **more):
+        return json.loads(self.ask("/v1/embeddings", {"model": "embedding", "input": texts, **more}))["data"]
+
+    def test_other_programs_get_what_is_kept(self):
+        first = self.vectors(["a cat", "dog"])
+        self.assertEqual([(one["index"], len(one["embedding"])) for one in first], [(0, 26), (1, 26)])
+        self.assertEqual(self.vectors(["a cat", "dog"]), first)
+        self.assertEqual(json.loads(self.good("model", "embed", "--json", "embedding", "a cat"))["kept"], 1)  # the same as the home's own
+        packed = self.vectors("dog", encoding_format="base64", user="ann")[0]["embedding"]
+        self.assertEqual(list(struct.unpack("<26f", base64.b64decode(packed))), first[1]["embedding"])
+        self.assertEqual(self.fake.embedded, [["a cat", "dog"]])
+
+    def test_what_only_the_model_understands_is_passed_on(self):
+        for more in ({"dimensions": 26}, {"input": [[1, 2]]}, {"encoding_format": "int8"}, {"truncate": True}):
+            self.vectors(**{"texts": "a cat", **({"texts": more["input"]} if "input" in more else more)})
+        self.assertEqual(len(self.fake.embedded), 4)
+
+    def test_a_model_that_makes_none_is_refused(self):
+        self.good("model", "set", "nomic", "capabilities=[chat]")
+        for more in ({}, {"dimensions": 26}):
+            text = self.ask("/v1/embeddings", {"model": "embedding", "input": "a cat", **more}, status=400)
+            self.assertIn("nomic makes no vectors", json.loads(text)["error"]["message"])
+
+    def test_who_wants_none_kept_has_them_made(self):
+        self.stop()
+        self.serve("--set", "vectors_kept=0")
+        self.assertEqual(self.vectors("a cat"), self.vectors("a cat"))
+        self.assertEqual(len(self.fake.embedded), 2)
 
 
 if __name__ == "__main__":

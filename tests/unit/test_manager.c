@@ -286,7 +286,7 @@ static void vectors_come_through_a_slot_and_say_their_version(void **state)
     open_manager(f);
     struct model *m = manager_model(f->manager, "nomic", 0), *chat = manager_model(f->manager, "chat", 0);
     const char *const texts[] = { "one", "two" };
-    struct embed_request q = { texts, 2, NULL };
+    struct embed_request q = { .texts = texts, .count = 2 };
     struct embeddings v;
     check_ok(model_embed(m, &q, &v, &f->e), &f->e);
     assert_string_equal(v.model, "nomic");

@@ -77,7 +77,7 @@ static int tear_down(void **state)
 static size_t vectors(struct fixture *f, const char *const *texts, size_t count, bool changed, const char *before)
 {
     struct vectors v;
-    struct vectors_wish w = { "embedding", { texts, count, NULL }, 1000 };
+    struct vectors_wish w = { "embedding", { .texts = texts, .count = count }, 1000 };
     check_ok(vectors_of(f->store, &f->model.base, &w, &v, &f->e), &f->e);
     assert_int_equal(v.all.count, count);
     assert_int_equal(v.all.dimensions, f->model.dimensions);
