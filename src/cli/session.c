@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/server.h"
 #include "os/files.h"
+#include "os/runtime.h"
 #include "repo/git.h"
 
 #include <pwd.h>
@@ -209,6 +210,8 @@ void session_close(struct session *s)
     hosting_close(s->hosting);
     office_close(s->office);
     manager_free(s->manager);
+    if (s->store && s->may_write && !s->server)
+        runtime_dir_leave(&s->in->arena, s->home);
     store_free(s->store);
     arena_release(&s->hosted);
     s->eyes = NULL;

@@ -52,6 +52,15 @@ int runtime_dir(struct arena *a, const char *home, bool create, const char **ret
     return r;
 }
 
+void runtime_dir_leave(struct arena *a, const char *home)
+{
+    const char *dir;
+    if (runtime_dir(a, home, false, &dir, NULL) < 0)
+        return;
+    rmdir(arena_printf(a, "%s/models", dir));
+    rmdir(dir);
+}
+
 const char *home_identity(struct arena *a, const char *home)
 {
     struct stat st;

@@ -19,6 +19,10 @@ struct err;
  * that nobody else can enter, not a link.  ERR_REFUSED says what is wrong with it. */
 int runtime_dir(struct arena *a, const char *home, bool create, const char **ret, struct err *e);
 
+/* Removes it and its folder of models when nothing is left in them: for who has the home's lock, as only
+ * that process makes anything in it. */
+void runtime_dir_leave(struct arena *a, const char *home);
+
 /* What a home is, whatever path leads to it: device and inode of its directory; "" when it is not there. */
 const char *home_identity(struct arena *a, const char *home);
 

@@ -429,6 +429,17 @@ class BesideEachOther(Beside):
         gate.open.set()
         self.assertIn("2 of 2 done", self.end(first))
 
+    def test_nothing_is_left_where_sockets_are(self):
+        runtime = self.room / "runtime"
+        runtime.mkdir(mode=0o700)
+        fake = self.model()
+        self.write_spec()
+        (self.room / "models.yaml").write_text(f"backends:\n- {{id: b, kind: openai, url: '{fake.url}'}}\n"
+                                               "models:\n- {id: m, backend: b, name: pm}\n")
+        for words in (["model", "import", "models.yaml"], ["model", "ask", "m", "hello"], self.run_words(fake)):
+            self.end(self.start(*words, XDG_RUNTIME_DIR=str(runtime)))
+        self.assertEqual(list((runtime / "tandem").iterdir()), [])
+
     def test_another_environment_finds_the_same_home(self):
         runtime = self.room / "runtime"
         runtime.mkdir(mode=0o700)

@@ -146,7 +146,7 @@ static void no_more_than_wished_are_kept(void **state)
 {
     struct fixture *f = *state;
     const char *const texts[] = { "a", "bc", "def" };
-    struct vectors_wish w = { "embedding", { texts, 3, NULL }, 2 };
+    struct vectors_wish w = { "embedding", { .texts = texts, .count = 3 }, 2 };
     struct vectors v;
     int64_t count;
     check_ok(vectors_of(f->store, &f->model.base, &w, &v, &f->e), &f->e);
@@ -159,7 +159,7 @@ static void nothing_is_kept_for_a_name_that_is_not_there(void **state)
 {
     struct fixture *f = *state;
     struct vectors v;
-    struct vectors_wish w = { "nosuch", { (const char *const[]){ "a" }, 1, NULL }, 10 };
+    struct vectors_wish w = { "nosuch", { .texts = (const char *const[]){ "a" }, .count = 1 }, 10 };
     check_err(vectors_of(f->store, &f->model.base, &w, &v, &f->e), ERR_NOT_FOUND, &f->e, "nosuch");
 }
 
