@@ -148,5 +148,5 @@ void server_warn_settings(struct session *s)
 const char *server_unprotected(struct session *s)
 {
     json_t *about;
-    return server_ask(s, "GET", "/tandem/home", NULL, &about, NULL) < 0 ? "" : json_text_of(about, "unprotected", "");
+    return server_ask(s, "GET", "/tandem/sandbox", NULL, &about, NULL) < 0 ? "" : json_text_of(about, "unprotected", "");
 }

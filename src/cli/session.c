@@ -123,6 +123,8 @@ int session_open_or_ask(struct session *s, struct invocation *in, struct err *e)
     bool told = false;
     struct err own;
     int r = session_open(s, in, &own);
+    if (r == ERR_BUSY)
+        session_catch_signals();
     while (r == ERR_BUSY && !server_runs(s) && clock_steady_ms() - since < PATIENCE_MS && !atomic_load(&session_interrupted)) {
         say_waiting(s, &told, since);
         usleep(PAUSE_US);

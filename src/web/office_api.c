@@ -199,8 +199,17 @@ static int show_home(struct http_exchange *x, void *ctx, struct err *e)
     json_t *home = json_keep(x->arena, json_object());
     json_put_text(home, "id", api->home_id);
     json_put_int(home, "pid", getpid());
-    json_put_text(home, "unprotected", house_unprotected(office_house(api->office)));
     http_answer_json(x, 200, home);
+    return 0;
+}
+
+static int show_sandbox(struct http_exchange *x, void *ctx, struct err *e)
+{
+    (void)e;
+    struct office_api *api = ctx;
+    json_t *sandbox = json_keep(x->arena, json_object());
+    json_put_text(sandbox, "unprotected", house_unprotected(office_house(api->office)));
+    http_answer_json(x, 200, sandbox);
     return 0;
 }
 
@@ -208,6 +217,7 @@ const struct http_route office_routes[] = {
     { "POST", "/tandem/projects/{verb}", fulfil, .permission = "home", .max_body = MAX_BODY, .doc = "says something to a project" },
     { "POST", "/tandem/sittings", sit, .permission = "home", .max_body = 1 << 20, .doc = "works on a project, and shows how" },
     { "GET", "/tandem/home", show_home, .permission = "home", .quick = true, .doc = "which home this is" },
+    { "GET", "/tandem/sandbox", show_sandbox, .permission = "home", .doc = "what protects this machine from the code of projects" },
     { "GET", "/tandem/settings", show_settings, .permission = "home", .quick = true, .doc = "what the server began with" },
 };
 const size_t office_route_count = sizeof office_routes / sizeof *office_routes;

@@ -9,8 +9,9 @@
  *         ended   how the sitting ended
  *         failed  {"error": {"code", "message"}}
  *     GET  /tandem/settings          {"name": "value", ...}: what this process began with
- *     GET  /tandem/home              {"id", "pid", "unprotected"}: which home this is (home_identity), whose it is,
- *                                    and why nothing protects the machine from the projects' code ("": something does)
+ *     GET  /tandem/home              {"id", "pid"}: which home this is (home_identity), and whose
+ *     GET  /tandem/sandbox           {"unprotected"}: why nothing protects the machine from the projects' code;
+ *                                    "": something does
  *
  * The verbs are those of office.h, wishes and answers the records of wishes.h.  Who closes the
  * stream leaves the sitting.  When the server ends, the stream breaks off without "ended" or
