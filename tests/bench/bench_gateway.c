@@ -240,6 +240,37 @@ static void tear_down(struct stage *s)
     str_release(&s->through.request);
 }
 
+/* ---- what the machine itself takes ---- */
+
+static void *echo(void *ctx)
+{
+    int fd = *(int *)ctx;
+    for (char byte; read(fd, &byte, 1) == 1;)
+        need(write(fd, &byte, 1) == 1, "nothing can be written");
+    return NULL;
+}
+
+/* A call by the gateway wakes four threads more than a direct one: its worker, the model's server, the worker
+ * once more, and the thread that sends.  On an idle virtual machine that is most of what it adds. */
+static void measure_waking(void)
+{
+    static double samples[CALLS];
+    int ends[2];
+    char byte = 0;
+    pthread_t thread;
+    need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "no pair of sockets");
+    need(pthread_create(&thread, NULL, echo, &ends[1]) == 0, "no thread");
+    for (size_t i = 0; i < CALLS; i++) {
+        int64_t begun = clock_steady_us();
+        need(write(ends[0], &byte, 1) == 1 && read(ends[0], &byte, 1) == 1, "no echo");
+        samples[i] = (double)(clock_steady_us() - begun) / 2;
+    }
+    close(ends[0]);
+    pthread_join(thread, NULL);
+    close(ends[1]);
+    bench_row("this machine: one thread wakes another", "us", bench_median(samples, CALLS), -1, "-, the gateway needs 4 more", true);
+}
+
 /* ---- added latency ---- */
 
 static void compare(struct stage *s, size_t bytes, bool stream, int calls, double *ret_through, double *ret_direct)
@@ -434,6 +465,7 @@ int main(void)
     tandem = getenv("TANDEM");
     need(tandem != NULL, "TANDEM must name the binary");
     set_up(&s);
+    measure_waking();
     measure_latency(&s);
     measure_events(&s);
     measure_many(&s);
