@@ -86,12 +86,12 @@ static bool is_role(const char *name)
     return false;
 }
 
-static void add_asked(struct reading *r, const struct event *ev, const json_t *p)
+static void add_one_asked(struct reading *r, const struct event *ev, const json_t *p)
 {
     int64_t status = json_int_of(p, "status", 0);
     const char *asked = json_text_of(p, "asked", ""), *key = json_text_of(p, "key", "");
     add(r, (struct call){
-        .time_ms = ev->time_ms, .id = "", .role = is_role(asked) ? asked : "", .model = json_text_of(p, "model", ""),
+        .time_ms = json_int_of(p, "at_ms", ev->time_ms), .id = "", .role = is_role(asked) ? asked : "", .model = json_text_of(p, "model", ""),
         .about = arena_printf(r->arena, "%s %s", *key ? key : ev->actor, json_text_of(p, "path", "")),
         .outcome = json_bool_of(p, "cancelled", false) ? "failed: cancelled" : status / OK_CLASS == HTTP_OK ? "answered"
                    : status ? arena_printf(r->arena, "failed: status %lld", (long long)status) : "failed: no answer",
@@ -100,6 +100,17 @@ static void add_asked(struct reading *r, const struct event *ev, const json_t *p
         .queue_us = json_int_of(p, "queue_us", 0), .first_token_us = json_int_of(p, "first_token_us", -1),
         .total_us = json_int_of(p, "total_us", 0),
     });
+}
+
+/* Those that came together; without a list it is one. */
+static void add_asked(struct reading *r, const struct event *ev, const json_t *p)
+{
+    const json_t *calls = json_object_get(p, "calls"), *one;
+    size_t i;
+    if (!calls)
+        add_one_asked(r, ev, p);
+    json_array_foreach(calls, i, one)
+        add_one_asked(r, ev, one);
 }
 
 static void add_failed(struct reading *r, const struct event *ev, const json_t *p)

@@ -1,7 +1,7 @@
 /* cli/calls.h - the calls of models that a home's log has, whoever made them.
  *
  * Those of a team are runs and, where no answer came, events of kind model.failed; those of other
- * programs and of `tandem model ask` are events of kind model.asked.
+ * programs and of `tandem model ask` are events of kind model.asked, one for those that came together.
  */
 #ifndef TANDEM_CLI_CALLS_H
 #define TANDEM_CLI_CALLS_H

@@ -178,7 +178,12 @@ int team_hand_over(struct team *t, struct arena *a, const char *project, struct 
     h.repo = h.k.site->repo;
     h.place = *h.k.project.source ? h.k.project.source : h.k.project.out;
     str_init(&h.note);
-    r = hand_over(&h, ret, e);
+    struct house_name place = { .id = h.place }; /* two projects may have been given the same one */
+    r = house_wait_name(t->house, &place, team_cancel(t), e);
+    if (r == 0) {
+        r = hand_over(&h, ret, e);
+        house_give_name(t->house, &place);
+    }
     ret->note = arena_strndup(a, h.note.data, h.note.len);
     ret->waits = h.dev_waits;
     str_release(&h.note);

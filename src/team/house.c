@@ -8,6 +8,7 @@
 #include "repo/stack.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static int open_house(struct house **ret, struct store *s, const struct house_options *o, bool works, struct err *e)
 {
@@ -178,6 +179,17 @@ bool house_take_name(struct house *h, struct house_name *name)
     }
     pthread_mutex_unlock(&h->lock);
     return !n;
+}
+
+int house_wait_name(struct house *h, struct house_name *name, const atomic_bool *cancel, struct err *e)
+{
+    enum { PAUSE_US = 20000 };
+    while (!house_take_name(h, name)) {
+        if (cancel && atomic_load(cancel))
+            return err_set(e, ERR_CANCELLED, "stopped while somebody else had %s", name->id);
+        usleep(PAUSE_US);
+    }
+    return 0;
 }
 
 void house_give_name(struct house *h, struct house_name *name)

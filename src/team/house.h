@@ -43,13 +43,16 @@ struct house {
     struct house_name *names;
 };
 
-/* An id that is being given to a new project; nobody else is given it meanwhile. */
+/* What one team has for itself: an id that is being given to a new project, a directory that a result is
+ * being put into. */
 struct house_name {
     const char *id;
     struct house_name *next;
 };
 /* False: somebody else has it. */
 bool house_take_name(struct house *h, struct house_name *name);
+/* Waits until nobody has it; ERR_CANCELLED. */
+int house_wait_name(struct house *h, struct house_name *name, const atomic_bool *cancel, struct err *e);
 void house_give_name(struct house *h, struct house_name *name);
 
 /* The sandbox, which is opened and tried out when the first needs it: that takes longer than all else at

@@ -13,9 +13,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { ROOM = 4096, GATHER_MS = 200 };
+enum { ROOM = 4096, GATHER_MS = 200, TOGETHER = 256 }; /* together: in one event */
 
 struct entry {
+    int64_t at_ms;            /* when it ended, wall clock */
     struct gateway_call call; /* whose texts are these: */
     char path[64], asked[128], model[128], key[64];
 };
@@ -32,7 +33,7 @@ struct call_log {
     bool closing;
 };
 
-static json_t *describe(const struct gateway_call *c, int64_t lost)
+static json_t *describe(const struct gateway_call *c)
 {
     json_t *o = json_object();
     json_put_text(o, "path", c->path);
@@ -48,21 +49,31 @@ static json_t *describe(const struct gateway_call *c, int64_t lost)
     json_put_int(o, "first_token_us", c->first_token_us);
     json_put_int(o, "total_us", c->total_us);
     json_put_bool(o, "cancelled", c->cancelled);
-    if (lost)
-        json_put_int(o, "lost_before", lost);
     return o;
 }
 
-static void put(struct batch *b, struct arena *a, const struct gateway_call *c, const char *actor, int64_t lost)
+static void put(struct batch *b, struct arena *a, json_t *payload, const char *actor)
 {
-    batch_event(b, &(struct event){ .actor = actor, .kind = "model.asked", .payload_json = json_keep(a, describe(c, lost)) });
+    batch_event(b, &(struct event){ .actor = actor, .kind = "model.asked", .payload_json = json_keep(a, payload) });
+}
+
+static json_t *describe_some(const struct entry *entries, size_t count)
+{
+    json_t *all = json_object(), *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *one = describe(&entries[i].call);
+        json_put_int(one, "at_ms", entries[i].at_ms);
+        json_array_append_new(list, one);
+    }
+    json_put(all, "calls", list);
+    return all;
 }
 
 int call_log_put(struct store *s, const struct gateway_call *c, const char *actor, struct err *e)
 {
     ARENA_LOCAL(a);
     struct batch *b = batch_new();
-    put(b, &a, c, actor, 0);
+    put(b, &a, describe(c), actor);
     int r = store_commit(s, b, NULL, e);
     batch_free(b);
     return r;
@@ -73,8 +84,12 @@ static void commit(struct call_log *l, const struct entry *entries, size_t count
     ARENA_LOCAL(a);
     struct err e;
     struct batch *b = batch_new();
-    for (size_t i = 0; i < count; i++)
-        put(b, &a, &entries[i].call, "gateway", i ? 0 : lost);
+    for (size_t i = 0; i < count; i += TOGETHER) {
+        json_t *payload = describe_some(entries + i, count - i < TOGETHER ? count - i : TOGETHER);
+        if (lost && i == 0)
+            json_put_int(payload, "lost_before", lost);
+        put(b, &a, payload, "gateway");
+    }
     if (store_commit(l->store, b, NULL, &e) < 0)
         log_warning("%zu calls of models are not in the log: %s", count, e.text);
     batch_free(b);
@@ -187,6 +202,7 @@ void call_log_add(struct call_log *l, const struct gateway_call *c)
         /* The texts stay where they are: entries are never moved. */
         struct entry *n = &l->entries[l->count++];
         n->call = *c;
+        n->at_ms = clock_wall_ms();
         n->call.path = copy(n->path, sizeof n->path, c->path);
         n->call.asked = copy(n->asked, sizeof n->asked, c->asked);
         n->call.key = copy(n->key, sizeof n->key, c->key);

@@ -2,8 +2,9 @@
  * have used, so that a restart does not forget it.
  *
  * Nobody waits for the disk: calls are put into a bounded queue, and one thread commits what
- * has gathered as one batch.  When the queue is full calls are counted instead of kept, and the
- * next event says how many were lost.
+ * has gathered as one batch.  Calls that come together share an event, {"calls": [...]}: an event for
+ * each took a fifth of what the calls themselves did.  When the queue is full calls are counted
+ * instead of kept, and the next event says how many were lost.
  *
  * Threads: call_log_add from any.
  */

@@ -309,9 +309,15 @@ class Loading(Beside):
         (first, one), (second, two) = self.loading("same"), self.loading("same")
         one.loading.clear()
         two.loading.clear()
-        self.assertIn("2 of 2 done", self.end(first))
-        self.assertIn("2 of 2 done", self.end(second))
+        outs = [process.communicate(timeout=100) for process in (first, second)]
+        for out, _ in outs:
+            self.assertIn("2 of 2 done", out)
         self.assertEqual(sorted(p["id"] for p in json.loads(self.good("status", "--json"))), ["same", "same-2"])
+        # By default both go into the same directory, one after the other; begun in the same second they even have the same first commit.
+        self.assertIn(0, (first.returncode, second.returncode))
+        for process, (_, err) in zip((first, second), outs, strict=True):
+            if process.returncode:
+                self.assertRegex(err, r"same is not empty any more; all is built: tandem resume same(-2)? --out DIR puts")
 
     def test_it_goes_on_when_the_one_who_had_the_home_ends(self):
         fake, gate = self.held()

@@ -93,6 +93,20 @@ static void calls_of_all_kinds_are_found_in_their_order(void **state)
     assert_string_equal(c.items[4].outcome, "failed: it is gone");
 }
 
+static void calls_that_came_together_are_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    put_event(f, "model.asked", "gateway", "{\"calls\": [{\"path\": \"/v1/completions\", \"asked\": \"small\", \"model\": \"small\", \"status\": 200, "
+              "\"at_ms\": 5000}, {\"path\": \"/v1/embeddings\", \"key\": \"ann\", \"asked\": \"tester\", \"model\": \"big\", \"status\": 429, \"at_ms\": 6000}]}");
+    struct calls c = read_calls(f, (struct calls_wish){ 0 });
+    assert_int_equal(c.count, 2);
+    assert_string_equal(c.items[0].about, "gateway /v1/completions");
+    assert_int_equal(c.items[0].time_ms, 5000);
+    assert_string_equal(c.items[1].about, "ann /v1/embeddings");
+    assert_string_equal(c.items[1].outcome, "failed: status 429");
+    assert_int_equal(read_calls(f, (struct calls_wish){ .since_ms = 5500 }).count, 1);
+}
+
 static void they_are_chosen_by_model_role_and_time(void **state)
 {
     struct fixture *f = *state;
@@ -130,6 +144,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(calls_of_all_kinds_are_found_in_their_order),
+        TEST(calls_that_came_together_are_told_apart),
         TEST(they_are_chosen_by_model_role_and_time),
         TEST(sums_count_hits_only_where_the_server_tells),
     };
