@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { MAX_HOLDERS = 20 };
-
 static const char api_key_name[] = "TANDEM_API_KEY";
 
 static struct office_caller caller_of(struct session *s)
@@ -76,13 +74,13 @@ int desk_do(struct session *s, const struct office_verb *v, const void *wish, vo
 {
     const char *word = new_word(&s->in->arena);
     int r = record_check_utf8(v->wish, wish, e);
-    for (int holders = 0; r == 0 && holders < MAX_HOLDERS; holders++) {
+    for (int holders = 0; r == 0 && holders < SESSION_HOLDERS; holders++) {
         r = (s->server ? do_there : do_here)(s, v, word, wish, answer, e);
         if (r != ERR_GONE)
             return r;
         r = session_open_again(s, e);
     }
-    return r < 0 ? r : err_set(e, ERR_GONE, "%d processes that had the home ended before they did it; nothing is lost", MAX_HOLDERS);
+    return r < 0 ? r : err_set(e, ERR_GONE, "%d processes that had the home ended before they did it; nothing is lost", SESSION_HOLDERS);
 }
 
 /* ---- a sitting at a server ---- */

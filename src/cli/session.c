@@ -224,8 +224,6 @@ void session_close(struct session *s)
     s->store = NULL;
 }
 
-enum { MAX_HOLDERS = 20 };
-
 int session_with(struct invocation *in, int (*opens)(struct session *s, struct invocation *in, struct err *e),
                  int (*body)(struct session *s, struct err *e), struct err *e)
 {
@@ -233,7 +231,7 @@ int session_with(struct invocation *in, int (*opens)(struct session *s, struct i
     int r = opens(&s, in, e);
     if (r == 0)
         r = body(&s, e);
-    for (int holders = 0; r == ERR_GONE && holders < MAX_HOLDERS; holders++) {
+    for (int holders = 0; r == ERR_GONE && holders < SESSION_HOLDERS; holders++) {
         r = session_open_again(&s, e);
         if (r == 0)
             r = body(&s, e);

@@ -57,9 +57,10 @@ bool home_has_routes(struct invocation *in);
  * it with s->server set.  A process that has it and answers nobody is waited for as long as it lives, ten
  * minutes at most, and the person is told for whom; ERR_BUSY then. */
 int session_open_or_ask(struct session *s, struct invocation *in, struct err *e);
-/* The same for a command that may take long: others can speak to the home meanwhile, where there is a
- * sandbox for projects. */
+/* The same for a command that may take long: others can speak to the home meanwhile. */
 int session_open_shared(struct session *s, struct invocation *in, struct err *e);
+/* So many processes that have the home may end, one after the other, before something is done. */
+enum { SESSION_HOLDERS = 20 };
 /* The same home once more, in the same way, when the process that had it has ended: ERR_GONE.  Nothing of the
  * session may be kept across it: the store is another one, the office, `eyes`. */
 int session_open_again(struct session *s, struct err *e);

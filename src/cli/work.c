@@ -14,8 +14,6 @@
 
 #include <unistd.h>
 
-enum { MAX_HOLDERS = 20 };
-
 const char *const drift_choices[] = { "warn", "fail", NULL };
 
 /* --model and --record, as they are meant here. */
@@ -315,7 +313,7 @@ static int sit(struct work *w, const char *project, int64_t after_seq, bool goes
     struct desk_watcher watcher = { progress_watcher(w->progress), say_joined, &goes_on_there, w };
     struct office_ended ended = { .end = TEAM_STOPPED, .notes = "" };
     int r = 0;
-    for (int holders = 0; r == 0 && holders < MAX_HOLDERS; holders = goes_on_there ? 0 : holders + 1) {
+    for (int holders = 0; r == 0 && holders < SESSION_HOLDERS; holders = goes_on_there ? 0 : holders + 1) {
         goes_on_there = false;
         progress_begin(w->progress, project, after_seq);
         r = desk_sit(s, &wish, &watcher, &ended, e);

@@ -146,9 +146,9 @@ void ticket_fresh_stage(struct ticket *t);
 /* Adds the files that a commit of the ticket's own changed to its list. */
 int ticket_note_files(struct step *s, const char *parent, const char *commit, struct err *e);
 
-/* The event that says that the project's code runs without a sandbox, where it does. */
 /* Before anything that runs the project's code: opens the sandbox.  ERR_UNAVAILABLE says what is missing. */
 int team_sandbox(struct team *t, struct err *e);
+/* The event that says that the project's code runs without a sandbox, where it does. */
 void team_log_unprotected(struct team *t, struct batch *b, struct arena *a, const char *project);
 
 int site_get(struct team *t, const char *project, struct site **ret, struct err *e);

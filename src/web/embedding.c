@@ -9,8 +9,6 @@
 #include "model/manager.h"
 #include "model/vectors.h"
 
-enum { BYTES_PER_TOKEN = 4 };
-
 /* Members whose meaning is known here; another one may change the numbers. */
 static bool is_plain(const json_t *body)
 {
@@ -54,7 +52,7 @@ static void tell(const struct gateway *g, struct http_exchange *x, const struct 
 /* What its texts cost the key; what was kept costs nothing. */
 static int64_t tokens_used(const struct http_exchange *x, const struct vectors *v)
 {
-    return v->all.prompt_tokens >= 0 ? v->all.prompt_tokens : v->kept == v->all.count ? 0 : (int64_t)x->body_len / BYTES_PER_TOKEN;
+    return v->all.prompt_tokens >= 0 ? v->all.prompt_tokens : v->kept == v->all.count ? 0 : gateway_tokens_read(x);
 }
 
 static int answer(struct http_exchange *x, const struct gateway *g, const struct wish *w, struct manager *manager, struct err *e)

@@ -34,6 +34,11 @@ struct passing {
     bool settled; /* with the keyring */
 };
 
+int64_t gateway_tokens_read(const struct http_exchange *x)
+{
+    return (int64_t)x->body_len / BYTES_PER_TOKEN;
+}
+
 /* What the call is counted as against the tokens of a key.  A caller who leaves early hears no
  * figures, and must not get its tokens for nothing: then they are estimated. */
 static int64_t tokens_used(const struct passing *p)
@@ -41,7 +46,7 @@ static int64_t tokens_used(const struct passing *p)
     const struct relay *r = &p->relay;
     if (!p->counts && !r->event_count)
         return 0;
-    int64_t read = r->prompt_tokens >= 0 ? r->prompt_tokens : (int64_t)r->x->body_len / BYTES_PER_TOKEN;
+    int64_t read = r->prompt_tokens >= 0 ? r->prompt_tokens : gateway_tokens_read(r->x);
     return read + (r->completion_tokens >= 0 ? r->completion_tokens : r->event_count);
 }
 

@@ -38,6 +38,9 @@ struct gateway {
     void *ctx;
 };
 
+/* What a call is counted as against the tokens of a key where the model does not say what it read. */
+int64_t gateway_tokens_read(const struct http_exchange *x);
+
 /* For the table, whose context is a struct gateway. */
 int gateway_allow(struct http_exchange *x, void *ctx, struct err *e);
 extern const struct http_route gateway_routes[];

@@ -102,11 +102,14 @@ class Faults(managed.Managed):
         self.assertEqual(status, 200, answer)
 
     def test_a_server_killed_while_it_reads_is_started_again_and_the_call_answered(self):
+        self.is_answered_though_killed(managed.words("a", 2000))
+
+    def is_answered_though_killed(self, words, **more):
         self.model("m", self.slow(), "context=16384")
         server = self.serve()
         self.good_chat(server, "m", "Hello")
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(server.chat, "m", managed.words("a", 2000))
+            asked = pool.submit(server.chat, "m", words, **more)
             first = server.child("m")
             self.wait_until(lambda: self.is_busy(first), what="it does not begin")
             os.kill(first, signal.SIGKILL)
@@ -138,17 +141,7 @@ class Faults(managed.Managed):
         self.good_chat(server, "m", "Hello again")
 
     def test_a_server_killed_in_the_middle_of_an_answer_that_is_wanted_whole_is_asked_again(self):
-        self.model("m", self.slow(), "context=16384")
-        server = self.serve()
-        self.good_chat(server, "m", "Hello")
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(server.chat, "m", "Hello", max_tokens=100, ignore_eos=True)
-            first = server.child("m")
-            self.wait_until(lambda: self.is_busy(first), what="it does not begin")
-            os.kill(first, signal.SIGKILL)
-            status, answer = asked.result()
-        self.assertEqual(status, 200, answer)
-        self.assertNotEqual(server.child("m"), first)
+        self.is_answered_though_killed("Hello", max_tokens=100, ignore_eos=True)
 
     def test_three_kills_are_quarantine_until_it_is_loaded_by_hand(self):
         self.model("m")
