@@ -80,7 +80,8 @@ int desk_do(struct session *s, const struct office_verb *v, const void *wish, vo
             return r;
         r = session_open_again(s, e);
     }
-    return r < 0 ? r : err_set(e, ERR_GONE, "%d processes that had the home ended before they did it; nothing is lost", SESSION_HOLDERS);
+    /* Not ERR_GONE: a command that began anew would say it under another word. */
+    return r < 0 ? r : err_set(e, ERR_UNAVAILABLE, "%d processes that had the home ended before they did it; nothing is lost", SESSION_HOLDERS);
 }
 
 /* ---- a sitting at a server ---- */
