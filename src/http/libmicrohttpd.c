@@ -23,6 +23,9 @@ static void load(void)
     } wanted[] = {
         { "MHD_start_daemon", (void **)&functions.start_daemon },
         { "MHD_stop_daemon", (void **)&functions.stop_daemon },
+        { "MHD_run", (void **)&functions.run },
+        { "MHD_get_timeout", (void **)&functions.get_timeout },
+        { "MHD_get_daemon_info", (void **)&functions.get_daemon_info },
         { "MHD_add_connection", (void **)&functions.add_connection },
         { "MHD_suspend_connection", (void **)&functions.suspend_connection },
         { "MHD_resume_connection", (void **)&functions.resume_connection },

@@ -15,6 +15,9 @@ struct libmicrohttpd {
     struct MHD_Daemon *(*start_daemon)(unsigned int flags, uint16_t port, MHD_AcceptPolicyCallback allow,
                                        void *allow_ctx, MHD_AccessHandlerCallback handle, void *handle_ctx, ...);
     void (*stop_daemon)(struct MHD_Daemon *daemon);
+    enum MHD_Result (*run)(struct MHD_Daemon *daemon);
+    enum MHD_Result (*get_timeout)(struct MHD_Daemon *daemon, MHD_UNSIGNED_LONG_LONG *ret_ms);
+    const union MHD_DaemonInfo *(*get_daemon_info)(struct MHD_Daemon *daemon, enum MHD_DaemonInfoType type, ...);
     enum MHD_Result (*add_connection)(struct MHD_Daemon *daemon, MHD_socket fd, const struct sockaddr *address,
                                       socklen_t len);
     void (*suspend_connection)(struct MHD_Connection *c);

@@ -1,16 +1,21 @@
 /* pool.c - workers are made when a job finds none idle and stay until the end: a handler
  * mostly waits for a model, so a thread costs little more than its stack's first pages.  The one
  * that was busy last is called first, because its memory is still in the processor's caches; on
- * one condition for all they would take turns. */
+ * one condition for all they would take turns.
+ *
+ * Two are on duty while nothing is to do, so that the one that leaves with a job need not wake up
+ * another to take its place.
+ */
 #include "http/pool.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
-enum { STACK_SIZE = 1 << 20 };
+enum { STACK_SIZE = 1 << 20, ON_DUTY = 3 };
 
 int thread_start(pthread_t *ret, void *(*run)(void *), void *ctx)
 {
@@ -32,7 +37,13 @@ struct pool_sleeper {
     bool called;
 };
 
-/* The lock is held. */
+/* Of the thread that is on duty: for which pool, and the job it will do itself. */
+static _Thread_local struct pool *attended;
+static _Thread_local struct pool_job *own_job;
+
+/* ---- who is called; the lock is held ---- */
+
+/* To be woken up when the lock is not held any more: before, it would wait for that. */
 static struct pool_sleeper *call_one(struct pool *p)
 {
     struct pool_sleeper *s = p->sleepers;
@@ -43,7 +54,6 @@ static struct pool_sleeper *call_one(struct pool *p)
     return s;
 }
 
-/* The lock is held. */
 static void sleep_until_called(struct pool *p, struct pool_sleeper *self)
 {
     self->called = false;
@@ -53,78 +63,146 @@ static void sleep_until_called(struct pool *p, struct pool_sleeper *self)
         pthread_cond_wait(&self->wake, &p->lock);
 }
 
+static void *work(void *ctx);
+
+static int add_thread(struct pool *p)
+{
+    int failure = p->count < p->room ? thread_start(&p->threads[p->count], work, p) : EAGAIN;
+    if (!failure)
+        p->count++;
+    return failure;
+}
+
+/* Finds somebody to be on duty; false: there is nobody. */
+static bool find_another(struct pool *p, struct pool_sleeper **ret_called)
+{
+    *ret_called = call_one(p);
+    return *ret_called || add_thread(p) == 0;
+}
+
+/* ---- what a thread does ---- */
+
+/* The lock is held, and let go meanwhile.  Returns the job that the thread found, if it is to do it. */
+static struct pool_job *be_on_duty(struct pool *p)
+{
+    p->attending++;
+    pthread_mutex_unlock(&p->lock);
+    attended = p;
+    p->duty.attend(p->duty.ctx);
+    struct pool_job *job = own_job;
+    own_job = NULL;
+    attended = NULL;
+    pthread_mutex_lock(&p->lock);
+    if (!job)
+        p->attending--; /* else it is off duty since it has the job */
+    return job;
+}
+
+/* The lock is held. */
+static struct pool_job *take(struct pool *p)
+{
+    struct pool_job *job = p->running < p->max ? p->first : NULL;
+    if (!job)
+        return NULL;
+    p->first = job->next;
+    if (!p->first)
+        p->last = &p->first;
+    p->waiting--;
+    p->running++;
+    return job;
+}
+
 static void *work(void *ctx)
 {
     struct pool *p = ctx;
     struct pool_sleeper self;
     pthread_cond_init(&self.wake, NULL);
     pthread_mutex_lock(&p->lock);
-    for (;;) {
-        while (!p->first && !p->stop)
+    while (p->first || !p->stop) {
+        struct pool_job *job = take(p);
+        if (!job && p->duty.attend && p->attending < ON_DUTY && !p->stop)
+            job = be_on_duty(p);
+        else if (!job)
             sleep_until_called(p, &self);
-        struct pool_job *job = p->first;
         if (!job)
-            break;
-        p->first = job->next;
-        if (!p->first)
-            p->last = &p->first;
-        p->waiting--;
-        p->idle--;
+            continue;
+        struct pool_sleeper *called = NULL;
+        if (p->duty.attend && !p->attending && !p->stop)
+            find_another(p, &called); /* one that was called for it may have found a job on its way */
         pthread_mutex_unlock(&p->lock);
+        if (called)
+            pthread_cond_signal(&called->wake);
         job->run(job);
         pthread_mutex_lock(&p->lock);
-        p->idle++;
+        p->running--;
     }
     pthread_mutex_unlock(&p->lock);
     pthread_cond_destroy(&self.wake);
     return NULL;
 }
 
-/* The lock is held. */
-static int add_thread(struct pool *p)
-{
-    int failure = thread_start(&p->threads[p->count], work, p);
-    if (!failure) {
-        p->count++;
-        p->idle++;
-    }
-    return failure;
-}
+/* ---- for others ---- */
 
-void pool_init(struct pool *p, size_t max, size_t max_waiting)
+void pool_init(struct pool *p, size_t max, size_t max_waiting, const struct pool_duty *duty)
 {
-    *p = (struct pool){ .max = max, .max_waiting = max_waiting };
+    *p = (struct pool){ .max = max, .room = max + (duty ? ON_DUTY : 0), .max_waiting = max_waiting };
+    if (duty)
+        p->duty = *duty;
     p->last = &p->first;
-    p->threads = xcalloc(max, sizeof *p->threads);
+    p->threads = xcalloc(p->room, sizeof *p->threads);
     pthread_mutex_init(&p->lock, NULL);
 }
 
 int pool_start(struct pool *p, struct err *e)
 {
+    int failure = 0;
     pthread_mutex_lock(&p->lock);
-    int failure = add_thread(p);
+    for (int i = 0; i < (p->duty.attend ? ON_DUTY : 1) && !failure; i++)
+        failure = add_thread(p);
     pthread_mutex_unlock(&p->lock);
     return failure ? err_set_errno(e, ERR_FAILED, failure, "cannot start a thread") : 0;
 }
 
+/* Whether the calling thread, which is on duty, takes the job itself.  The lock is held. */
+static bool keep(struct pool *p, struct pool_job *job, struct pool_sleeper **ret_called)
+{
+    if (attended != p || own_job || p->running == p->max || (p->attending == 1 && !find_another(p, ret_called)))
+        return false;
+    own_job = job;
+    p->attending--;
+    p->running++;
+    return true;
+}
+
+/* Behind the others.  False: there is no room.  The lock is held. */
+static bool put_in_line(struct pool *p, struct pool_job *job, struct pool_sleeper **ret_called)
+{
+    if (p->waiting >= p->count - p->running - p->attending)
+        add_thread(p); /* where none can be made, those that are there have to do */
+    if (p->waiting >= p->max_waiting + p->max - p->running)
+        return false;
+    job->next = NULL;
+    *p->last = job;
+    p->last = &job->next;
+    p->waiting++;
+    *ret_called = call_one(p);
+    return true;
+}
+
 bool pool_submit(struct pool *p, struct pool_job *job)
 {
+    struct pool_sleeper *called = NULL;
     pthread_mutex_lock(&p->lock);
-    if (p->waiting >= p->idle && p->count < p->max)
-        add_thread(p); /* where none can be made, those that are there have to do */
-    struct pool_sleeper *sleeper = NULL;
-    bool room = p->waiting < p->max_waiting + p->idle;
-    if (room) {
-        job->next = NULL;
-        *p->last = job;
-        p->last = &job->next;
-        p->waiting++;
-        sleeper = call_one(p);
-    }
+    bool taken = keep(p, job, &called) || put_in_line(p, job, &called);
     pthread_mutex_unlock(&p->lock);
-    if (sleeper)
-        pthread_cond_signal(&sleeper->wake); /* with the lock held it would wake up and wait for that */
-    return room;
+    if (called)
+        pthread_cond_signal(&called->wake);
+    return taken;
+}
+
+bool pool_has_found_job(void)
+{
+    return own_job;
 }
 
 void pool_stop(struct pool *p)
@@ -135,10 +213,12 @@ void pool_stop(struct pool *p)
     for (struct pool_sleeper *s; (s = call_one(p));)
         pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&p->lock);
+    if (p->duty.dismiss)
+        p->duty.dismiss(p->duty.ctx);
     for (size_t i = 0; i < count; i++)
         pthread_join(p->threads[i], NULL);
     pthread_mutex_lock(&p->lock);
-    p->count = p->idle = 0;
+    p->count = 0;
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -152,6 +232,6 @@ void pool_count(struct pool *p, size_t *ret_waiting, size_t *ret_running)
 {
     pthread_mutex_lock(&p->lock);
     *ret_waiting += p->waiting;
-    *ret_running += p->count - p->idle;
+    *ret_running += p->running;
     pthread_mutex_unlock(&p->lock);
 }

@@ -96,12 +96,14 @@ int http_server_new(const struct http_options *options, struct http_server **ret
     s->mhd = mhd;
     s->options = *options;
     s->limits = *limits;
-    s->door_epoll = s->door_wake = -1;
+    s->door_epoll = s->door_wake = s->duty_epoll = s->duty_wake = -1;
     for (size_t i = 0; i < LINGERING_MAX; i++)
         s->lingering[i].fd = -1;
-    pool_init(&s->pool, s->limits.workers, s->limits.waiting);
-    pool_init(&s->quick_pool, QUICK_WORKERS, QUICK_WAITING);
+    struct pool_duty duty = { network_attend, network_dismiss, s };
+    pool_init(&s->pool, s->limits.workers, s->limits.waiting, &duty);
+    pool_init(&s->quick_pool, QUICK_WORKERS, QUICK_WAITING, NULL);
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->network, NULL);
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
@@ -156,23 +158,26 @@ static void make_room(struct http_server *s)
     l->connections = room;
 }
 
+static void end_threads(struct http_server *s)
+{
+    pool_stop(&s->pool);
+    pool_stop(&s->quick_pool);
+    network_stop(s);
+}
+
 int http_server_start(struct http_server *s, struct err *e)
 {
     make_room(s);
-    int code = pool_start(&s->pool, e);
+    int code = network_start(s, e);
+    if (code == 0)
+        code = pool_start(&s->pool, e);
     if (code == 0)
         code = pool_start(&s->quick_pool, e);
     if (code == 0)
-        code = network_start(s, e);
-    if (code == 0)
         code = door_open(s, e);
     s->running = code == 0;
-    if (code < 0 && s->daemon)
-        s->mhd->stop_daemon(s->daemon);
-    if (code < 0) {
-        pool_stop(&s->pool);
-        pool_stop(&s->quick_pool);
-    }
+    if (code < 0)
+        end_threads(s);
     return code;
 }
 
@@ -220,9 +225,7 @@ void http_server_stop(struct http_server *s, int64_t grace_ms)
     wait_until_gone(s, true, clock_steady_ms() + STOP_LAST_WORDS_MS);
     connections_close(s, true);
     wait_until_gone(s, true, clock_steady_ms() + STOP_LAST_WORDS_MS);
-    s->mhd->stop_daemon(s->daemon);
-    pool_stop(&s->pool);
-    pool_stop(&s->quick_pool);
+    end_threads(s);
     door_close(s);
 }
 
@@ -238,6 +241,7 @@ void http_server_free(struct http_server *s)
     pool_release(&s->pool);
     pool_release(&s->quick_pool);
     pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->network);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

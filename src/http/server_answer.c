@@ -1,6 +1,6 @@
 /* server_answer.c - what handlers call: headers, parameters, whole answers and streams.
  *
- * A response of libmicrohttpd is made on the worker and only queued by the network thread.
+ * A response of libmicrohttpd is made on the worker, and queued and sent in a turn of libmicrohttpd.
  * The first answer counts, whoever gives it: the handler, or the door when the deadline has
  * passed; so neither has to ask what the other is doing.
  *
@@ -135,8 +135,10 @@ static void unlock_and_wake(struct exchange *x)
     x->parked = false;
     pthread_cond_broadcast(&x->room);
     pthread_mutex_unlock(&x->lock);
-    if (wake)
-        x->server->mhd->resume_connection(x->mhd);
+    if (!wake)
+        return;
+    network_resume(x);
+    network_turn(x->server);
 }
 
 bool exchange_answer(struct exchange *x, int status, struct MHD_Response *response, size_t len)
@@ -284,7 +286,7 @@ void http_answer_error(struct http_exchange *x, int status, const char *type, co
 
 /* ---- streams ---- */
 
-/* libmicrohttpd wants bytes, on the network thread. */
+/* libmicrohttpd wants bytes, in its turn. */
 static ssize_t stream_read(void *ctx, uint64_t position, char *out, size_t max)
 {
     (void)position;
@@ -348,7 +350,7 @@ struct http_stream *http_stream_begin(struct http_exchange *x, int status, const
         ex->status = status;
         ex->response = r;
     }
-    pthread_mutex_unlock(&ex->lock); /* the network thread wakes up for the first bytes */
+    pthread_mutex_unlock(&ex->lock); /* it is queued with the first bytes */
     if (!first)
         ex->server->mhd->destroy_response(r);
     return &ex->stream;

@@ -297,7 +297,7 @@ static void let_in(struct http_server *s, int fd, const struct sockaddr_storage 
     if (!room) {
         free(c);
         turn_away(s, fd);
-    } else if (s->mhd->add_connection(s->daemon, fd, (const struct sockaddr *)address, len) != MHD_YES) {
+    } else if (!network_add(s, fd, (const struct sockaddr *)address, len)) {
         pthread_mutex_lock(&s->lock); /* it has closed the descriptor */
         connection_remove(c);
         pthread_mutex_unlock(&s->lock);

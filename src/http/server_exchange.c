@@ -1,12 +1,13 @@
 /* server_exchange.c - libmicrohttpd's callbacks: a request from its first line to its end.
  *
- * For each request libmicrohttpd calls, on the network thread: on_line when the request line
+ * For each request libmicrohttpd calls, in its turn: on_line when the request line
  * is whole; on_request when the head is, then for each piece of the body, then when all is
  * there, and again whenever the connection was resumed; and on_done.  We look at the head
  * once (guard, route, permission, size), collect the body, hand the exchange to a worker and
  * suspend the connection until there is an answer.
  *
- * A handler is never called here: whatever waits here stops every connection.
+ * A handler is never called here: whatever waits here stops every connection.  The thread that is on duty
+ * takes it along, and calls it when the turn is over.
  */
 #include "http/server_internal.h"
 
@@ -101,7 +102,7 @@ static enum MHD_Result give_answer(struct exchange *x)
         x->server->mhd->suspend_connection(x->mhd);
         pthread_mutex_unlock(&x->lock);
         if (ready)
-            x->server->mhd->resume_connection(x->mhd);
+            network_resume(x);
         return MHD_YES;
     }
     struct MHD_Response *r = x->response;
@@ -445,7 +446,7 @@ static enum MHD_Result take_end(struct exchange *x)
 
 /* ---- libmicrohttpd's callbacks ---- */
 
-static void *on_line(void *ctx, const char *target, struct MHD_Connection *mhd)
+void *on_line(void *ctx, const char *target, struct MHD_Connection *mhd)
 {
     struct http_server *s = ctx;
     const union MHD_ConnectionInfo *info = s->mhd->get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -458,7 +459,7 @@ static void *on_line(void *ctx, const char *target, struct MHD_Connection *mhd)
     return x;
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method,
+enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method,
                                   const char *version, const char *bytes, size_t *len, void **request)
 {
     (void)ctx;
@@ -500,7 +501,7 @@ static void report(struct exchange *x, bool complete)
     s->options.on_access(&access, s->options.access_ctx);
 }
 
-static void on_done(void *ctx, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode how)
+void on_done(void *ctx, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode how)
 {
     (void)ctx;
     (void)mhd;
@@ -527,7 +528,7 @@ static void on_done(void *ctx, struct MHD_Connection *mhd, void **request, enum 
     exchange_unref(x);
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
+void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *s = ctx;
@@ -541,36 +542,9 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     *socket_context = info ? connection_started(s, info->connect_fd) : NULL;
 }
 
-/* Targets are decoded by us (target.c), from what was sent. */
-static size_t decode_nothing(void *ctx, struct MHD_Connection *mhd, char *text)
+size_t decode_nothing(void *ctx, struct MHD_Connection *mhd, char *text)
 {
     (void)ctx;
     (void)mhd;
     return strlen(text);
-}
-
-int network_start(struct http_server *s, struct err *e)
-{
-    /* Half of a connection's memory is its buffer for reading, in which a head has to fit; all of it
-     * is cleared for each request. */
-    size_t memory = 4 * s->limits.head > 65536 ? 4 * s->limits.head : 65536;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-    s->daemon = s->mhd->start_daemon(
-        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME,
-        0, NULL, NULL, on_request, s,
-        MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_done, s,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, decode_nothing, s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->limits.connections + LINGERING_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, /* the door keeps all deadlines */
-        /* Up to 0.9.76 all of it is left to the guard, whose answers are better. */
-        MHD_OPTION_STRICT_FOR_CLIENT, s->mhd->parses_in_place ? 0 : 1,
-        MHD_OPTION_END);
-    int saved = errno;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return s->daemon ? 0 : err_set_errno(e, ERR_FAILED, saved, "libmicrohttpd does not start");
 }

@@ -4,21 +4,22 @@
  *     server_door.c      the door: accepts, notices who leaves, keeps deadlines
  *     server_exchange.c  libmicrohttpd's callbacks: a request from its first line to its end
  *     server_answer.c    what handlers call
+ *     server_network.c   libmicrohttpd's turns: who runs it, and when
  *
- * Threads.  The *network thread* is libmicrohttpd's and runs all of its callbacks.  The *door*
- * and the *workers* are ours.
+ * Threads.  libmicrohttpd is run by one thread at a time, which has the *network lock*: a worker, the
+ * door, or a thread on duty.  All of its callbacks are called in such a *turn*.
  *
- * A connection is made by the door and freed by the network thread when libmicrohttpd closes
- * it; all of it is guarded by the server's lock.  It is always in one phase, and a phase has
+ * A connection is made by the door and freed in a turn when libmicrohttpd closes it; all of it is
+ * guarded by the server's lock.  It is always in one phase, and a phase has
  * one deadline; what happens when it passes is the phase's.
  *
  * An exchange is counted: one reference is held for libmicrohttpd's request, one for the
- * worker, one for a response that reads from it.  Its lock guards what network thread, door
- * and worker share.  While `parked` its connection is suspended, and libmicrohttpd will not
+ * worker, one for a response that reads from it.  Its lock guards what turns, door and worker
+ * share.  While `parked` its connection is suspended, and libmicrohttpd will not
  * touch it; whoever clears `parked` (under the lock) resumes it (after the lock), exactly
  * once.  `mhd` is used for nothing else.
  *
- * The two locks are never held together.
+ * These two locks are never held together; either may be taken with the network lock held.
  */
 #ifndef TANDEM_HTTP_SERVER_INTERNAL_H
 #define TANDEM_HTTP_SERVER_INTERNAL_H
@@ -83,7 +84,7 @@ struct exchange {
     struct arena arena;
     const struct http_table *table;
 
-    /* The request: network thread until it is submitted, then the worker's. */
+    /* The request: of libmicrohttpd's turns until it is submitted, then the worker's. */
     const char *raw_target;
     struct target target;
     struct http_field *headers, *params;
@@ -135,6 +136,11 @@ struct http_server {
     struct pool pool, quick_pool;
     bool running;
 
+    pthread_mutex_t network; /* guards `daemon` and whatever is libmicrohttpd's */
+    atomic_bool resumed;     /* a connection, since the last run */
+    atomic_bool dismissed;   /* nobody is on duty any more */
+    int duty_epoll, duty_wake;
+
     pthread_t door;
     int door_epoll, door_wake;
     struct lingering lingering[LINGERING_MAX]; /* the door's */
@@ -162,7 +168,7 @@ void door_shut(struct http_server *s);
 /* Ends the thread. */
 void door_close(struct http_server *s);
 
-/* The network thread begins with a connection.  NULL: the door does not know it. */
+/* libmicrohttpd begins with a connection.  NULL: the door does not know it. */
 struct connection *connection_started(struct http_server *s, int fd);
 /* libmicrohttpd is about to close it. */
 void connection_free(struct connection *c);
@@ -180,14 +186,35 @@ void send_refusal(int fd, int status);
 
 /* ---- server_exchange.c ---- */
 
-/* Starts libmicrohttpd. */
-int network_start(struct http_server *s, struct err *e);
+/* For libmicrohttpd. */
+void *on_line(void *ctx, const char *target, struct MHD_Connection *mhd);
+enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method,
+                           const char *version, const char *bytes, size_t *len, void **request);
+void on_done(void *ctx, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode how);
+void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode what);
+/* Targets are decoded by us (target.c), from what was sent. */
+size_t decode_nothing(void *ctx, struct MHD_Connection *mhd, char *text);
 
 void exchange_ref(struct exchange *x);
 void exchange_unref(struct exchange *x);
 
 /* How long so many bytes may take. */
 int64_t rate_ms(const struct http_limits *limits, uint64_t bytes);
+
+/* ---- server_network.c ---- */
+
+/* Starts and stops libmicrohttpd; nobody is on duty. */
+int network_start(struct http_server *s, struct err *e);
+void network_stop(struct http_server *s);
+/* The pool's duty. */
+void network_attend(void *ctx);
+void network_dismiss(void *ctx);
+/* Lets libmicrohttpd do what there is to do.  Not within a turn. */
+void network_turn(struct http_server *s);
+/* The connection goes on in the next turn. */
+void network_resume(struct exchange *x);
+/* Hands over a connection; false: the descriptor was closed. */
+bool network_add(struct http_server *s, int fd, const struct sockaddr *address, socklen_t len);
 
 /* ---- server_answer.c ---- */
 
