@@ -2,227 +2,385 @@
  *
  * Generic, so that members we do not know are kept: a text is joined to the text before it
  * only in a choice's delta (and its tool calls' functions), where the protocol says that it is
- * a piece.  Texts grow beside the value and are put into it at the end: to copy what there is for
- * each piece would take the square of an answer's length.
+ * a piece.  What is kept is a tree of members whose leaves are text as it was sent, escapes and all.
  */
 #include "web/completion.h"
 
-#include "base/alloc.h"
-#include "base/json.h"
+#include "base/err.h"
+#include "base/json_text.h"
 #include "base/str.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
-enum { MAX_CHOICES = 64, MAX_CALLS = 256, MAX_TEXTS = 1024 };
+enum { MAX_CHOICES = 64, MAX_CALLS = 256, MAX_MEMBERS = 64, MAX_NODES = 4096 };
 
-/* Members of a delta that name something, and are no pieces of text. */
-static bool is_name(const char *key)
-{
-    return streq(key, "role") || streq(key, "id") || streq(key, "type") || streq(key, "name");
-}
+enum node_kind {
+    NODE_VALUE,    /* text: as it was sent */
+    NODE_TEXT,     /* text: what stands between the quotes */
+    NODE_LIST,     /* text: the elements */
+    NODE_OBJECT,   /* children: members */
+    NODE_ELEMENTS, /* children: objects, told apart by their index */
+};
 
-static void put(json_t *object, const char *key, json_t *value)
-{
-    json_put(object, key, json_incref(value));
-}
-
-/* A member of an object whose text goes on. */
-struct growing_text {
-    json_t *object;
-    char *key;
+struct completion_node {
+    struct completion_node *next, *next_of_all;
+    struct completion_node *first, **last; /* children, in the order they came */
+    size_t count;
+    const char *key; /* of a member, as it was sent; NULL: an element */
+    size_t key_len;
+    int64_t index; /* of an element */
+    enum node_kind kind;
     struct str text;
 };
 
-static bool is_text_of(const struct growing_text *t, const json_t *object, const char *key)
+/* ---- the tree ---- */
+
+static bool key_is(const char *key, size_t len, const char *name)
 {
-    return t->object == object && streq(t->key, key);
+    return len == strlen(name) && memcmp(key, name, len) == 0;
 }
 
-/* It begins with what the member is.  Mostly it is the one of the piece before.  NULL: there are too many. */
-static struct str *text_in(struct completion *c, json_t *object, const char *key)
+static void become(struct completion_node *n, enum node_kind kind)
 {
-    for (size_t i = 0; i < c->text_count; i++) {
-        size_t at = (c->last_text + i) % c->text_count;
-        if (is_text_of(&c->texts[at], object, key)) {
-            c->last_text = at;
-            return &c->texts[at].text;
-        }
-    }
-    if (c->text_count == MAX_TEXTS)
+    n->kind = kind;
+    n->first = NULL;
+    n->last = &n->first;
+    n->count = 0;
+    str_clear(&n->text);
+}
+
+/* NULL: there are too many. */
+static struct completion_node *add_node(struct completion *c, struct completion_node *parent, size_t most, enum node_kind kind)
+{
+    if (c->count == MAX_NODES || (parent && parent->count >= most))
         return NULL;
-    if (c->text_count == c->text_cap) {
-        c->text_cap = 2 * c->text_cap + 4;
-        c->texts = xreallocarray(c->texts, c->text_cap, sizeof *c->texts);
+    struct completion_node *n = ARENA_NEW(&c->arena, struct completion_node);
+    str_init(&n->text);
+    become(n, kind);
+    n->next_of_all = c->all;
+    c->all = n;
+    c->count++;
+    if (parent) {
+        *parent->last = n;
+        parent->last = &n->next;
+        parent->count++;
     }
-    const json_t *before = json_object_get(object, key);
-    struct growing_text *t = &c->texts[c->last_text = c->text_count++];
-    *t = (struct growing_text){ json_incref(object), xstrdup(key), STR_INIT };
-    if (json_is_string(before))
-        str_add_bytes(&t->text, json_string_value(before), json_string_length(before));
-    else
-        json_put_text(object, key, "");
-    return &t->text;
+    return n;
 }
 
-static void join_text(struct completion *c, json_t *into, const char *key, const json_t *piece)
+static struct completion_node *find_member(const struct completion_node *object, const char *key, size_t len)
 {
-    struct str *text = text_in(c, into, key);
-    if (text)
-        str_add_bytes(text, json_string_value(piece), json_string_length(piece));
+    struct completion_node *n = object->first;
+    while (n && (n->key_len != len || memcmp(n->key, key, len) != 0))
+        n = n->next;
+    return n;
 }
 
-/* Nothing is put back where the object was replaced meanwhile: then it is nobody's any more. */
-static void put_texts(struct completion *c)
+static struct completion_node *member_named(const struct completion_node *object, const char *name)
 {
-    for (size_t i = 0; i < c->text_count; i++) {
-        struct growing_text *t = &c->texts[i];
-        json_put(t->object, t->key, json_text(t->text.data, t->text.len));
-        json_decref(t->object);
-        str_release(&t->text);
-        free(t->key);
+    return find_member(object, name, strlen(name));
+}
+
+/* The member, made when there is none. */
+static struct completion_node *member(struct completion *c, struct completion_node *object, const char *key, size_t len, enum node_kind kind)
+{
+    struct completion_node *n = find_member(object, key, len);
+    if (n)
+        return n;
+    n = add_node(c, object, MAX_MEMBERS, kind);
+    if (n) {
+        n->key = arena_strndup(&c->arena, key, len);
+        n->key_len = len;
     }
-    free(c->texts);
-    c->texts = NULL;
-    c->text_count = c->text_cap = c->last_text = 0;
+    return n;
 }
 
-static void join(struct completion *c, json_t *into, const json_t *from);
-
-/* The element of `list` with this index (a member of its own), made when there is none. */
-static json_t *element(json_t *list, int64_t index, size_t most)
+/* The same, made to be of this kind when it is of another. */
+static struct completion_node *member_of_kind(struct completion *c, struct completion_node *object, const struct json_span *m,
+                                              const char *name, enum node_kind kind)
 {
-    size_t i;
-    json_t *item;
-    json_array_foreach(list, i, item)
-        if (json_int_of(item, "index", 0) == index)
-            return item;
-    if (json_array_size(list) >= most)
-        return NULL;
-    item = json_object();
-    json_put_int(item, "index", index);
-    if (json_array_append_new(list, item) < 0)
-        out_of_memory();
-    return item;
+    struct completion_node *n = member(c, object, name ? name : m->key, name ? strlen(name) : m->key_len, kind);
+    if (n && n->kind != kind)
+        become(n, kind);
+    return n;
 }
 
-static json_t *list_in(json_t *object, const char *key)
+static bool is_null(const struct json_span *v)
 {
-    if (!json_is_array(json_object_get(object, key)))
-        json_put(object, key, json_array());
-    return json_object_get(object, key);
+    return v->len == 4 && memcmp(v->text, "null", 4) == 0;
 }
 
-static void join_calls(struct completion *c, json_t *into, const json_t *calls)
+/* What the last chunk has, unless that is nothing. */
+static void replace(struct completion *c, struct completion_node *object, const struct json_span *m)
 {
-    size_t i;
-    json_t *call;
-    json_array_foreach((json_t *)(uintptr_t)calls, i, call) {
-        json_t *place = element(list_in(into, "tool_calls"), json_int_of(call, "index", 0), MAX_CALLS);
+    struct completion_node *n = find_member(object, m->key, m->key_len);
+    if (n && is_null(m))
+        return;
+    n = member_of_kind(c, object, m, NULL, NODE_VALUE);
+    if (!n || (n->text.len == m->len && memcmp(n->text.data, m->text, m->len) == 0))
+        return;
+    str_clear(&n->text);
+    str_add_bytes(&n->text, m->text, m->len);
+}
+
+static void set_value(struct completion *c, struct completion_node *object, const char *key, const char *value)
+{
+    replace(c, object, &(struct json_span){ key, strlen(key), value, strlen(value) });
+}
+
+/* Of a list, the one with this index; made when there is none. */
+static struct completion_node *element(struct completion *c, struct completion_node *list, int64_t index, size_t most)
+{
+    struct completion_node *n = list->first;
+    while (n && n->index != index)
+        n = n->next;
+    if (n)
+        return n;
+    n = add_node(c, list, most, NODE_OBJECT);
+    if (n) {
+        char text[24];
+        snprintf(text, sizeof text, "%lld", (long long)index);
+        n->index = index;
+        set_value(c, n, "index", text); /* it may have been left out */
+    }
+    return n;
+}
+
+/* ---- one chunk ---- */
+
+/* It begins with what the member is. */
+static void join_text(struct completion *c, struct completion_node *object, const struct json_span *m)
+{
+    struct completion_node *n = member(c, object, m->key, m->key_len, NODE_TEXT);
+    if (!n)
+        return;
+    if (n->kind != NODE_TEXT)
+        become(n, NODE_TEXT);
+    str_add_bytes(&n->text, m->text + 1, m->len - 2);
+}
+
+static void extend_list(struct completion *c, struct completion_node *object, const struct json_span *m)
+{
+    struct completion_node *n = member_of_kind(c, object, m, NULL, NODE_LIST);
+    const char *from = m->text + 1, *to = m->text + m->len - 1;
+    while (from < to && strchr(" \t\r\n", *from))
+        from++;
+    if (!n || from == to)
+        return;
+    if (n->text.len)
+        str_add_char(&n->text, ',');
+    str_add_bytes(&n->text, from, (size_t)(to - from));
+}
+
+/* The members of a value that is an object; none of another. */
+static size_t members_of(struct arena *a, const struct json_span *value, struct json_span **ret)
+{
+    size_t count;
+    return json_text_members(a, value->text, value->len, ret, &count, NULL) == 0 ? count : 0;
+}
+
+static size_t elements_of(struct arena *a, const struct json_span *value, struct json_span **ret)
+{
+    size_t count;
+    return json_text_elements(a, value->text, value->len, ret, &count, NULL) == 0 ? count : 0;
+}
+
+static int64_t index_of(const struct json_span *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (key_is(members[i].key, members[i].key_len, "index"))
+            return strtoll(members[i].text, NULL, 10);
+    return 0;
+}
+
+/* Members of a delta that name something, and are no pieces of text. */
+static bool is_name(const struct json_span *m)
+{
+    return key_is(m->key, m->key_len, "role") || key_is(m->key, m->key_len, "id") || key_is(m->key, m->key_len, "type") ||
+           key_is(m->key, m->key_len, "name");
+}
+
+static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count);
+
+static void join_calls(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *m)
+{
+    struct json_span *calls, *members;
+    size_t count = elements_of(a, m, &calls);
+    struct completion_node *list = count ? member_of_kind(c, into, m, NULL, NODE_ELEMENTS) : NULL;
+    for (size_t i = 0; list && i < count; i++) {
+        size_t n = members_of(a, &calls[i], &members);
+        struct completion_node *place = element(c, list, index_of(members, n), MAX_CALLS);
         if (place)
-            join(c, place, call);
+            join(c, a, place, members, n);
     }
 }
 
 /* A delta, or an object within it. */
-static void join(struct completion *c, json_t *into, const json_t *from)
+static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
-        if (streq(key, "tool_calls")) {
-            join_calls(c, into, value);
-        } else if (json_is_string(value) && !is_name(key)) {
-            join_text(c, into, key, value);
-        } else if (json_is_object(value) && json_is_object(json_object_get(into, key))) {
-            join(c, json_object_get(into, key), value);
-        } else if (json_is_object(value)) {
-            json_put(into, key, json_deep_copy(value));
-        } else if (!json_is_null(value) || !json_object_get(into, key)) {
-            put(into, key, value);
+    for (size_t i = 0; i < count; i++) {
+        const struct json_span *m = &members[i];
+        if (key_is(m->key, m->key_len, "tool_calls")) {
+            join_calls(c, a, into, m);
+        } else if (*m->text == '"' && !is_name(m)) {
+            join_text(c, into, m);
+        } else if (*m->text == '{') {
+            struct completion_node *place = member_of_kind(c, into, m, NULL, NODE_OBJECT);
+            struct json_span *inner;
+            size_t n = members_of(a, m, &inner);
+            if (place)
+                join(c, a, place, inner, n);
+        } else {
+            replace(c, into, m);
         }
     }
 }
 
-static void extend_lists(json_t *into, const json_t *from)
+static void extend_lists(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *m)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)from, key, value)
-        if (json_is_array(value) && json_array_extend(list_in(into, key), value) < 0)
-            out_of_memory();
+    struct json_span *members;
+    size_t count = members_of(a, m, &members);
+    for (size_t i = 0; i < count; i++)
+        if (*members[i].text == '[')
+            extend_list(c, into, &members[i]);
 }
 
-static void add_choice(struct completion *c, json_t *into, const json_t *choice)
+static void add_choice(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)choice, key, value) {
-        if (streq(key, "delta")) {
-            if (!json_is_object(json_object_get(into, "message")))
-                json_put(into, "message", json_object());
-            join(c, json_object_get(into, "message"), value);
-        } else if (streq(key, "text") && json_is_string(value)) {
-            join_text(c, into, key, value);
-        } else if (streq(key, "logprobs") && json_is_object(value)) {
-            if (!json_is_object(json_object_get(into, key)))
-                json_put(into, key, json_object());
-            extend_lists(json_object_get(into, key), value);
-        } else if (!json_is_null(value) || !json_object_get(into, key)) {
-            put(into, key, value);
+    for (size_t i = 0; i < count; i++) {
+        const struct json_span *m = &members[i];
+        struct completion_node *place;
+        struct json_span *inner;
+        if (key_is(m->key, m->key_len, "delta")) {
+            size_t n = members_of(a, m, &inner);
+            place = member_of_kind(c, into, m, "message", NODE_OBJECT);
+            if (place)
+                join(c, a, place, inner, n);
+        } else if (key_is(m->key, m->key_len, "text") && *m->text == '"') {
+            join_text(c, into, m);
+        } else if (key_is(m->key, m->key_len, "logprobs") && *m->text == '{') {
+            place = member_of_kind(c, into, m, NULL, NODE_OBJECT);
+            if (place)
+                extend_lists(c, a, place, m);
+        } else {
+            replace(c, into, m);
         }
     }
 }
 
-void completion_add(struct completion *c, const json_t *chunk)
+static void add_choices(struct completion *c, struct arena *a, struct completion_node *list, const struct json_span *m)
 {
-    const char *key;
-    json_t *value, *choice;
-    size_t i;
-    if (!c->value)
-        c->value = json_object();
-    json_object_foreach((json_t *)(uintptr_t)chunk, key, value)
-        if (!streq(key, "choices") && (!json_is_null(value) || !json_object_get(c->value, key)))
-            put(c->value, key, value);
-    json_t *choices = list_in(c->value, "choices");
-    json_array_foreach(json_object_get(chunk, "choices"), i, choice) {
-        json_t *place = element(choices, json_int_of(choice, "index", 0), MAX_CHOICES);
+    struct json_span *choices, *members;
+    size_t count = elements_of(a, m, &choices);
+    for (size_t i = 0; i < count; i++) {
+        if (*choices[i].text != '{')
+            continue;
+        size_t n = members_of(a, &choices[i], &members);
+        struct completion_node *place = element(c, list, index_of(members, n), MAX_CHOICES);
         if (place)
-            add_choice(c, place, choice);
+            add_choice(c, a, place, members, n);
     }
 }
 
-/* A message without text has one that is null, and calls do not carry their index. */
-static void finish_message(json_t *message)
+int completion_add(struct completion *c, const char *chunk, size_t len, struct err *e)
 {
-    size_t i;
-    json_t *call;
-    if (!json_object_get(message, "role"))
-        json_put_text(message, "role", "assistant");
-    if (!json_object_get(message, "content"))
-        json_put(message, "content", json_null());
-    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
-        json_object_del(call, "index");
+    ARENA_LOCAL(a);
+    struct json_span *members;
+    size_t count;
+    int r = json_text_members(&a, chunk, len, &members, &count, e);
+    if (r < 0)
+        return r;
+    if (!c->root)
+        c->root = add_node(c, NULL, 1, NODE_OBJECT);
+    struct completion_node *choices = member(c, c->root, "choices", strlen("choices"), NODE_ELEMENTS);
+    for (size_t i = 0; i < count; i++) {
+        if (key_is(members[i].key, members[i].key_len, "choices"))
+            add_choices(c, &a, choices, &members[i]);
+        else
+            replace(c, c->root, &members[i]);
+    }
+    return 0;
 }
 
-json_t *completion_take(struct completion *c)
+/* ---- the whole ---- */
+
+/* A message without text has one that is null. */
+static void finish_message(struct completion *c, struct completion_node *message)
 {
-    size_t i;
-    json_t *value = c->value, *choice;
-    put_texts(c);
-    c->value = NULL;
-    if (!value)
-        return NULL;
-    if (streq(json_text_of(value, "object", ""), "chat.completion.chunk"))
-        json_put_text(value, "object", "chat.completion");
-    json_array_foreach(json_object_get(value, "choices"), i, choice)
-        if (json_is_object(json_object_get(choice, "message")))
-            finish_message(json_object_get(choice, "message"));
-    return value;
+    if (!member_named(message, "role"))
+        set_value(c, message, "role", "\"assistant\"");
+    if (!member_named(message, "content"))
+        set_value(c, message, "content", "null");
+}
+
+static void finish(struct completion *c)
+{
+    const struct completion_node *object = member_named(c->root, "object");
+    if (object && streq(object->text.data, "\"chat.completion.chunk\""))
+        set_value(c, c->root, "object", "\"chat.completion\"");
+    for (struct completion_node *choice = member_named(c->root, "choices")->first; choice; choice = choice->next) {
+        struct completion_node *message = member_named(choice, "message");
+        if (message && message->kind == NODE_OBJECT)
+            finish_message(c, message);
+    }
+}
+
+static void write_node(struct str *out, const struct completion_node *n);
+
+/* Calls do not carry their index. */
+static void write_children(struct str *out, const struct completion_node *n, bool is_call)
+{
+    bool first = true;
+    for (const struct completion_node *child = n->first; child; child = child->next) {
+        if (is_call && child->key && key_is(child->key, child->key_len, "index"))
+            continue;
+        if (!first)
+            str_add_char(out, ',');
+        first = false;
+        if (child->key) {
+            str_add_char(out, '"');
+            str_add_bytes(out, child->key, child->key_len);
+            str_add(out, "\":");
+        }
+        if (n->kind == NODE_ELEMENTS) {
+            str_add_char(out, '{');
+            write_children(out, child, key_is(n->key, n->key_len, "tool_calls"));
+            str_add_char(out, '}');
+        } else {
+            write_node(out, child);
+        }
+    }
+}
+
+static void write_node(struct str *out, const struct completion_node *n)
+{
+    static const char *const borders[] = {
+        [NODE_VALUE] = "", [NODE_TEXT] = "\"\"", [NODE_LIST] = "[]", [NODE_OBJECT] = "{}", [NODE_ELEMENTS] = "[]",
+    };
+    const char *border = borders[n->kind];
+    str_add_bytes(out, border, *border ? 1 : 0);
+    if (n->kind == NODE_OBJECT || n->kind == NODE_ELEMENTS)
+        write_children(out, n, false);
+    else
+        str_add_str(out, &n->text);
+    str_add_bytes(out, border + (*border != 0), *border ? 1 : 0);
+}
+
+bool completion_take(struct completion *c, struct str *out)
+{
+    if (!c->root)
+        return false;
+    finish(c);
+    write_node(out, c->root);
+    completion_release(c);
+    return true;
 }
 
 void completion_release(struct completion *c)
 {
-    put_texts(c);
-    json_decref(c->value);
-    c->value = NULL;
+    for (struct completion_node *n = c->all; n; n = n->next_of_all)
+        str_release(&n->text);
+    arena_release(&c->arena);
+    *c = (struct completion)COMPLETION_INIT;
 }

@@ -50,7 +50,8 @@ static void begin(struct relay *r)
 
 void relay_init(struct relay *r, struct http_exchange *x, json_t *body, bool completes)
 {
-    *r = (struct relay){ .x = x, .completes = completes, .begun_us = clock_steady_us(), .sent_us = clock_steady_us(), .document = STR_INIT, .out = STR_INIT };
+    *r = (struct relay){ .x = x, .completes = completes, .begun_us = clock_steady_us(), .sent_us = clock_steady_us(), .completion = COMPLETION_INIT,
+                          .document = STR_INIT, .out = STR_INIT };
     if (completes)
         ask_for_a_stream(r, body);
     begin(r);
@@ -143,8 +144,8 @@ static bool take_chunk(struct relay *r, const struct sse_event *event, const jso
         note_usage(r, chunk);
     r->finished = r->finished || says_finish(event->data, event->len);
     if (!r->wants_stream)
-        completion_add(&r->completion, chunk);
-    else if (!chunk || r->wants_usage || !is_figures(chunk))
+        return completion_add(&r->completion, event->data, event->len, NULL) == 0 || fail(r, ERR_FAILED, "sent an event that is no JSON");
+    if (!chunk || r->wants_usage || !is_figures(chunk))
         http_event_write(&r->out, event->data, event->len);
     return true;
 }
@@ -159,14 +160,15 @@ static bool take_event(struct relay *r, const struct sse_event *event)
     if (r->first_token_us < 0)
         r->first_token_us = clock_steady_us() - r->begun_us;
     if (event->len == 6 && memcmp(event->data, "[DONE]", 6) == 0) {
+        if (!r->wants_stream && !r->completion.root)
+            return fail(r, ERR_UNAVAILABLE, "ended without an answer");
         r->done = true;
         if (r->wants_stream)
             http_event_write(&r->out, event->data, event->len);
         return true;
     }
-    bool is_looked_at = !r->wants_stream || has_member(event, "\"usage\"") || has_member(event, "\"error\"");
-    if (is_looked_at && json_parse(&a, event->data, event->len, &chunk, NULL) < 0 && !r->wants_stream)
-        return fail(r, ERR_FAILED, "sent an event that is no JSON");
+    if (has_member(event, "\"usage\"") || has_member(event, "\"error\""))
+        json_parse(&a, event->data, event->len, &chunk, NULL);
     return take_chunk(r, event, chunk);
 }
 
@@ -412,9 +414,8 @@ static void answer_whole(struct relay *r)
     } else if (r->form == RELAY_DOCUMENT) {
         http_answer(r->x, 200, "application/json", r->document.data, r->document.len);
     } else if (!r->wants_stream) {
-        json_t *value = completion_take(&r->completion);
-        http_answer_json(r->x, 200, value);
-        json_decref(value);
+        completion_take(&r->completion, &r->out);
+        http_answer(r->x, 200, "application/json", r->out.data, r->out.len);
     } else if (!r->done) {
         http_stream_end(r->stream); /* a server that sends no [DONE] */
     }

@@ -100,6 +100,19 @@ class Relay(upstream.Gateway):
                 self.assertEqual((self.words(got), ended), ("one", True))
                 self.assertEqual(self.asked() - self.before, 2)
 
+    def test_an_end_without_a_beginning_is_no_answer(self):
+        self.rule({"status": 200, "type": "text/event-stream", "body": DONE})
+        self.fails(503, "small ended without an answer")
+        self.assertEqual(self.asked() - self.before, 3)
+
+    def test_an_answer_keeps_what_tandem_does_not_know(self):
+        chunk = '{"id":"x","é":[1,{"b":2}],"choices":[{"index":0,"delta":{"content":"\\u00e9%s","mood":{"is":"go"}},"finish_reason":%s}]}'
+        self.rule({"status": 200, "type": "text/event-stream", "body": "data: " + chunk % ("1", "null") + "\n\ndata: " + chunk % ("2", '"stop"') +
+                   "\n\n" + DONE})
+        _, _, said = self.completes("hello")
+        self.assertEqual(said["é"], [1, {"b": 2}])
+        self.assertEqual(said["choices"][0]["message"], {"role": "assistant", "content": "é1é2", "mood": {"is": "gogo"}})
+
     def test_words_about_a_finish_are_none(self):
         self.rule(events('"finish_reason": "stop"'))
         self.fails(500, "small ended in the middle of its answer")
