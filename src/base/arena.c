@@ -1,4 +1,4 @@
-/* arena.c - bump allocation in blocks of 8 KiB and up.
+/* arena.c - bump allocation in blocks of 1 KiB, which is enough for most, and then of 8 KiB and up.
  *
  * Large requests get a block of their own behind the current one, so that a big
  * body does not waste the rest of a small block.
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 8192 };
+enum { FIRST_BLOCK_SIZE = 1024, BLOCK_SIZE = 8192 };
 
 struct arena_block {
     struct arena_block *next;
@@ -76,7 +76,8 @@ void *arena_alloc(struct arena *a, size_t size)
         b->next = own;
         return own->data;
     }
-    struct arena_block *fresh = block_new(size > BLOCK_SIZE ? size : BLOCK_SIZE);
+    size_t usual = b ? BLOCK_SIZE : FIRST_BLOCK_SIZE;
+    struct arena_block *fresh = block_new(size > usual ? size : usual);
     fresh->used = size;
     fresh->next = a->blocks;
     a->blocks = fresh;

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 
 #include <openssl/evp.h>
-#include <openssl/sha.h>
+#include <pthread.h>
 
 static struct digest to_hex(const unsigned char *raw, size_t len)
 {
@@ -16,18 +16,36 @@ static struct digest to_hex(const unsigned char *raw, size_t len)
     return d;
 }
 
+/* Looked up once: OpenSSL takes longer to find an algorithm by its name than to digest a page. */
+static EVP_MD *algorithms[2];
+static pthread_once_t looked_up = PTHREAD_ONCE_INIT;
+
+static void look_up(void)
+{
+    algorithms[DIGEST_SHA1] = EVP_MD_fetch(NULL, "SHA1", NULL);
+    algorithms[DIGEST_SHA256] = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+static const EVP_MD *algorithm(enum digest_kind kind)
+{
+    pthread_once(&looked_up, look_up);
+    return algorithms[kind];
+}
+
 struct digest digest_of(const void *bytes, size_t len)
 {
-    unsigned char raw[SHA256_DIGEST_LENGTH];
-    SHA256(bytes, len, raw);
-    return to_hex(raw, sizeof raw);
+    unsigned char raw[EVP_MAX_MD_SIZE];
+    unsigned raw_len = 0;
+    if (!EVP_Digest(bytes, len, raw, &raw_len, algorithm(DIGEST_SHA256), NULL))
+        out_of_memory();
+    return to_hex(raw, raw_len);
 }
 
 /* What OpenSSL calls a context is our struct digest_stream. */
 struct digest_stream *digest_begin(void)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+    if (!ctx || !EVP_DigestInit_ex(ctx, algorithm(DIGEST_SHA256), NULL))
         out_of_memory();
     return (struct digest_stream *)ctx;
 }
@@ -54,7 +72,7 @@ struct digest digest_of_object(enum digest_kind kind, const void *header, size_t
     unsigned char raw[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || !EVP_DigestInit_ex(ctx, kind == DIGEST_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) ||
+    if (!ctx || !EVP_DigestInit_ex(ctx, algorithm(kind), NULL) ||
         !EVP_DigestUpdate(ctx, header, header_len) || !EVP_DigestUpdate(ctx, body, body_len) ||
         !EVP_DigestFinal_ex(ctx, raw, &len))
         out_of_memory(); /* nothing else can go wrong */

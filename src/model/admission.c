@@ -34,9 +34,8 @@ static void waiter_remove(struct pool *p, struct waiter *w)
 
 /* The slots of all instances of a model in a row, and whose each is. */
 struct row {
-    struct slot *slots;
+    struct slot **slots;
     struct instance **of;
-    size_t *number;
     size_t count;
 };
 
@@ -45,33 +44,30 @@ static struct row row_of(struct manager *m, const struct pool *p, struct arena *
     size_t most = 0;
     for (const struct instance *i = m->instances; i; i = i->next)
         most += i->pool == p ? i->slot_count : 0;
-    struct row row = { ARENA_ARRAY(a, struct slot, most), ARENA_ARRAY(a, struct instance *, most), ARENA_ARRAY(a, size_t, most), 0 };
+    struct row row = { ARENA_ARRAY(a, struct slot *, most), ARENA_ARRAY(a, struct instance *, most), 0 };
     for (struct instance *i = m->instances; i; i = i->next) {
         for (size_t k = 0; i->pool == p && k < i->slot_count; k++) {
-            row.slots[row.count] = i->slots[k];
-            row.slots[row.count].open = instance_is_open(i);
-            row.of[row.count] = i;
-            row.number[row.count++] = k;
+            i->slots[k].open = instance_is_open(i);
+            row.slots[row.count] = &i->slots[k];
+            row.of[row.count++] = i;
         }
     }
     return row;
 }
 
-static void grant(struct pool *p, struct waiter *w, struct row *row, size_t at)
+static void grant(struct pool *p, struct waiter *w, const struct row *row, size_t at)
 {
     struct instance *i = row->of[at];
-    struct slot *slot = &i->slots[row->number[at]];
+    struct slot *slot = row->slots[at];
     w->is_new = !streq(slot->conversation, w->conversation);
     bool lives = w->is_new && clock_steady_ms() - slot->used_ms < i->manager->options.limits.live_ms;
     snprintf(w->before, sizeof w->before, "%s", lives ? slot->conversation : "");
     slot->busy = true;
     snprintf(slot->conversation, sizeof slot->conversation, "%s", w->conversation);
-    row->slots[at] = *slot;
-    row->slots[at].open = true;
     i->in_flight++;
     w->instance = i;
     w->granted_us = clock_steady_us();
-    w->slot = row->number[at];
+    w->slot = (size_t)(slot - i->slots);
     p->turn = at + 1;
     waiter_remove(p, w);
     pthread_cond_signal(&w->granted);

@@ -18,21 +18,21 @@ static enum rank rank_of(const struct slot *s, const char *conversation, int64_t
     return now_ms - s->used_ms < live_ms ? RANK_LIVE : RANK_FREE;
 }
 
-int slot_choose(const struct slot *slots, size_t count, const char *conversation, size_t turn, int64_t live_ms,
+int slot_choose(struct slot *const *slots, size_t count, const char *conversation, size_t turn, int64_t live_ms,
                 int64_t now_ms)
 {
     enum rank best_rank = RANK_NONE;
     int best = -1;
     bool all_live = true; /* also the busy ones */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && best_rank != RANK_OWN; i++) {
         size_t at = (turn + i) % count;
-        const struct slot *s = &slots[at];
+        const struct slot *s = slots[at];
         enum rank rank = rank_of(s, conversation, live_ms, now_ms);
         if (s->open && rank != RANK_LIVE)
             all_live = false;
         if (!s->open || s->busy)
             continue;
-        if (rank < best_rank || (rank == best_rank && rank == RANK_LIVE && s->used_ms < slots[best].used_ms)) {
+        if (rank < best_rank || (rank == best_rank && rank == RANK_LIVE && s->used_ms < slots[best]->used_ms)) {
             best_rank = rank;
             best = (int)at;
         }

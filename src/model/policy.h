@@ -27,7 +27,7 @@ struct slot {
  * or untouched for live_ms), and only then the one unused longest.  A side call does not take the
  * prompt of a live conversation as long as there is any slot without one, busy or not.  Slots that
  * are equally good are taken in turn, from `turn` on.  -1: the call has to wait. */
-int slot_choose(const struct slot *slots, size_t count, const char *conversation, size_t turn, int64_t live_ms,
+int slot_choose(struct slot *const *slots, size_t count, const char *conversation, size_t turn, int64_t live_ms,
                 int64_t now_ms);
 
 /* ---- memory ---- */
