@@ -3,8 +3,8 @@
  * that was busy last is called first, because its memory is still in the processor's caches; on
  * one condition for all they would take turns.
  *
- * Two are on duty while nothing is to do, so that the one that leaves with a job need not wake up
- * another to take its place.
+ * Some are on duty while nothing is to do, so that one that leaves with a job need not wake up
+ * another to take its place: a client that has its answer asks again before its thread is back.
  */
 #include "http/pool.h"
 
@@ -118,9 +118,11 @@ static void *work(void *ctx)
     struct pool_sleeper self;
     pthread_cond_init(&self.wake, NULL);
     pthread_mutex_lock(&p->lock);
-    while (p->first || !p->stop) {
+    for (;;) {
         struct pool_job *job = take(p);
-        if (!job && p->duty.attend && p->attending < ON_DUTY && !p->stop)
+        if (!job && p->stop)
+            break; /* what waits is left to those that still do something */
+        if (!job && p->duty.attend && p->attending < ON_DUTY)
             job = be_on_duty(p);
         else if (!job)
             sleep_until_called(p, &self);
