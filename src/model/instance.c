@@ -24,6 +24,13 @@ const struct keeping *instance_keeping(const struct instance *i)
                                                    : &keeping_remote;
 }
 
+void instance_set_context(struct instance *i, int64_t context)
+{
+    manager_lock(i->manager);
+    i->context = context;
+    manager_unlock(i->manager);
+}
+
 void instance_nudge(struct instance *i)
 {
     i->nudges++;

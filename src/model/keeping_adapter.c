@@ -108,7 +108,7 @@ static int adapter_probe(struct instance *i, struct model **ret, struct err *e)
         r = adapter_ping(i->adapter, FIRST_ASK_MS, e);
     if (r < 0)
         return r;
-    i->context = i->entry.context ? i->entry.context : h->context;
+    instance_set_context(i, i->entry.context ? i->entry.context : h->context);
     *ret = adapter_model(i->adapter, &i->manager->options.chat);
     return 0;
 }

@@ -65,13 +65,6 @@ static int64_t least_context(const struct instance *i)
     return least;
 }
 
-static void set_context(struct instance *i, int64_t context)
-{
-    manager_lock(i->manager);
-    i->context = context;
-    manager_unlock(i->manager);
-}
-
 static int open_file(const struct instance *i, int *ret_fd, struct err *e)
 {
     ARENA_LOCAL(a);
@@ -107,7 +100,7 @@ static int llama_measure(struct instance *i, int64_t *ret_ram_mib, int64_t *ret_
     if (!*i->entry.file)
         return err_set(e, ERR_SETUP, "the model %s has no file: `tandem model import FILE.gguf`", i->entry.id);
     if (i->context < least_context(i)) /* a role has come to need more than what was enough */
-        set_context(i, llama_context(i));
+        instance_set_context(i, llama_context(i));
     *ret_vram_mib = i->entry.vram_mib;
     int r = 0;
     if (i->entry.memory_mib)
@@ -362,12 +355,12 @@ static bool llama_less(struct instance *i, bool layers_too)
 {
     long long layers;
     if (i->context / 2 >= least_context(i)) {
-        set_context(i, i->context / 2);
+        instance_set_context(i, i->context / 2);
         return true;
     }
     if (layers_too && parse_int(i->entry.gpu_layers, 1, INT32_MAX, &layers) && layers >> i->gpu_cut > 0) {
         i->gpu_cut++;
-        set_context(i, llama_context(i));
+        instance_set_context(i, llama_context(i));
         return true;
     }
     return false;

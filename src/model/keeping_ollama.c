@@ -75,7 +75,7 @@ static int ollama_probe(struct instance *i, struct model **ret, struct err *e)
         model_free(model);
         return remote_failure(r, e);
     }
-    i->context = context;
+    instance_set_context(i, context);
     *ret = model;
     return 0;
 }
@@ -88,7 +88,9 @@ static int ollama_ask(struct instance *i, struct err *e)
 static bool ollama_stop(struct instance *i, struct err *why)
 {
     struct model *model; /* another one: that of the calls may have been hung up */
-    bool closing = i->manager->closing; /* it only ever becomes true */
+    manager_lock(i->manager);
+    bool closing = i->manager->closing;
+    manager_unlock(i->manager);
     if (!i->model || why || (closing && i->was_loaded) || open_model(i, &model, NULL) < 0)
         return false;
     ollama_unload(model, NULL); /* if it cannot be reached, it goes by itself later */

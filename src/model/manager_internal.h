@@ -175,6 +175,9 @@ bool remote_watch(struct instance *i, int64_t wait_ms);
 
 const struct keeping *instance_keeping(const struct instance *i);
 
+/* Takes the lock. */
+void instance_set_context(struct instance *i, int64_t context);
+
 /* With the lock held: makes the keeper look at its instance. */
 void instance_nudge(struct instance *i);
 
