@@ -1,7 +1,6 @@
 /* json_text.c - one pass over the bytes, by recursive descent.
  *
- * Nearly all bytes of a body are inside of strings, so only those are looked at eight at a time
- * (the tests for a byte in a word are from "Bit Twiddling Hacks" by S. E. Anderson).
+ * Nearly all bytes of a body are inside of strings, so only those are looked at sixteen at a time.
  */
 #include "base/json_text.h"
 
@@ -10,13 +9,13 @@
 #include "base/utf8.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 200, LAST_CONTROL = 0x1f };
+enum { MAX_DEPTH = 200, LAST_CONTROL = 0x1f, FIRST_BEYOND_ASCII = 0x80 };
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
+typedef int8_t bytes_at_once __attribute__((vector_size(16)));
 
 /* Where the bytes end; a function that finds something wrong returns NULL and leaves `bad` there. */
 struct scan {
@@ -38,18 +37,21 @@ static const char *skip_blanks(const struct scan *s, const char *p)
 
 /* ---- strings ---- */
 
-static uint64_t zero_bytes(uint64_t word)
+/* Stands for itself, and nothing comes with it. */
+static bool is_plain(char c)
 {
-    return (word - ONES) & ~word & HIGHS;
+    return (unsigned char)c > LAST_CONTROL && (unsigned char)c < FIRST_BEYOND_ASCII && c != '"' && c != '\\';
 }
 
-/* Whether a quote, a backslash, a control character or a byte beyond ASCII is among eight. */
-static bool has_special(const char *p)
+/* Whether all of them are. */
+static bool are_plain(const char *p)
 {
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    uint64_t control = (word - ONES * (LAST_CONTROL + 1)) & ~word;
-    return (zero_bytes(word ^ (ONES * '"')) | zero_bytes(word ^ (ONES * '\\')) | ((control | word) & HIGHS)) != 0;
+    bytes_at_once bytes, other;
+    uint64_t halves[sizeof bytes / sizeof(uint64_t)];
+    memcpy(&bytes, p, sizeof bytes);
+    other = (bytes <= LAST_CONTROL) | (bytes == '"') | (bytes == '\\'); /* beyond ASCII they are negative */
+    memcpy(halves, &other, sizeof other);
+    return !(halves[0] | halves[1]);
 }
 
 static const char *skip_hex(const struct scan *s, const char *p)
@@ -89,8 +91,10 @@ static const char *skip_string(struct scan *s, const char *p)
     if (p == s->end || *p != '"')
         return wrong(s, p);
     for (p++;;) {
-        while (s->end - p >= 8 && !has_special(p))
-            p += 8;
+        while (s->end - p >= (ptrdiff_t)sizeof(bytes_at_once) && are_plain(p))
+            p += sizeof(bytes_at_once);
+        while (p < s->end && is_plain(*p))
+            p++;
         if (p == s->end || (unsigned char)*p <= LAST_CONTROL)
             return wrong(s, p);
         if (*p == '"')

@@ -21,7 +21,7 @@
 enum {
     /* Of libmicrohttpd for an answer: it begins one, and it sends it; and again for a stream's first bytes. */
     RUNS_FOR_ANSWER = 6,
-    RUNS_ON_DUTY = 64,
+    RUNS_ON_DUTY = 16, /* others wait for the lock */
 };
 
 /* Has those on duty look, who take turns until nothing is left to do. */

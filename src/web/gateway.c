@@ -22,7 +22,7 @@
 enum {
     MAX_BODY = 1 << 30, /* the server's own limit is lower */
     BYTES_PER_TOKEN = 4,
-    PREFIX_END = 4096,
+    PREFIX_END = 1024, /* bytes */
 };
 
 /* A call on its way. */

@@ -92,6 +92,21 @@ static void changed_bytes_are_judged_as_by_the_parser(void **state)
     }
 }
 
+/* Bytes are looked at many at once, so each has to be seen wherever it stands. */
+static void every_byte_is_judged_at_every_place(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":\"a string of fifty bytes, more than are looked at once.\"}";
+    for (size_t at = 6; at < sizeof text - 3; at++)
+        for (int byte = 1; byte < 256; byte++) {
+            char copy[sizeof text];
+            memcpy(copy, text, sizeof text);
+            copy[at] = (char)byte;
+            if (parses(copy, sizeof copy - 1) != scans(copy, sizeof copy - 1))
+                fail_msg("they differ on the byte %d at %zu", byte, at);
+        }
+}
+
 static void depth_is_limited(void **state)
 {
     (void)state;
@@ -108,6 +123,7 @@ int main(void)
         cmocka_unit_test(members_are_found_as_they_are_written),
         cmocka_unit_test(what_is_not_json_is_refused_as_by_the_parser),
         cmocka_unit_test(changed_bytes_are_judged_as_by_the_parser),
+        cmocka_unit_test(every_byte_is_judged_at_every_place),
         cmocka_unit_test(depth_is_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
