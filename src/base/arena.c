@@ -1,4 +1,5 @@
-/* arena.c - bump allocation in blocks of 1 KiB, which is enough for most, and then of 8 KiB and up.
+/* arena.c - bump allocation in blocks, the first of 1 KiB, which is enough for most, then twice as
+ * large each time up to 8 KiB.
  *
  * Large requests get a block of their own behind the current one, so that a big
  * body does not waste the rest of a small block.
@@ -76,7 +77,7 @@ void *arena_alloc(struct arena *a, size_t size)
         b->next = own;
         return own->data;
     }
-    size_t usual = b ? BLOCK_SIZE : FIRST_BLOCK_SIZE;
+    size_t usual = !b ? FIRST_BLOCK_SIZE : b->size < BLOCK_SIZE / 2 ? 2 * b->size : BLOCK_SIZE;
     struct arena_block *fresh = block_new(size > usual ? size : usual);
     fresh->used = size;
     fresh->next = a->blocks;
