@@ -53,15 +53,17 @@ static int remote_probe(struct instance *i, struct model **ret, struct err *e)
     struct model_options o = i->manager->options.chat;
     struct model *model;
     const char *name;
+    int64_t context;
     o.url = i->backend.url;
     int r = remote_open(i, &o, &model, e);
     if (r < 0)
         return r;
-    r = model_describe(model, &i->over, &name, &i->context, e);
+    r = model_describe(model, &i->over, &name, &context, e);
     if (r < 0) {
         model_free(model);
         return remote_failure(r, e);
     }
+    instance_set_context(i, context);
     *ret = model;
     return 0;
 }
