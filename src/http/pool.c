@@ -67,7 +67,7 @@ static void *work(void *ctx);
 
 static int add_thread(struct pool *p)
 {
-    int failure = p->count < p->room ? thread_start(&p->threads[p->count], work, p) : EAGAIN;
+    int failure = p->count < p->room && !p->stop ? thread_start(&p->threads[p->count], work, p) : EAGAIN;
     if (!failure)
         p->count++;
     return failure;
@@ -98,11 +98,21 @@ static struct pool_job *be_on_duty(struct pool *p)
     return job;
 }
 
+/* Whether the calling thread may do what waits: somebody is on duty, or will be. */
+static bool may_leave(struct pool *p)
+{
+    struct pool_sleeper *called = NULL;
+    bool may = !p->duty.attend || p->attending || p->stop || find_another(p, &called);
+    if (called)
+        pthread_cond_signal(&called->wake);
+    return may;
+}
+
 /* The lock is held. */
 static struct pool_job *take(struct pool *p)
 {
     struct pool_job *job = p->running < p->max ? p->first : NULL;
-    if (!job)
+    if (!job || !may_leave(p))
         return NULL;
     p->first = job->next;
     if (!p->first)
@@ -128,12 +138,7 @@ static void *work(void *ctx)
             sleep_until_called(p, &self);
         if (!job)
             continue;
-        struct pool_sleeper *called = NULL;
-        if (p->duty.attend && !p->attending && !p->stop)
-            find_another(p, &called); /* one that was called for it may have found a job on its way */
         pthread_mutex_unlock(&p->lock);
-        if (called)
-            pthread_cond_signal(&called->wake);
         job->run(job);
         pthread_mutex_lock(&p->lock);
         p->running--;
@@ -177,10 +182,10 @@ static bool keep(struct pool *p, struct pool_job *job, struct pool_sleeper **ret
 }
 
 /* Behind the others.  False: there is no room.  The lock is held. */
-static bool put_in_line(struct pool *p, struct pool_job *job, struct pool_sleeper **ret_called)
+static bool put_in_line(struct pool *p, struct pool_job *job, struct pool_sleeper **ret_called, bool *ret_short)
 {
-    if (p->waiting >= p->count - p->running - p->attending)
-        add_thread(p); /* where none can be made, those that are there have to do */
+    /* Where no thread can be made, those that are there have to do, also those on duty. */
+    *ret_short = p->waiting >= p->count - p->running - p->attending && add_thread(p) != 0 && p->attending;
     if (p->waiting >= p->max_waiting + p->max - p->running)
         return false;
     job->next = NULL;
@@ -194,11 +199,14 @@ static bool put_in_line(struct pool *p, struct pool_job *job, struct pool_sleepe
 bool pool_submit(struct pool *p, struct pool_job *job)
 {
     struct pool_sleeper *called = NULL;
+    bool is_short = false;
     pthread_mutex_lock(&p->lock);
-    bool taken = keep(p, job, &called) || put_in_line(p, job, &called);
+    bool taken = keep(p, job, &called) || put_in_line(p, job, &called, &is_short);
     pthread_mutex_unlock(&p->lock);
     if (called)
         pthread_cond_signal(&called->wake);
+    if (is_short)
+        p->duty.call(p->duty.ctx);
     return taken;
 }
 

@@ -26,6 +26,8 @@ struct pool_duty {
     /* Waits until something has happened, and submits what is to be done about it.  Several threads are
      * in it at once. */
     void (*attend)(void *ctx);
+    /* Makes one return from it. */
+    void (*call)(void *ctx);
     /* Makes all return from it, now and from then on. */
     void (*dismiss)(void *ctx);
     void *ctx;
@@ -47,7 +49,7 @@ struct pool {
 };
 
 /* At most `max` jobs run at once.  `duty`: copied; may be NULL.  Somebody always attends to it, however
- * many jobs run. */
+ * many jobs run; where no more threads can be made, jobs wait for that. */
 void pool_init(struct pool *p, size_t max, size_t max_waiting, const struct pool_duty *duty);
 /* Makes the threads it cannot do without; more are made when jobs wait. */
 int pool_start(struct pool *p, struct err *e);

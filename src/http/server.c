@@ -99,7 +99,7 @@ int http_server_new(const struct http_options *options, struct http_server **ret
     s->door_epoll = s->door_wake = s->duty_epoll = s->duty_wake = -1;
     for (size_t i = 0; i < LINGERING_MAX; i++)
         s->lingering[i].fd = -1;
-    struct pool_duty duty = { network_attend, network_dismiss, s };
+    struct pool_duty duty = { network_attend, network_call, network_dismiss, s };
     pool_init(&s->pool, s->limits.workers, s->limits.waiting, &duty);
     pool_init(&s->quick_pool, QUICK_WORKERS, QUICK_WAITING, NULL);
     pthread_mutex_init(&s->lock, NULL);

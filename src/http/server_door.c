@@ -293,13 +293,16 @@ static void let_in(struct http_server *s, int fd, const struct sockaddr_storage 
         connection_add(s, c);
         watch(s, EPOLL_CTL_ADD, fd, EPOLLRDHUP | EPOLLET, event_name(KIND_CONNECTION, fd, c->key.generation));
     }
+    struct connection_key key = c->key;
     pthread_mutex_unlock(&s->lock);
     if (!room) {
         free(c);
         turn_away(s, fd);
     } else if (!network_add(s, fd, (const struct sockaddr *)address, len)) {
-        pthread_mutex_lock(&s->lock); /* it has closed the descriptor */
-        connection_remove(c);
+        pthread_mutex_lock(&s->lock); /* it has closed the descriptor, and may have told us (connection_free) */
+        c = find(s, key);
+        if (c)
+            connection_remove(c);
         pthread_mutex_unlock(&s->lock);
         free(c);
     }

@@ -208,6 +208,7 @@ int network_start(struct http_server *s, struct err *e);
 void network_stop(struct http_server *s);
 /* The pool's duty. */
 void network_attend(void *ctx);
+void network_call(void *ctx);
 void network_dismiss(void *ctx);
 /* Lets libmicrohttpd do what there is to do.  Not within a turn. */
 void network_turn(struct http_server *s);

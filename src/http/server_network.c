@@ -24,9 +24,10 @@ enum {
     RUNS_ON_DUTY = 16, /* others wait for the lock */
 };
 
-/* Has those on duty look, who take turns until nothing is left to do. */
-static void call_for_more(struct http_server *s)
+/* One of those on duty takes a turn. */
+void network_call(void *ctx)
 {
+    struct http_server *s = ctx;
     uint64_t one = 1;
     while (write(s->duty_wake, &one, sizeof one) < 0 && errno == EINTR)
         ;
@@ -69,7 +70,7 @@ static void take_turn(struct http_server *s, int runs)
     watch_sockets(s, EPOLL_CTL_MOD, true);
     pthread_mutex_unlock(&s->network);
     if (more)
-        call_for_more(s);
+        network_call(s);
 }
 
 void network_turn(struct http_server *s)
@@ -87,19 +88,23 @@ bool network_add(struct http_server *s, int fd, const struct sockaddr *address, 
 {
     pthread_mutex_lock(&s->network);
     bool added = s->mhd->add_connection(s->daemon, fd, address, len) == MHD_YES;
+    bool more = has_more(s); /* from 0.9.77 on the next turn begins with it */
     pthread_mutex_unlock(&s->network);
+    if (more)
+        network_call(s);
     return added;
 }
 
 /* ---- on duty ---- */
 
-static void take_call(struct http_server *s)
+/* Whether the call is for this thread: another one may have been faster. */
+static bool take_call(struct http_server *s)
 {
     uint64_t count;
-    if (read(s->duty_wake, &count, sizeof count) < 0)
-        return; /* another one was faster, who does it */
-    if (atomic_load(&s->dismissed))
-        call_for_more(s); /* that call was for all */
+    bool taken = read(s->duty_wake, &count, sizeof count) == sizeof count;
+    if (taken && atomic_load(&s->dismissed))
+        network_call(s); /* that call was for all */
+    return taken;
 }
 
 void network_attend(void *ctx)
@@ -108,16 +113,15 @@ void network_attend(void *ctx)
     struct epoll_event event;
     if (epoll_wait(s->duty_epoll, &event, 1, -1) != 1 || atomic_load(&s->dismissed))
         return;
-    if (event.data.fd == s->duty_wake)
-        take_call(s);
-    take_turn(s, RUNS_ON_DUTY);
+    if (event.data.fd != s->duty_wake || take_call(s))
+        take_turn(s, RUNS_ON_DUTY);
 }
 
 void network_dismiss(void *ctx)
 {
     struct http_server *s = ctx;
     atomic_store(&s->dismissed, true);
-    call_for_more(s);
+    network_call(s);
 }
 
 /* ---- start and stop ---- */

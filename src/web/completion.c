@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { MAX_CHOICES = 64, MAX_CALLS = 256, MAX_MEMBERS = 64, MAX_NODES = 4096 };
+enum { MAX_CHOICES = 64, MAX_CALLS = 256, MAX_MEMBERS = 64, MAX_NODES = 4096, MAX_DEPTH = 16 };
 
 enum node_kind {
     NODE_VALUE,    /* text: as it was sent */
@@ -201,9 +201,9 @@ static bool is_name(const struct json_span *m)
            key_is(m->key, m->key_len, "name");
 }
 
-static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count);
+static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count, int depth);
 
-static void join_calls(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *m)
+static void join_calls(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *m, int depth)
 {
     struct json_span *calls, *members;
     size_t count = elements_of(a, m, &calls);
@@ -212,25 +212,25 @@ static void join_calls(struct completion *c, struct arena *a, struct completion_
         size_t n = members_of(a, &calls[i], &members);
         struct completion_node *place = element(c, list, index_of(members, n), MAX_CALLS);
         if (place)
-            join(c, a, place, members, n);
+            join(c, a, place, members, n, depth + 1);
     }
 }
 
-/* A delta, or an object within it. */
-static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count)
+/* A delta, or an object within it; what is deeper still is as the last chunk has it. */
+static void join(struct completion *c, struct arena *a, struct completion_node *into, const struct json_span *members, size_t count, int depth)
 {
     for (size_t i = 0; i < count; i++) {
         const struct json_span *m = &members[i];
         if (key_is(m->key, m->key_len, "tool_calls")) {
-            join_calls(c, a, into, m);
+            join_calls(c, a, into, m, depth);
         } else if (*m->text == '"' && !is_name(m)) {
             join_text(c, into, m);
-        } else if (*m->text == '{') {
+        } else if (*m->text == '{' && depth < MAX_DEPTH) {
             struct completion_node *place = member_of_kind(c, into, m, NULL, NODE_OBJECT);
             struct json_span *inner;
-            size_t n = members_of(a, m, &inner);
+            size_t n = place ? members_of(a, m, &inner) : 0;
             if (place)
-                join(c, a, place, inner, n);
+                join(c, a, place, inner, n, depth + 1);
         } else {
             replace(c, into, m);
         }
@@ -256,7 +256,7 @@ static void add_choice(struct completion *c, struct arena *a, struct completion_
             size_t n = members_of(a, m, &inner);
             place = member_of_kind(c, into, m, "message", NODE_OBJECT);
             if (place)
-                join(c, a, place, inner, n);
+                join(c, a, place, inner, n, 0);
         } else if (key_is(m->key, m->key_len, "text") && *m->text == '"') {
             join_text(c, into, m);
         } else if (key_is(m->key, m->key_len, "logprobs") && *m->text == '{') {

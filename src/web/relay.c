@@ -135,6 +135,17 @@ static bool take_error(struct relay *r, const struct sse_event *event, const jso
     return false;
 }
 
+/* Other values than objects are well-formed, and nothing to join. */
+static bool join_chunk(struct relay *r, const struct sse_event *event)
+{
+    ARENA_LOCAL(a);
+    json_t *value;
+    if (completion_add(&r->completion, event->data, event->len, NULL) == 0)
+        return true;
+    bool is_json = json_parse(&a, event->data, event->len, &value, NULL) == 0 && !json_is_object(value);
+    return is_json || fail(r, ERR_FAILED, "sent an event that is no JSON");
+}
+
 static bool take_chunk(struct relay *r, const struct sse_event *event, const json_t *chunk)
 {
     const json_t *error = json_object_get(chunk, "error");
@@ -144,7 +155,7 @@ static bool take_chunk(struct relay *r, const struct sse_event *event, const jso
         note_usage(r, chunk);
     r->finished = r->finished || says_finish(event->data, event->len);
     if (!r->wants_stream)
-        return completion_add(&r->completion, event->data, event->len, NULL) == 0 || fail(r, ERR_FAILED, "sent an event that is no JSON");
+        return join_chunk(r, event);
     if (!chunk || r->wants_usage || !is_figures(chunk))
         http_event_write(&r->out, event->data, event->len);
     return true;
@@ -167,8 +178,9 @@ static bool take_event(struct relay *r, const struct sse_event *event)
             http_event_write(&r->out, event->data, event->len);
         return true;
     }
-    if (has_member(event, "\"usage\"") || has_member(event, "\"error\""))
-        json_parse(&a, event->data, event->len, &chunk, NULL);
+    bool is_looked_at = has_member(event, "\"usage\"") || has_member(event, "\"error\"");
+    if (is_looked_at && json_parse(&a, event->data, event->len, &chunk, NULL) < 0 && !r->wants_stream)
+        return fail(r, ERR_FAILED, "sent an event that is no JSON");
     return take_chunk(r, event, chunk);
 }
 

@@ -105,6 +105,15 @@ class Relay(upstream.Gateway):
         self.fails(503, "small ended without an answer")
         self.assertEqual(self.asked() - self.before, 3)
 
+    def test_values_between_the_chunks_are_skipped_and_what_is_no_json_is_not(self):
+        body = "data: null\n\n" + event("one") + "data: [1]\n\n" + event("two", "stop") + DONE
+        self.rule({"status": 200, "type": "text/event-stream", "body": body})
+        self.assertEqual(self.completes("hello")[2]["choices"][0]["message"]["content"], "onetwo")
+        for wrong in ('{"choices":[}', '{"error":1,"error":2}'):
+            with self.subTest(wrong=wrong):
+                self.rule({"status": 200, "type": "text/event-stream", "body": event("one") + f"data: {wrong}\n\n" + event("", "stop") + DONE})
+                self.fails(500, "small sent an event that is no JSON")
+
     def test_an_answer_keeps_what_tandem_does_not_know(self):
         chunk = '{"id":"x","é":[1,{"b":2}],"choices":[{"index":0,"delta":{"content":"\\u00e9%s","mood":{"is":"go"}},"finish_reason":%s}]}'
         self.rule({"status": 200, "type": "text/event-stream", "body": "data: " + chunk % ("1", "null") + "\n\ndata: " + chunk % ("2", '"stop"') +
