@@ -131,14 +131,14 @@ static struct MHD_Response *error_response(struct exchange *x, int status, const
 /* The lock is held, and released. */
 static void unlock_and_wake(struct exchange *x)
 {
-    bool wake = x->parked;
+    bool wake = x->parked, answered = x->state == ANSWER_WHOLE || x->stream.ended || x->cut;
     x->parked = false;
     pthread_cond_broadcast(&x->room);
     pthread_mutex_unlock(&x->lock);
     if (!wake)
         return;
     network_resume(x);
-    network_turn(x->server);
+    network_turn(x->server, answered);
 }
 
 bool exchange_answer(struct exchange *x, int status, struct MHD_Response *response, size_t len)

@@ -210,8 +210,9 @@ void network_stop(struct http_server *s);
 void network_attend(void *ctx);
 void network_call(void *ctx);
 void network_dismiss(void *ctx);
-/* Lets libmicrohttpd do what there is to do.  Not within a turn. */
-void network_turn(struct http_server *s);
+/* Lets libmicrohttpd do what there is to do; `answered`: for the end of an answer, rather than for bytes of
+ * a stream.  Not within a turn. */
+void network_turn(struct http_server *s, bool answered);
 /* The connection goes on in the next turn. */
 void network_resume(struct exchange *x);
 /* Hands over a connection; false: the descriptor was closed. */

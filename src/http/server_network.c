@@ -48,13 +48,11 @@ static bool has_more(struct http_server *s)
     return atomic_load(&s->resumed) || (s->mhd->get_timeout(s->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 }
 
-/* At most `runs`, and one more to hear what comes of them: a socket that is watched again is said to take
- * bytes, for which nobody need be called.  Returns whether there is more to do. */
+/* At most `runs`; returns whether there is more to do. */
 static bool run(struct http_server *s, int runs)
 {
-    bool more = true, heard = false;
-    while (!heard && runs-- > 0 && !pool_has_found_job()) {
-        heard = !more;
+    bool more = true;
+    while (more && runs-- > 0 && !pool_has_found_job()) {
         atomic_store(&s->resumed, false);
         s->mhd->run(s->daemon);
         more = has_more(s);
@@ -62,20 +60,30 @@ static bool run(struct http_server *s, int runs)
     return more;
 }
 
-static void take_turn(struct http_server *s, int runs)
+/* With one run more, to hear what came of the others: a socket that is watched again, as it is after an
+ * answer, is said to take bytes, for which nobody need be called. */
+static bool run_and_hear(struct http_server *s, int runs)
 {
-    pthread_mutex_lock(&s->network);
     watch_sockets(s, EPOLL_CTL_MOD, false);
     bool more = run(s, runs);
+    if (!more)
+        more = run(s, 1);
     watch_sockets(s, EPOLL_CTL_MOD, true);
+    return more;
+}
+
+static void take_turn(struct http_server *s, int runs, bool hears)
+{
+    pthread_mutex_lock(&s->network);
+    bool more = hears ? run_and_hear(s, runs) : run(s, runs);
     pthread_mutex_unlock(&s->network);
     if (more)
         network_call(s);
 }
 
-void network_turn(struct http_server *s)
+void network_turn(struct http_server *s, bool answered)
 {
-    take_turn(s, RUNS_FOR_ANSWER);
+    take_turn(s, RUNS_FOR_ANSWER, answered);
 }
 
 void network_resume(struct exchange *x)
@@ -114,7 +122,7 @@ void network_attend(void *ctx)
     if (epoll_wait(s->duty_epoll, &event, 1, -1) != 1 || atomic_load(&s->dismissed))
         return;
     if (event.data.fd != s->duty_wake || take_call(s))
-        take_turn(s, RUNS_ON_DUTY);
+        take_turn(s, RUNS_ON_DUTY, true);
 }
 
 void network_dismiss(void *ctx)
