@@ -6,8 +6,12 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "model/ollama.h"
+#include "os/files.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,6 +53,21 @@ int place_whole(struct arena *a, const char *what, const char *path, const char 
         return err_set(e, ERR_INVALID, "%s is \"%.200s\", which is not UTF-8 and could not be stored; name another place", what, whole);
     *ret = whole;
     return 0;
+}
+
+int place_to_write(struct arena *a, const char *what, const char *path, const char **ret, struct err *e)
+{
+    struct err why = { 0 };
+    int fd, r = place_whole(a, what, path, ret, e);
+    if (r < 0)
+        return r;
+    r = dir_open(*ret, true, &fd, &why);
+    if (r < 0)
+        return err_set(e, ERR_SETUP, "%s: %s; name another place", what, why.text);
+    bool writable = faccessat(fd, ".", W_OK | X_OK, 0) == 0;
+    int saved = errno;
+    close(fd);
+    return writable ? 0 : err_set_errno(e, ERR_SETUP, saved, "%s: nothing can be written in %s; name another place", what, *ret);
 }
 
 const char *place_beside(struct arena *a, const char *file, const char *path)

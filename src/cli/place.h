@@ -12,6 +12,9 @@ const char *place_here(struct arena *a);
 /* Without "." and ".." and links, so far as it is there: what is last may yet have to be made.  `what`
  * names it in errors ("--out").  ERR_INVALID: it is not UTF-8, which all that is stored has to be. */
 int place_whole(struct arena *a, const char *what, const char *path, const char **ret, struct err *e);
+/* The same of a directory that is going to be written to: it is made, so that a place that cannot be is
+ * known before anything begins.  ERR_SETUP: it cannot. */
+int place_to_write(struct arena *a, const char *what, const char *path, const char **ret, struct err *e);
 /* What a file says of a path: meant from the directory of the file. "" stays. */
 const char *place_beside(struct arena *a, const char *file, const char *path);
 /* A word of --model with the recording, or the Ollama, that it means here. */

@@ -22,7 +22,7 @@ static int read_models(struct work *w, struct err *e)
     struct invocation *in = w->session.in;
     struct texts words = option_values(in, "model");
     const char *record = option_value(in, "record"), *word;
-    int r = record ? place_whole(&in->arena, "--record", record, &w->record, e) : 0;
+    int r = record ? place_to_write(&in->arena, "--record", record, &w->record, e) : 0;
     for (size_t i = 0; r == 0 && i < words.count; i++) {
         r = place_of_model(&in->arena, words.items[i], &word, e);
         if (r == 0)

@@ -36,6 +36,11 @@ class Paths(Elsewhere):
         self.assertTrue(any((self.room / "rec").iterdir()))
         self.assertEqual(os.listdir(self.other), [])
 
+    def test_a_place_that_no_recording_can_be_written_to_begins_nothing(self):
+        (self.room / "file").write_text("")
+        self.refused(1, "Not a directory; name another place", "run", CRASH / "spec.md", "--yes", "--record", "file/rec", *REPLAY)
+        self.assertIn("no project", self.good("status"))
+
     def test_a_setting_that_is_a_path_is_meant_from_where_it_is_said(self):
         (self.room / "key").write_text("sesame\n")
         self.home.mkdir()
