@@ -250,8 +250,8 @@ static void *echo(void *ctx)
     return NULL;
 }
 
-/* A call by the gateway wakes four threads more than a direct one: its worker, the model's server, the worker
- * once more, and the thread that sends.  On an idle virtual machine that is most of what it adds. */
+/* A call by the gateway wakes two threads more than a direct one: the one that reads it, and the same once more
+ * when the model's server has answered.  On an idle virtual machine that is much of what it adds. */
 static void measure_waking(void)
 {
     static double samples[CALLS];
@@ -268,7 +268,7 @@ static void measure_waking(void)
     close(ends[0]);
     pthread_join(thread, NULL);
     close(ends[1]);
-    bench_row("this machine: one thread wakes another", "us", bench_median(samples, CALLS), -1, "-, the gateway needs 4 more", true);
+    bench_row("this machine: one thread wakes another", "us", bench_median(samples, CALLS), -1, "-, the gateway needs 2 more", true);
 }
 
 /* ---- added latency ---- */
