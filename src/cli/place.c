@@ -6,12 +6,10 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "model/ollama.h"
-#include "os/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,19 +53,20 @@ int place_whole(struct arena *a, const char *what, const char *path, const char 
     return 0;
 }
 
+/* 0, or the errno of why nothing can be made there. */
+static int why_not_written(struct arena *a, const char *path)
+{
+    char *at = arena_strdup(a, path), *slash;
+    while (access(at, F_OK) < 0 && errno == ENOENT && (slash = strrchr(at, '/')))
+        slash[slash == at] = '\0';
+    return faccessat(AT_FDCWD, arena_printf(a, "%s/.", at), W_OK | X_OK, AT_EACCESS) < 0 ? errno : 0;
+}
+
 int place_to_write(struct arena *a, const char *what, const char *path, const char **ret, struct err *e)
 {
-    struct err why = { 0 };
-    int fd, r = place_whole(a, what, path, ret, e);
-    if (r < 0)
-        return r;
-    r = dir_open(*ret, true, &fd, &why);
-    if (r < 0)
-        return err_set(e, ERR_SETUP, "%s: %s; name another place", what, why.text);
-    bool writable = faccessat(fd, ".", W_OK | X_OK, 0) == 0;
-    int saved = errno;
-    close(fd);
-    return writable ? 0 : err_set_errno(e, ERR_SETUP, saved, "%s: nothing can be written in %s; name another place", what, *ret);
+    int r = place_whole(a, what, path, ret, e);
+    int failure = r < 0 ? 0 : why_not_written(a, *ret);
+    return failure ? err_set_errno(e, ERR_SETUP, failure, "%s: nothing can be written to %s; name another place", what, *ret) : r;
 }
 
 const char *place_beside(struct arena *a, const char *file, const char *path)

@@ -12,8 +12,8 @@ const char *place_here(struct arena *a);
 /* Without "." and ".." and links, so far as it is there: what is last may yet have to be made.  `what`
  * names it in errors ("--out").  ERR_INVALID: it is not UTF-8, which all that is stored has to be. */
 int place_whole(struct arena *a, const char *what, const char *path, const char **ret, struct err *e);
-/* The same of a directory that is going to be written to: it is made, so that a place that cannot be is
- * known before anything begins.  ERR_SETUP: it cannot. */
+/* The same of a directory that is going to be written to, and made when it is not there yet.  ERR_SETUP: it
+ * cannot be, which is to be known before anything begins. */
 int place_to_write(struct arena *a, const char *what, const char *path, const char **ret, struct err *e);
 /* What a file says of a path: meant from the directory of the file. "" stays. */
 const char *place_beside(struct arena *a, const char *file, const char *path);

@@ -38,7 +38,9 @@ class Paths(Elsewhere):
 
     def test_a_place_that_no_recording_can_be_written_to_begins_nothing(self):
         (self.room / "file").write_text("")
-        self.refused(1, "Not a directory; name another place", "run", CRASH / "spec.md", "--yes", "--record", "file/rec", *REPLAY)
+        for place in ("file", "file/rec", "file/deep/rec"):
+            self.refused(1, f"--record: nothing can be written to {self.room}/{place}; name another place: Not a directory",
+                         "run", CRASH / "spec.md", "--yes", "--record", place, *REPLAY)
         self.assertIn("no project", self.good("status"))
 
     def test_a_setting_that_is_a_path_is_meant_from_where_it_is_said(self):
