@@ -5,6 +5,9 @@ import traceback
 import unittest
 
 
+WHAT_LINES = 12  # of what failed, in TAP
+
+
 class TapResult(unittest.TestResult):
     def __init__(self, out):
         super().__init__()
@@ -12,12 +15,15 @@ class TapResult(unittest.TestResult):
         self.number = 0
         self.failed_subtest = None
 
-    def say(self, verdict, test, note="", detail=""):
+    def say(self, verdict, test, note="", err=None):
         self.number += 1
         name = test.id().split(".", 1)[-1].replace("#", "")
         print(f"{verdict} {self.number} - {name}{note}", file=self.out)
+        if err:
+            what = "".join(traceback.format_exception_only(*err[:2])).splitlines()
+            print("\n".join("# " + line for line in what[:WHAT_LINES]), file=self.out)
+            sys.stderr.write("".join(traceback.format_exception(*err)))  # where Meson looks when a test failed
         self.out.flush()
-        sys.stderr.write(detail)  # where Meson looks when a test failed
 
     def startTest(self, test):
         super().startTest(test)
@@ -28,11 +34,11 @@ class TapResult(unittest.TestResult):
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self.say("not ok", test, detail="".join(traceback.format_exception(*err)))
+        self.say("not ok", test, err=err)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self.say("not ok", test, detail="".join(traceback.format_exception(*err)))
+        self.say("not ok", test, err=err)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -42,7 +48,7 @@ class TapResult(unittest.TestResult):
         """A failed sub-test fails its test once; unittest then reports no success."""
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self.say("not ok", subtest, detail="".join(traceback.format_exception(*err)))
+            self.say("not ok", subtest, err=err)
 
 
 def main(module="__main__"):

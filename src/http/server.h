@@ -16,9 +16,8 @@
  *     http_server_stop(server, 3000);
  *     http_server_free(server);
  *
- * Threads: one of libmicrohttpd moves bytes; one of ours, the door, accepts connections,
- * notices clients that leave and keeps the deadlines; handlers run on a pool of workers and
- * may block.  An exchange belongs to its handler's thread until the handler returns; `cancel`
+ * Threads: one, the door, accepts connections, notices clients that leave and keeps the
+ * deadlines; workers move bytes, one at a time, and run handlers, which may block.  An exchange belongs to its handler's thread until the handler returns; `cancel`
  * tells it to stop.  The functions of a server may be called from any thread but a handler's.
  *
  * Who frees what: nothing here is freed by a handler.  The exchange lives until both the
@@ -197,7 +196,7 @@ struct http_options {
     /* Against web pages (names.h): the names under which it is asked by TCP, 421 to others, and the
      * origins whose pages may ask, 403 to others.  NULL: nothing is looked at. */
     const char *hosts, *origins;
-    /* Called after each request on the thread that moves bytes: must not wait.  May be NULL. */
+    /* Called after each request by whoever moves bytes: must not wait.  May be NULL. */
     void (*on_access)(const struct http_access *access, void *ctx);
     void *access_ctx;
 };

@@ -17,8 +17,6 @@
 #include "http/guard.h"
 #include "http/names.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 enum {

@@ -149,15 +149,11 @@ static struct completion_node *element(struct completion *c, struct completion_n
 
 /* ---- one chunk ---- */
 
-/* It begins with what the member is. */
 static void join_text(struct completion *c, struct completion_node *object, const struct json_span *m)
 {
-    struct completion_node *n = member(c, object, m->key, m->key_len, NODE_TEXT);
-    if (!n)
-        return;
-    if (n->kind != NODE_TEXT)
-        become(n, NODE_TEXT);
-    str_add_bytes(&n->text, m->text + 1, m->len - 2);
+    struct completion_node *n = member_of_kind(c, object, m, NULL, NODE_TEXT);
+    if (n)
+        str_add_bytes(&n->text, m->text + 1, m->len - 2);
 }
 
 static void extend_list(struct completion *c, struct completion_node *object, const struct json_span *m)
